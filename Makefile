@@ -1,0 +1,35 @@
+# Everything a developer types. `make help` lists it.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .cache/uv/bin/uv
+RUN := .venv/bin
+
+PORT ?= 8080
+METRICS_PORT ?= 9090
+S3_PORT ?= 8333
+
+.PHONY: help
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+# uv in a corner of its own: nothing outside this folder is touched.
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) must be Python 3.11 or later: make PYTHON=python3.13 …" >&2; exit 1; }
+	@$(PYTHON) -m venv .cache/uv || { echo "make: $(PYTHON) cannot make virtual environments: install python3-venv (Debian, Ubuntu)" >&2; exit 1; }
+	@.cache/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --quiet --python $(PYTHON)
+	@touch $@
+
+.PHONY: check
+check: .venv/.ready ## format, lint, types and import contracts
+	$(RUN)/ruff format --check
+	$(RUN)/ruff check
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+.PHONY: test
+test: check ## everything that needs no cluster, a few minutes
+	$(RUN)/pytest -n 2

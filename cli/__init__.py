@@ -1,0 +1,1 @@
+"""The one command people type: assetuploader serve | reconcile | selftest."""

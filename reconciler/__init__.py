@@ -1,0 +1,1 @@
+"""The CronJob program: list, decide, act, report, exit code."""

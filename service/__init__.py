@@ -1,0 +1,1 @@
+"""The HTTP API: HTTP in, one assetstore call, HTTP out."""
