@@ -33,3 +33,7 @@ check: .venv/.ready ## format, lint, types and import contracts
 .PHONY: test
 test: check ## everything that needs no cluster, a few minutes
 	$(RUN)/pytest -n 2
+
+.PHONY: run
+run: .venv/.ready ## the whole product on this machine; PORT, METRICS_PORT, S3_PORT choose ports
+	@$(RUN)/python -m local.run --port $(PORT) --metrics-port $(METRICS_PORT) --s3-port $(S3_PORT)

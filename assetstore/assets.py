@@ -20,6 +20,7 @@ from assetstore.errors import (
     AssetNotFoundError,
     AssetNotUploadedError,
     PreconditionFailedError,
+    StoreError,
     StoreUnavailableError,
     UploadMismatchError,
 )
@@ -158,7 +159,11 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     SWEPT = "swept"
     WAITING = "waiting"
-    """Not marked yet, not due yet, or pinned with other bytes in `temp/`."""
+    """Not marked yet, or not due yet."""
+    MISMATCHED = "mismatched"
+    """Pinned, but `temp/` has other bytes: it waits for a new mark."""
+    GONE = "gone"
+    """`temp/{id}` went away since it was listed: another run was here."""
     ORPHANED = "orphaned"
     """Bytes in `temp/` without a placeholder, or under an object that is no asset: left alone."""
 
@@ -193,6 +198,9 @@ async def reconcile(assets: Assets, asset_id: str, now: datetime, *, dry_run: bo
             outcome = await _advance(assets, asset_id, placeholder, now, dry_run=dry_run)
         except PreconditionFailedError:
             continue
+        except StoreError as error:
+            error.due_at = due_at(placeholder, assets.rules)
+            raise
         return Reconciled(
             outcome,
             is_garbage=outcome in {Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT},
@@ -214,9 +222,11 @@ async def _advance(assets: Assets, asset_id: str, placeholder: Placeholder, now:
             upload = await assets.door.head(temp_key(asset_id))
         case _:
             assert_never(first)
-    verdict = judge(state, upload.etag if upload else None, now, assets.rules)
-    if upload is None or verdict is Verdict.WAIT:
-        return Outcome.WAITING
+    if upload is None:
+        return Outcome.GONE
+    verdict = judge(state, upload.etag, now, assets.rules)
+    if verdict is Verdict.WAIT:
+        return Outcome.MISMATCHED
     if verdict is Verdict.EXPIRE:
         if not dry_run:
             await _write(assets, asset_id, replace(state, status=Status.EXPIRED), etag=placeholder.etag)

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from assetstore.boto_errors import translated
-from assetstore.door import RESTATED_HEADERS, Head, Listed, Page, Said, SignedUrl
+from assetstore.door import RESTATED_HEADERS, Bucket, Head, Listed, Page, Said, SignedUrl
 from assetstore.errors import StoreMisconfiguredError
 
 if TYPE_CHECKING:
@@ -136,8 +136,22 @@ class BotoSigner:
         return SignedUrl(url, signed_at + timedelta(seconds=int(signed["X-Amz-Expires"][0])))
 
 
-def connect(region: str, bucket: str, public_endpoint_url: str | None) -> tuple[BotoDoor, BotoSigner]:
-    """The bucket's door, and a signer for clients; nothing is sent yet.
+_NO_CREDENTIALS: Final = (
+    "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role "
+    "(IRSA or Pod Identity)"
+)
+
+
+def credentials_problems() -> list[str]:
+    """What is wrong with the credentials, as far as can be told without S3: a line each, or none."""
+    try:
+        return [] if boto3.Session().get_credentials() else [_NO_CREDENTIALS]
+    except BotoCoreError as error:
+        return [f"boto3 refuses this configuration: {error}"]
+
+
+def connect(region: str, bucket: str, public_endpoint_url: str | None) -> Bucket:
+    """Make ready to use a bucket; nothing is sent yet.
 
     Credentials and the endpoint come from boto3's own chain (environment, profile, IRSA, Pod Identity, instance).
 
@@ -148,15 +162,14 @@ def connect(region: str, bucket: str, public_endpoint_url: str | None) -> tuple[
         session = boto3.Session(region_name=region)
         credentials = session.get_credentials()
         if credentials is None:
-            raise StoreMisconfiguredError(
-                "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role "
-                "(IRSA or Pod Identity)"
-            )
+            raise StoreMisconfiguredError(_NO_CREDENTIALS)
         client = _client(session, None, READ_SECONDS)
         signing = client if public_endpoint_url is None else _client(session, public_endpoint_url, READ_SECONDS)
-        return (
+        return Bucket(
+            bucket,
             BotoDoor(bucket, client, _client(session, None, COPY_SECONDS)),
             BotoSigner(bucket, signing, credentials),
+            BotoSigner(bucket, client, credentials),
         )
     except (BotoCoreError, ValueError) as error:  # ValueError: boto3's word for an endpoint that is no URL
         raise StoreMisconfiguredError(f"boto3 refuses this configuration: {error}") from error

@@ -20,6 +20,7 @@ from assetstore.errors import (
     StoreDeniedError,
     StoreMisconfiguredError,
     StoreUnavailableError,
+    StoreUnfitError,
 )
 
 _OTHER_REGION: Final = frozenset(
@@ -72,5 +73,7 @@ def _translate(error: ClientError, *, missing_is_precondition: bool) -> Exceptio
                 f"S3 answers {status} {code}: check the credentials and their IAM policy "
                 "(without s3:ListBucket it answers 403 for an object that does not exist, too)"
             )
+        case 501, _:
+            return StoreUnfitError(f"this store answers 501 {code}: it lacks a call or a condition that is needed")
         case _:
             return StoreUnavailableError(f"S3 answers {status} {code}")

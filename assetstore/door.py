@@ -108,3 +108,15 @@ class Signer(Protocol):
 
     async def sign_download(self, key: str, seconds: int) -> SignedUrl:
         """A URL to GET the object with, for that long at most; the browser saves it, whatever its content type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One bucket, as a program uses it."""
+
+    name: str
+    door: Door
+    signer: Signer
+    """For clients, at the public endpoint."""
+    inner_signer: Signer
+    """At the endpoint that is reached from here."""

@@ -1,5 +1,7 @@
 """What can go wrong, in the words of the domain: neither HTTP's nor S3's."""
 
+from datetime import datetime
+
 
 class AssetError(Exception):
     """The asset is not in a state that allows what was asked."""
@@ -32,6 +34,9 @@ class AssetExpiredError(AssetError):
 
 class StoreError(Exception):
     """S3 did not do what was asked. The message says what to do about it."""
+
+    due_at: datetime | None = None
+    """When the asset that was being reconciled was due, if that was known by then."""
 
 
 class StoreUnavailableError(StoreError):

@@ -210,14 +210,12 @@ def glance(state: State, now: datetime, rules: Rules) -> Glance:
             return Glance.LOOK if is_due else Glance.WAIT
 
 
-def judge(state: State, upload_etag: str | None, now: datetime, rules: Rules) -> Verdict:
-    """What to do about an asset worth a LOOK, given the ETag that is now at `temp/{id}`, None when nothing is there.
+def judge(state: State, upload_etag: str, now: datetime, rules: Rules) -> Verdict:
+    """What to do about an asset worth a LOOK, given the ETag that is now at `temp/{id}`.
 
-    Nothing there is never a reason to give an asset up: another run may have finalized the bytes since.
-    Bytes other than the pin are never finalized: the asset waits for a new mark, until it is given up.
+    Bytes other than the pin are never finalized: the asset waits for a new mark, until it is given up. Nothing there at
+    all is no question to be judged: another run may have finalized the bytes since, so nothing is done.
     """
-    if upload_etag is None:
-        return Verdict.WAIT
     if state.status is Status.MARKED and state.pin in (None, upload_etag):
         return Verdict.FINALIZE
     return Verdict.EXPIRE if _is_given_up(state, now, rules) else Verdict.WAIT

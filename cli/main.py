@@ -1,0 +1,106 @@
+"""The command line: what may be typed, and how each program ends."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final, NoReturn
+
+from assetstore.boto import credentials_problems
+from cli.config import Config, ConfigError, read_config
+from cli.reconcile import reconcile
+from cli.selftest import selftest
+from cli.serve import serve
+from reconciler.exits import Exit
+
+_EXAMPLES: Final = """\
+examples:
+  assetuploader serve --region eu-west-1 --bucket my-assets
+  assetuploader reconcile --dry-run
+  assetuploader selftest http://127.0.0.1:8080
+
+All other settings are environment variables: see the table in README.md.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with EX_USAGE and shows what may be typed."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(Exit.USAGE, f"{self.prog}: {message}\nTry {self.prog} --help\n")
+
+
+def main() -> NoReturn:
+    """Run the command that the process was started with."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command; the exit code."""
+    given = _parser().parse_args(arguments)
+    if given.command == "selftest":
+        return selftest(given.url, given.connect_to)
+    flags = {"AWS_REGION": given.region, "AWS_BUCKET": given.bucket}
+    try:
+        config = read_config({**environment, **{name: text for name, text in flags.items() if text is not None}})
+    except ConfigError as error:
+        return _refuse([*error.problems, *credentials_problems()])
+    return _start(given, config)
+
+
+def _start(given: argparse.Namespace, config: Config) -> int:
+    if given.command == "serve":
+        return serve(config, given.host, given.port, given.metrics_port)
+    return reconcile(config, dry_run=given.dry_run)
+
+
+def _refuse(problems: Sequence[str]) -> int:
+    for problem in problems:
+        print(f"assetuploader: {problem}", file=sys.stderr)  # noqa: T201 -- logs are not configured yet
+    return Exit.CONFIG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="assetuploader",
+        description="Uploads straight to S3 that become immutable assets.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    bucket = _Parser(add_help=False)
+    bucket.add_argument("--region", help="the bucket's region (AWS_REGION)")
+    bucket.add_argument("--bucket", help="the bucket's name (AWS_BUCKET)")
+
+    serving = commands.add_parser("serve", parents=[bucket], help="answer the HTTP API")
+    serving.add_argument("--host", default="0.0.0.0", help="the address to listen on (default: all)")  # noqa: S104
+    serving.add_argument("--port", type=_port, default=8080, help="the API's port (default: 8080)")
+    serving.add_argument("--metrics-port", type=_port, default=9090, help="Prometheus' port (default: 9090)")
+
+    reconciling = commands.add_parser("reconcile", parents=[bucket], help="finalize what is due, once: the CronJob")
+    reconciling.add_argument("--dry-run", action="store_true", help="say what a run would do; write nothing")
+
+    testing = commands.add_parser("selftest", help="take one asset through its life against a running service")
+    testing.add_argument("url", metavar="URL", help="where the service is, as in http://127.0.0.1:8080")
+    testing.add_argument(
+        "--connect-to",
+        type=_address,
+        metavar="HOST:PORT",
+        help="reach S3 there, whatever host its URLs name: for a public endpoint that is not reachable from here",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65_535:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 1 to 65535")
+    return int(text)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), _port(port)

@@ -1,0 +1,66 @@
+"""`assetuploader reconcile`: one run, and its exit code."""
+
+import asyncio
+import signal
+import sys
+import time
+
+import structlog
+
+from assetstore.errors import StoreError
+from assetstore.probe import probe_conditions
+from cli.config import Config
+from cli.logs import configure_logs
+from cli.open import open_assets, open_bucket
+from cli.progress import showing_progress
+from reconciler.exits import Exit, exit_after, exit_on
+from reconciler.report import Tally
+from reconciler.run import Settings, run
+from reconciler.shards import Shard
+
+log = structlog.get_logger()
+
+
+def reconcile(config: Config, *, dry_run: bool) -> int:
+    """Run once; the exit code."""
+    configure_logs(config.log_level, config.log_format)
+    return asyncio.run(_reconcile(config, dry_run=dry_run))
+
+
+async def _reconcile(config: Config, *, dry_run: bool) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    settings = Settings(
+        Shard(config.shard, config.shards), config.run_seconds, config.poll_seconds, config.budget_seconds, dry_run
+    )
+    tally = Tally()
+    started = time.monotonic()
+    try:
+        bucket = open_bucket(config)
+        if not dry_run:  # the probe writes
+            await probe_conditions(bucket.door)
+        async with showing_progress(tally, is_wanted=sys.stderr.isatty()):
+            report = await run(open_assets(config, bucket), settings, tally, stop, time.monotonic)
+        code, reason = exit_after(report), None
+    except StoreError as error:
+        report, code, reason = tally.report(), exit_on(error), str(error)
+    overdue = report.oldest_overdue
+    log.log(
+        40 if code else 20,
+        "run_finished",
+        exit_code=int(code),
+        **({"reason": reason} if reason else {}),
+        seconds=round(time.monotonic() - started, 1),
+        shard=config.shard,
+        shards=config.shards,
+        dry_run=dry_run,
+        is_complete=report.is_complete,
+        **{outcome.value: count for outcome, count in sorted(report.outcomes.items())},
+        failed=report.failed,
+        undeleted=report.undeleted,
+        foreign=report.foreign,
+        **({"oldest_overdue_id": overdue.asset_id, "due_at": overdue.due_at.isoformat()} if overdue else {}),
+    )
+    return Exit(code)

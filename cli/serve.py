@@ -1,0 +1,90 @@
+"""`assetuploader serve`: prove the store, then answer the API until told to stop."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from sanic import Sanic
+
+from assetstore.door import Bucket
+from assetstore.errors import StoreError, StoreUnavailableError
+from assetstore.probe import probe_conditions, probe_copy_source
+from cli.config import Config
+from cli.logs import configure_logs
+from cli.open import open_assets, open_bucket
+from reconciler.exits import Exit, exit_on
+from service.app import build_app
+from service.context import Context, Readiness
+from service.metrics import Metrics, serve_metrics
+from service.requests import PatientProtocol
+
+PROBE_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 3.0
+
+log = structlog.get_logger()
+
+
+def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
+    """Serve until told to stop; the exit code."""
+    configure_logs(config.log_level, config.log_format)
+    readiness, metrics = Readiness(), Metrics()
+    try:
+        bucket = open_bucket(config)
+        asyncio.run(_prove(bucket))
+        readiness.is_store_proven = True
+    except StoreUnavailableError as error:
+        log.warning("store_not_proven", reason=str(error), retry_seconds=RETRY_SECONDS)
+    except StoreError as error:
+        return _refuse(error)
+    context = Context(
+        open_assets(config, bucket), config.download_url_seconds, lambda: datetime.now(UTC), metrics, readiness
+    )
+    app = build_app(context, config.drain_seconds)
+    failures: list[StoreError] = []
+
+    @app.after_server_start
+    async def _keep_proving(app: Sanic[Any, Any]) -> None:
+        if not readiness.is_store_proven:
+            app.add_task(_prove_at_last(app, bucket, readiness, failures))
+
+    try:
+        serve_metrics(metrics, host, metrics_port)
+        app.run(host, port, single_process=True, access_log=False, protocol=PatientProtocol)
+    except OSError as error:
+        print(f"assetuploader: cannot listen on port {port} or {metrics_port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return Exit.CONFIG
+    return _refuse(failures[0]) if failures else Exit.OK
+
+
+async def _prove(bucket: Bucket) -> None:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await probe_conditions(bucket.door)
+            await probe_copy_source(bucket.inner_signer, bucket.name)
+    except TimeoutError:
+        raise StoreUnavailableError(f"S3 did not answer within {PROBE_SECONDS:.0f} s") from None
+
+
+async def _prove_at_last(
+    app: Sanic[Any, Any], bucket: Bucket, readiness: Readiness, failures: list[StoreError]
+) -> None:
+    while not readiness.is_store_proven:
+        await asyncio.sleep(RETRY_SECONDS)
+        try:
+            await _prove(bucket)
+        except StoreUnavailableError as error:
+            log.warning("store_not_proven", reason=str(error), retry_seconds=RETRY_SECONDS)
+        except StoreError as error:
+            failures.append(error)
+            app.stop()
+            return
+        else:
+            readiness.is_store_proven = True
+            log.info("store_proven")
+
+
+def _refuse(error: StoreError) -> int:
+    log.error("store_refused", reason=str(error))
+    return exit_on(error)

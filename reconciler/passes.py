@@ -1,0 +1,138 @@
+"""One pass over a shard of `temp/`: list by pages, reconcile with bounded concurrency, delete garbage in batches.
+
+Memory is flat: a page and a queue of one page's length, however many objects there are.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from assetstore.assets import Assets, Outcome, reconcile
+from assetstore.door import Page
+from assetstore.errors import StoreError, StoreUnavailableError
+from assetstore.protocol import TEMP_PREFIX, is_asset_id, temp_key
+from reconciler.report import Tally
+from reconciler.shards import Shard
+
+CONCURRENCY: Final = 32
+BATCH: Final = 1000
+"""As many keys as one DeleteObjects takes, and as one page of a listing has."""
+LOST_AFTER: Final = 3 * CONCURRENCY
+"""As many assets in a row that S3 did not answer for: it is away, and the run ends."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass looks at, and where it counts."""
+
+    assets: Assets
+    shard: Shard
+    tally: Tally
+    should_halt: Callable[[], bool]
+    """Asked before each asset: a stop, or a spent budget."""
+    younger_than: timedelta | None = None
+    """Only objects that were written this short a time before they are listed; None: all of them."""
+    dry_run: bool = False
+
+    async def run(self) -> None:
+        """Make the pass.
+
+        Raises:
+            StoreError: the listing failed, or S3 went away in the middle.
+        """
+        pass_ = _Running(self)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CONCURRENCY):
+                    group.create_task(pass_.work())
+                await pass_.feed()
+        except* StoreError as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            await pass_.delete()
+
+
+@dataclass(slots=True)
+class _Running:
+    given: Pass
+    queue: asyncio.Queue[tuple[str, datetime] | None] = field(default_factory=lambda: asyncio.Queue(BATCH))
+    garbage: list[str] = field(default_factory=list)
+    unanswered: int = 0
+
+    async def feed(self) -> None:
+        given = self.given
+        start_after = given.shard.start_after
+        while True:
+            page = await given.assets.door.list_page(TEMP_PREFIX, start_after)
+            is_last = await self._feed_page(page)
+            if is_last or given.should_halt():
+                break
+            start_after = page.objects[-1].key
+        for _ in range(CONCURRENCY):
+            await self.queue.put(None)
+
+    async def _feed_page(self, page: Page) -> bool:
+        given = self.given
+        for listed in page.objects:
+            if not given.shard.holds(listed.key) or given.should_halt():
+                return True
+            if given.younger_than is not None and listed.last_modified < page.listed_at - given.younger_than:
+                continue
+            asset_id = listed.key.removeprefix(TEMP_PREFIX)
+            if is_asset_id(asset_id):
+                await self.queue.put((asset_id, page.listed_at))
+            elif given.younger_than is None:
+                given.tally.foreign += 1
+        return page.is_last
+
+    async def work(self) -> None:
+        while (item := await self.queue.get()) is not None:
+            if not self.given.should_halt():
+                await self._reconcile(*item)
+            if len(self.garbage) >= BATCH:
+                await self.delete()
+
+    async def _reconcile(self, asset_id: str, now: datetime) -> None:
+        given = self.given
+        try:
+            done = await reconcile(given.assets, asset_id, now, dry_run=given.dry_run)
+        except Exception as error:  # one asset's failure never stops the others
+            due_at = error.due_at if isinstance(error, StoreError) else None
+            given.tally.add_failed(asset_id, due_at, now)
+            is_ours = not isinstance(error, StoreError)
+            log.warning("asset_failed", asset_id=asset_id, reason=str(error), exc_info=error if is_ours else None)
+            self.unanswered += isinstance(error, StoreUnavailableError)
+            if self.unanswered >= LOST_AFTER:
+                raise StoreUnavailableError(f"S3 did not answer for {LOST_AFTER} assets in a row") from error
+            return
+        self.unanswered = 0
+        given.tally.add(asset_id, done, now, is_full_pass=given.younger_than is None)
+        if done.is_garbage:
+            self.garbage.append(temp_key(asset_id))
+        if done.outcome in {Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT}:
+            lag = (now - done.due_at).total_seconds() if done.due_at else None
+            log.info(
+                "asset_reconciled",
+                asset_id=asset_id,
+                outcome=done.outcome.value,
+                late_seconds=lag,
+                dry_run=given.dry_run,
+            )
+
+    async def delete(self) -> None:
+        garbage, self.garbage = self.garbage, []
+        if not garbage or self.given.dry_run:
+            return
+        try:
+            failed = await self.given.assets.door.delete_many(garbage)
+        except StoreError as error:
+            failed = dict.fromkeys(garbage, str(error))
+        if failed:
+            self.given.tally.undeleted += len(failed)
+            log.warning("garbage_not_deleted", count=len(failed), reason=next(iter(failed.values())))

@@ -1,0 +1,34 @@
+"""Shards: contiguous ranges of the id space. Ids are random, so the ranges are even."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from assetstore.protocol import TEMP_PREFIX
+
+_SPACE: Final = 1 << 32
+"""A range begins and ends at the first eight hexadecimal digits of an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One part of the id space: number `index` of `count`."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise ValueError(f"shard {self.index} of {self.count} does not exist")
+
+    @property
+    def start_after(self) -> str:
+        """The listing begins after this key, which is no asset's."""
+        return TEMP_PREFIX + _prefix(self.index, self.count)
+
+    def holds(self, key: str) -> bool:
+        """Whether this key, which comes after `start_after`, is still in the shard."""
+        return self.index + 1 == self.count or key < TEMP_PREFIX + _prefix(self.index + 1, self.count)
+
+
+def _prefix(index: int, count: int) -> str:
+    return f"{index * _SPACE // count:08x}"

@@ -1,0 +1,29 @@
+"""What every request needs, made once when the process starts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from assetstore.assets import Assets
+from service.metrics import Metrics
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether traffic should come here, and whether the store has been found fit."""
+
+    is_started: bool = False
+    is_draining: bool = False
+    is_store_proven: bool = False
+    """The probe has passed. Until then nothing is written: an unproven store may ignore conditions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The per-process singletons of the service."""
+
+    assets: Assets
+    download_url_seconds: int
+    now: Callable[[], datetime]
+    metrics: Metrics
+    readiness: Readiness

@@ -1,0 +1,61 @@
+"""What Prometheus sees of the service. Labels come from closed sets only: never an id, never a path."""
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    requests: Counter = field(init=False)
+    seconds: Histogram = field(init=False)
+
+    def __post_init__(self) -> None:
+        labels = ("route", "method", "status")
+        requests = Counter("assetuploader_http_requests", "Requests answered.", labels, registry=self.registry)
+        seconds = Histogram(
+            "assetuploader_http_request_duration_seconds",
+            "From the request's head to its answer.",
+            ("route", "method"),
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=self.registry,
+        )
+        object.__setattr__(self, "requests", requests)
+        object.__setattr__(self, "seconds", seconds)
+        build = Info("assetuploader_build", "The running version.", registry=self.registry)
+        build.info({"version": version("assetuploader")})
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request; `route` is a template or "unmatched"."""
+        method = method if method in METHODS else "other"
+        self.requests.labels(route, method, str(status)).inc()
+        self.seconds.labels(route, method).observe(seconds)
+
+
+def serve_metrics(metrics: Metrics, host: str, port: int) -> WSGIServer:
+    """Answer `GET /metrics` in a thread of its own, until the process ends.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    server, _ = start_http_server(port, host, registry=metrics.registry)
+    return server

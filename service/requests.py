@@ -1,0 +1,46 @@
+"""A request as this service knows it: with an id that may stand in logs, and timed."""
+
+import re
+from time import perf_counter
+from typing import Any, Final
+from uuid import uuid4
+
+from sanic import Request
+from sanic.http import Stage
+from sanic.server.protocols.http_protocol import HttpProtocol
+
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+
+
+class ApiRequest(Request):
+    """A request whose id is the caller's `X-Request-ID` only if that is a UUID: stock Sanic takes anything."""
+
+    __slots__ = ("_request_id", "started")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- whatever Sanic passes
+        super().__init__(*args, **kwargs)
+        self.started = perf_counter()
+        given = self.headers.getone("x-request-id", "")
+        self._request_id = given.lower() if _UUID.fullmatch(given) else str(uuid4())
+
+    @property
+    def id(self) -> str:
+        """The request's id, a UUID."""
+        return self._request_id
+
+
+class PatientProtocol(HttpProtocol):
+    """HTTP whose REQUEST_TIMEOUT counts from the first byte of the head.
+
+    Stock Sanic counts from the last byte, so a client that trickles one a second holds its connection for hours.
+    """
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes without resetting the clock of a head that is on its way."""
+        http = getattr(self, "_http", None)  # set by a task that the first bytes may overtake
+        started = self._time if http is not None and http.stage is Stage.REQUEST else None
+        super().data_received(data)
+        if started is not None:
+            self._time = started
