@@ -1,0 +1,1 @@
+"""The tests, from pure functions up to real processes."""
