@@ -140,7 +140,7 @@ class Mark(Enum):
     COMPARE = auto()
     """Pinned: HEAD `temp/{id}`. Its ETag is the pin: WRITE. If not, it is a mismatch only when nothing changed."""
     ACCEPTED = auto()
-    """Already so: say 202, write nothing."""
+    """Final with this very pin, a retry whose first answer was lost: say 202, write nothing."""
     ALREADY_UPLOADED = auto()
     EXPIRED = auto()
 
@@ -148,9 +148,9 @@ class Mark(Enum):
 def judge_mark(state: State, pin: str | None) -> Mark:
     """What to do about a mark, with the placeholder just read.
 
-    A pinned mark is never answered from the placeholder alone, even when the same pin stands there: between the two
-    marks the client may have uploaded other bytes and marked those. An unpinned mark over a pin removes the pin: each
-    mark says anew what is meant.
+    Each mark says anew what is meant, so each is a write, even when the placeholder already says the same: whoever
+    decided by an older upload (another mark with a pin, a copy that has read its source) then loses its race. An
+    unpinned mark over a pin removes the pin.
     """
     match state.status:
         case Status.UPLOADED:
@@ -159,8 +159,6 @@ def judge_mark(state: State, pin: str | None) -> Mark:
             return Mark.EXPIRED
         case Status.PENDING | Status.MARKED if pin is not None:
             return Mark.COMPARE
-        case Status.MARKED if state.pin is None:
-            return Mark.ACCEPTED
         case Status.PENDING | Status.MARKED:
             return Mark.WRITE
 
