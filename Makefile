@@ -37,3 +37,10 @@ test: check ## everything that needs no cluster, a few minutes
 .PHONY: run
 run: .venv/.ready ## the whole product on this machine; PORT, METRICS_PORT, S3_PORT choose ports
 	@$(RUN)/python -m local.run --port $(PORT) --metrics-port $(METRICS_PORT) --s3-port $(S3_PORT)
+
+SCENARIO ?= life
+SCHEDULE ?= 0:0
+MUTANT ?=
+.PHONY: replay
+replay: .venv/.ready ## one schedule of the interleaving explorer, told step by step: SCENARIO=, SCHEDULE=, MUTANT=
+	@$(RUN)/python -m tests.protocol.replay --mutant '$(MUTANT)' '$(SCENARIO)' '$(SCHEDULE)'

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -57,6 +58,8 @@ class MemoryS3:
     fails_with: Exception | None = None
     """What every call of the door raises; nothing then takes effect."""
     page_size: int = PAGE_SIZE
+    signer_is_ahead: timedelta = timedelta()
+    """How far the clock of the machine that signs is ahead of S3's."""
 
     # --- the door -----------------------------------------------------------------------------------------------------
 
@@ -78,9 +81,7 @@ class MemoryS3:
     async def copy_if(self, source: str, source_etag: str, target: str, target_etag: str, said: Said) -> str:
         """See `Door.copy_if`."""
         self._enter("copy_if", target)
-        body = self.read_source(source, source_etag)
-        self._require(target, target_etag)
-        return self.store("copy_if", target, body, said)
+        return self.finish_copy(self.read_source(source, source_etag), target, target_etag, said)
 
     async def list_page(self, prefix: str, start_after: str) -> Page:
         """See `Door.list_page`."""
@@ -99,7 +100,7 @@ class MemoryS3:
             self.objects.pop(key, None)
         return {}
 
-    # --- a write's two halves, for schedulers that let time pass between them -----------------------------------------
+    # --- a copy's two halves, for schedulers that let time pass between them -----------------------------------------
 
     def read_source(self, source: str, source_etag: str) -> bytes:
         """The bytes that a copy is about to write.
@@ -109,6 +110,15 @@ class MemoryS3:
         """
         self._require(source, source_etag)
         return self.objects[source].body
+
+    def finish_copy(self, body: bytes, target: str, target_etag: str, said: Said) -> str:
+        """Write what a copy has read, if the target is still the same; its ETag.
+
+        Raises:
+            PreconditionFailedError: the target is another version, or gone.
+        """
+        self._require(target, target_etag)
+        return self.store("copy_if", target, body, said)
 
     def store(self, operation: str, key: str, body: bytes, said: Said) -> str:
         """Write an object whatever is there; its ETag."""
@@ -152,12 +162,8 @@ class MemoryS3:
         Raises:
             RefusedError: it allows that no longer, or never did.
         """
-        parts = urlsplit(url)
-        query = dict(parse_qsl(parts.query))
-        key = unquote(parts.path.removeprefix("/bucket/"))
-        signed_at = datetime.strptime(query["X-Amz-Date"], _SPELLING).replace(tzinfo=UTC)
-        seconds = int(query["X-Amz-Expires"])
-        if query["X-Amz-Signature"] != _signature(method, key, signed_at, seconds):
+        key, signed_at, seconds, signature = _read_url(url)
+        if signature != _signature(method, key, signed_at, seconds):
             raise RefusedError("SignatureDoesNotMatch")
         if self.now >= signed_at + timedelta(seconds=seconds):
             raise RefusedError("AccessDenied: Request has expired")
@@ -168,15 +174,9 @@ class MemoryS3:
     def _sign(self, method: str, key: str, seconds: int) -> SignedUrl:
         if self.fails_with is not None:
             raise self.fails_with
-        signed_at = self._whole_second()
-        query = {
-            "X-Amz-Date": signed_at.strftime(_SPELLING),
-            "X-Amz-Expires": str(seconds),
-            "X-Amz-Signature": _signature(method, key, signed_at, seconds),
-        }
-        return SignedUrl(
-            f"https://s3.test/bucket/{quote(key)}?{urlencode(query)}", signed_at + timedelta(seconds=seconds)
-        )
+        signed_at = self._whole_second() + self.signer_is_ahead
+        url = _signed_url(method, key, signed_at, seconds)
+        return SignedUrl(url, signed_at + timedelta(seconds=seconds))
 
     def _whole_second(self) -> datetime:
         return self.now.replace(microsecond=0)
@@ -192,5 +192,26 @@ class MemoryS3:
             raise PreconditionFailedError(f"{key} is another version")
 
 
+# A scheduler signs and reads the same few URLs a million times.
+@lru_cache(maxsize=256)
+def _signed_url(method: str, key: str, signed_at: datetime, seconds: int) -> str:
+    query = {
+        "X-Amz-Date": signed_at.strftime(_SPELLING),
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-Signature": _signature(method, key, signed_at, seconds),
+    }
+    return f"https://s3.test/bucket/{quote(key)}?{urlencode(query)}"
+
+
+@lru_cache(maxsize=256)
+def _read_url(url: str) -> tuple[str, datetime, int, str]:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    signed_at = datetime.strptime(query["X-Amz-Date"], _SPELLING).replace(tzinfo=UTC)
+    key = unquote(parts.path.removeprefix("/bucket/"))
+    return key, signed_at, int(query["X-Amz-Expires"]), query["X-Amz-Signature"]
+
+
+@lru_cache(maxsize=256)
 def _signature(method: str, key: str, signed_at: datetime, seconds: int) -> str:
     return hashlib.sha256(f"{method} {key} {signed_at:{_SPELLING}} {seconds}".encode()).hexdigest()

@@ -1,0 +1,213 @@
+"""The scenarios: scenes in which the protocol could go wrong, three or four actors in each."""
+
+from datetime import timedelta
+from typing import Final
+
+from tests.protocol.schedule import Scenario
+from tests.protocol.world import (
+    Scene,
+    clock,
+    gets,
+    lives,
+    marks,
+    reconciles,
+    uploads,
+    uploads_and_marks,
+    uploads_late_and_marks,
+)
+
+A: Final = b"A"
+B: Final = b"B"
+_EXPIRED: Final = timedelta(seconds=901)
+_GRACE: Final = timedelta(seconds=60)
+_DUE: Final = _EXPIRED + _GRACE
+_GIVEN_UP: Final = timedelta(seconds=900 + 86_400)
+
+_FRESH = Scene("nothing yet", is_created=False)
+_AHEAD = Scene("nothing yet, the service's clock ahead", is_created=False, signer_is_ahead=timedelta(minutes=15))
+_BEHIND = Scene("nothing yet, the service's clock behind", is_created=False, signer_is_ahead=timedelta(minutes=-15))
+_UPLOADED = Scene("A uploaded", (A,))
+_MARKED = Scene("A uploaded and marked", (A,), (None,))
+_DUE_NOW = Scene("A marked and due", (A,), (None,), _DUE)
+_PINNED = Scene("A pinned", (A,), (A,))
+_UNMARKED = Scene("A never marked, its time over", (A,), (), _GIVEN_UP)
+
+SCENARIOS: Final = (
+    Scenario(
+        "life",
+        _FRESH,
+        (
+            ("client", lives(A, pinned=False)),
+            ("clock", clock(_EXPIRED, _GRACE)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "life, the service's clock ahead",
+        _AHEAD,
+        (
+            ("client", lives(A, pinned=False)),
+            ("clock", clock(_DUE, timedelta(minutes=15))),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "life, the service's clock behind",
+        _BEHIND,
+        (
+            ("client", lives(A, pinned=False)),
+            ("clock", clock(_GRACE)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "pinned life",
+        _FRESH,
+        (
+            ("client", lives(A, pinned=True)),
+            ("reconciler", reconciles()),
+            ("getter", gets()),
+        ),
+    ),
+    Scenario(
+        "two markers, same pin",
+        _UPLOADED,
+        (
+            ("marker 1", marks(A)),
+            ("marker 2", marks(A)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "two markers, different pins",
+        _UPLOADED,
+        (
+            ("marker A", marks(A)),
+            ("client B", uploads_and_marks((B, True))),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "two markers, one pin",
+        _UPLOADED,
+        (
+            ("marker", marks(None)),
+            ("client B", uploads_and_marks((B, True))),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "two markers, no pin",
+        _UPLOADED,
+        (
+            ("marker 1", marks(None)),
+            ("marker 2", marks(None)),
+            ("clock", clock(_DUE)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "unpinned over pinned",
+        _PINNED,
+        (
+            ("client B", uploads_and_marks((B, False))),
+            ("marker A", marks(A)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "A, B, A",
+        _PINNED,
+        (
+            ("client", uploads_and_marks((B, True), (A, True))),
+            ("marker A", marks(A)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "A, B unpinned, A",
+        _PINNED,
+        (
+            ("client", uploads_and_marks((B, False), (A, True))),
+            ("marker A", marks(A)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "two reconcilers",
+        _DUE_NOW,
+        (
+            ("reconciler 1", reconciles()),
+            ("reconciler 2", reconciles()),
+            ("late client", uploads(B, is_late=True)),
+            ("getter", gets()),
+        ),
+    ),
+    Scenario(
+        "two reconcilers, pinned",
+        _PINNED,
+        (
+            ("reconciler 1", reconciles()),
+            ("reconciler 2", reconciles()),
+            ("client", uploads_and_marks((B, True))),
+        ),
+    ),
+    Scenario(
+        "late upload and a mark",
+        _DUE_NOW,
+        (
+            ("reconciler", reconciles()),
+            ("late client", uploads(B, is_late=True)),
+            ("marker", marks(None)),
+        ),
+    ),
+    Scenario(
+        "marked while it becomes due",
+        _MARKED,
+        (
+            ("client", uploads_and_marks((B, False))),
+            ("clock", clock(_DUE)),
+            ("reconciler", reconciles()),
+            ("marker A", marks(A)),
+        ),
+    ),
+    Scenario(
+        "marked while it is given up",
+        _UNMARKED,
+        (
+            ("marker", marks(None)),
+            ("reconciler 1", reconciles()),
+            ("reconciler 2", reconciles()),
+        ),
+    ),
+    Scenario(
+        "pinned while it is given up",
+        _UNMARKED,
+        (
+            ("marker", marks(A)),
+            ("reconciler 1", reconciles()),
+            ("late client", uploads(B, is_late=True)),
+            ("reconciler 2", reconciles()),
+        ),
+    ),
+    Scenario(
+        "pin lost while it is given up",
+        Scene("A pinned, its time over", (A,), (A,), _GIVEN_UP),
+        (
+            ("late client", uploads(B, A, is_late=True)),
+            ("reconciler 1", reconciles()),
+            ("reconciler 2", reconciles()),
+            ("marker B", marks(B)),
+        ),
+    ),
+    Scenario(
+        "pinned anew while it is given up",
+        Scene("A pinned, its time over", (A,), (A,), _GIVEN_UP),
+        (
+            ("late client", uploads_late_and_marks(B, A)),
+            ("reconciler 1", reconciles()),
+            ("reconciler 2", reconciles()),
+        ),
+    ),
+)
+"""By name in the order in which they are explored."""
