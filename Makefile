@@ -44,3 +44,9 @@ MUTANT ?=
 .PHONY: replay
 replay: .venv/.ready ## one schedule of the interleaving explorer, told step by step: SCENARIO=, SCHEDULE=, MUTANT=
 	@$(RUN)/python -m tests.protocol.replay --mutant '$(MUTANT)' '$(SCENARIO)' '$(SCHEDULE)'
+
+ROW ?=
+SIZE ?= full
+.PHONY: prove
+prove: .venv/.ready ## the long proofs, about an hour, written to docs/proof.md; ROW= runs one, SIZE=small less
+	@$(RUN)/python -m tests.prove --row '$(ROW)' --size '$(SIZE)'

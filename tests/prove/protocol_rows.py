@@ -1,0 +1,82 @@
+"""The rows that need no S3: interleavings, teeth, mutation, sequences."""
+
+import os
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+
+import structlog
+
+from tests.protocol.campaign import campaign_on_all_cores
+from tests.protocol.mutants import MUTANTS, mutant_by_name
+from tests.protocol.scenarios import SCENARIOS
+from tests.protocol.schedule import Bounds
+from tests.protocol.teeth import hunt
+from tests.prove.row import Outcome, say
+from tests.sequences.campaign import STEPS, begin_service, run_sequences
+from tests.sequences.machine import Sequences
+
+EVERY_SECONDS = 10.0
+
+
+def interleavings(together: int) -> Outcome:
+    """Every schedule with so many faults and switches together."""
+    explored = campaign_on_all_cores(Bounds(together=together), _now_and_then("schedules"))
+    schedules = sum(each.schedules for each in explored)
+    size = f"{schedules:,} schedules of {len(SCENARIOS)} scenarios, up to {together} faults and switches together"
+    return Outcome(size, [str(each.finding) for each in explored if each.finding])
+
+
+def teeth(number: int) -> Outcome:
+    """Every mutant, or the first so many."""
+    survivors = []
+    with get_context("fork").Pool(os.cpu_count()) as pool:
+        names = [mutant.name for mutant in MUTANTS[:number]]
+        for name, found in zip(names, pool.imap(_hunt, names), strict=True):
+            say(f"{name}: {found or 'SURVIVES'}")
+            if found is None:
+                survivors.append(f"not found: {name}")
+    return Outcome(f"{len(names)} mutants, {len(names) - len(survivors)} found", survivors)
+
+
+def _hunt(name: str) -> str | None:
+    finding = hunt(mutant_by_name(name))
+    return str(finding) if finding else None
+
+
+def sequences(number: int) -> Outcome:
+    """So many random sequences, shared out among the cores."""
+    cores = os.cpu_count() or 1
+    with get_context("fork").Pool(cores) as pool:
+        done = pool.map(_sequences, [(number // cores, seed) for seed in range(cores)])
+    size = f"{sum(count for count, _ in done):,} sequences of up to {STEPS} steps"
+    return Outcome(size, [failure for _, failure in done if failure])
+
+
+def _sequences(share: tuple[int, int]) -> tuple[int, str]:
+    number, seed = share
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(60))
+    service = begin_service()
+    batch = min(number, 250)
+    show = _now_and_then(f"sequences of process {seed}")
+    try:
+        for begun in range(0, number, batch):
+            run_sequences(batch, seed=seed * 1_000_000 + begun)
+            show(begun)
+    except AssertionError as error:
+        return Sequences.begun, f"seed {seed}: {error!r} {getattr(error, '__notes__', '')}"
+    finally:
+        service.stop()
+    return Sequences.begun, ""
+
+
+def _now_and_then(what: str) -> Callable[[int], None]:
+    last = time.monotonic()
+
+    def show(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > EVERY_SECONDS:
+            last = time.monotonic()
+            say(f"{done:,} {what}")
+
+    return show

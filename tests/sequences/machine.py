@@ -1,0 +1,275 @@
+"""The machine: rules that do something to the product and to the model, and compare."""
+
+import asyncio
+import json
+import random
+from collections.abc import Coroutine
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, ClassVar
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from assetstore.assets import Assets
+from assetstore.door import Said
+from assetstore.errors import StoreError
+from assetstore.protocol import Rules
+from reconciler.report import Tally
+from reconciler.run import Settings, run
+from reconciler.shards import Shard
+from service.context import Context, Readiness
+from service.metrics import Metrics
+from tests.memory_s3 import MemoryS3, RefusedError, etag_of
+from tests.sequences.flaky import FlakyDoor
+from tests.sequences.model import Model, Stage
+from tests.sequences.server import Answer, LoopbackService
+
+RULES = Rules(upload_url_seconds=900, grace_seconds=60, unmarked_seconds=3600)
+FILES = st.sampled_from([b"", b"A", b"B"])
+PINS = st.one_of(st.none(), FILES)
+NOBODY = "6f1c0f4e-5b0a-4d6e-9c3b-2f1d8a7e4b90"
+
+
+class Sequences(RuleBasedStateMachine):
+    """One bucket, one service, one reconciler, one dictionary."""
+
+    service: ClassVar[LoopbackService]
+    metrics: ClassVar[Metrics] = Metrics()
+    begun: ClassVar[int] = 0
+    """How many sequences there have been."""
+
+    ids = Bundle("ids")
+
+    def __init__(self) -> None:
+        super().__init__()
+        Sequences.begun += 1
+        self.s3 = MemoryS3(page_size=2)
+        self.door = FlakyDoor(self.s3)
+        chance = random.Random(0)  # noqa: S311 -- the same ids in every sequence
+        nonces = (f"nonce {number}".encode() for number in count())
+        self.assets = Assets(
+            self.door,
+            self.s3,
+            RULES,
+            lambda: UUID(int=chance.getrandbits(128), version=4),
+            lambda: next(nonces),
+        )
+        readiness = Readiness(is_started=True, is_store_proven=True)
+        self.service.serve(Context(self.assets, 60, lambda: self.s3.now, self.metrics, readiness))
+        self.models: dict[str, Model] = {}
+        self.urls: dict[str, str] = {}
+        self.offset = timedelta()
+
+    # --- the client ---------------------------------------------------------------------------------------------------
+
+    @initialize(target=ids)
+    def begin(self) -> Any:  # noqa: ANN401 -- Hypothesis's own wrapper
+        """Two assets to start with."""
+        return multiple(self.create(), self.create())
+
+    @rule(target=ids)
+    def create_another(self) -> str:
+        """POST /asset."""
+        return self.create()
+
+    def create(self) -> str:
+        """POST /asset: 201, where to upload, and where it will be."""
+        answer = self.service.request("POST", "/asset")
+        assert answer.status == 201
+        document = answer.document
+        asset_id: str = document["id"]
+        assert answer.headers["location"] == f"/asset/{asset_id}"
+        assert asset_id not in self.models
+        expires_at = datetime.fromisoformat(document["expires_at"])
+        assert expires_at == self.s3.now + timedelta(seconds=900)
+        self.models[asset_id] = Model(expires_at)
+        self.urls[asset_id] = document["upload_url"]
+        return asset_id
+
+    @rule(asset_id=ids, body=FILES)
+    def upload(self, asset_id: str, body: bytes) -> None:
+        """The client's PUT to the upload URL: taken until it expires."""
+        model = self.models[asset_id]
+        try:
+            etag = self.s3.put(self.urls[asset_id], body, {"content-type": "text/x-test"})
+        except RefusedError:
+            assert self.s3.now >= model.expires_at
+            return
+        assert self.s3.now < model.expires_at
+        assert etag == etag_of(body)
+        self.models[asset_id] = replace(model, temp=body)
+
+    @rule(asset_id=ids, body=FILES)
+    def upload_late(self, asset_id: str, body: bytes) -> None:
+        """A PUT that began in time, and lands whenever."""
+        self.s3.store("put", f"temp/{asset_id}", body, Said({}, {}, {"content-type": "text/x-test"}))
+        self.models[asset_id] = replace(self.models[asset_id], temp=body)
+
+    @rule(asset_id=ids, body=PINS, is_quoted=st.booleans())
+    def mark(self, asset_id: str, body: bytes | None, is_quoted: bool) -> None:  # noqa: FBT001 -- Hypothesis's way
+        """PUT /asset/{id}: the model's answer, and the model's state."""
+        pin = None if body is None else etag_of(body)
+        status, code, after = self.models[asset_id].marked(pin)
+        self._require(self._mark(asset_id, pin, '"{}"' if is_quoted else "{}"), status, code)
+        self.models[asset_id] = after
+
+    @rule(asset_id=ids, body=PINS, calls=st.integers(0, 3), takes_effect=st.booleans())
+    def mark_and_fail(self, asset_id: str, body: bytes | None, calls: int, takes_effect: bool) -> None:  # noqa: FBT001
+        """The same while S3 fails one call: 503, and the asset is as before, or as after."""
+        pin = None if body is None else etag_of(body)
+        before = self.models[asset_id]
+        status, code, after = before.marked(pin)
+        with _Failing(self.door, calls, takes_effect=takes_effect) as failing:
+            answer = self._mark(asset_id, pin, "{}")
+        if failing.has_failed:
+            self._require(answer, 503, "store_unavailable")
+            assert answer.headers["retry-after"] == "2"
+            self._settle(asset_id, before, after)
+        else:
+            self._require(answer, status, code)
+            self.models[asset_id] = after
+
+    @rule(asset_id=ids)
+    def get(self, asset_id: str) -> None:
+        """GET /asset/{id}: the very bytes once final, and nothing else ever."""
+        answer = self.service.request("GET", f"/assets/{asset_id}?timeout=5")
+        model = self.models[asset_id]
+        match model.stage:
+            case Stage.UPLOADED:
+                self._require(answer, 200, None)
+                found = self.s3.get(answer.document["Download_url"])
+                assert found.body == model.final
+                assert found.headers == {"content-type": "text/x-test"}
+            case Stage.EXPIRED:
+                self._require(answer, 410, "asset_expired")
+            case _:
+                self._require(answer, 404, "asset_not_uploaded")
+                assert int(answer.headers["retry-after"]) >= 1
+
+    @rule()
+    def ask_for_nobodys(self) -> None:
+        """An id that was never given out is not found, marked or asked for, and stays unwritten."""
+        for answer in (self.service.request("GET", f"/asset/{NOBODY}"), self._mark(NOBODY, None, "{}")):
+            self._require(answer, 404, "asset_not_found")
+
+    # --- time, and the reconciler -------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([1, 59, 60, 840, 900, 2700, 3600]))
+    def wait(self, seconds: int) -> None:
+        """Time passes."""
+        self.s3.now += timedelta(seconds=seconds)
+
+    @rule(shards=st.integers(1, 3))
+    def reconcile(self, shards: int) -> None:
+        """One run of every shard: every asset as the model has it."""
+        for index in range(shards):
+            self._wait_for(self._run(Settings(Shard(index, shards))))
+        for asset_id, model in self.models.items():
+            self.models[asset_id] = self._reconciled(model)
+
+    @rule(index=st.integers(0, 1))
+    def reconcile_half(self, index: int) -> None:
+        """One shard of two: its assets and no others."""
+        self._wait_for(self._run(Settings(Shard(index, 2))))
+        for asset_id, model in self.models.items():
+            if (asset_id[0] in "01234567") == (index == 0):
+                self.models[asset_id] = self._reconciled(model)
+
+    @rule()
+    def dry_run(self) -> None:
+        """A dry run writes nothing."""
+        written = len(self.s3.writes)
+        self._wait_for(self._run(Settings(dry_run=True)))
+        assert len(self.s3.writes) == written
+
+    @rule(calls=st.integers(0, 12), takes_effect=st.booleans())
+    def reconcile_and_fail(self, calls: int, takes_effect: bool) -> None:  # noqa: FBT001 -- Hypothesis's way
+        """A run in which one call fails: each asset as before or as after, garbage swept or not yet."""
+        before = dict(self.models)
+        with _Failing(self.door, calls, takes_effect=takes_effect) as failing:
+            try:
+                self._wait_for(self._run(Settings()))
+            except StoreError:
+                assert failing.has_failed
+        for asset_id, model in before.items():
+            after = self._reconciled(model)
+            self._settle(asset_id, model, after, after.unswept(model))
+
+    # --- always -------------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def bucket_and_dictionary_agree(self) -> None:
+        """The bucket holds what the dictionary says, and not one object more."""
+        assert self._seen() == self.models
+        uploads = sum(model.temp is not None for model in self.models.values())
+        assert len(self.s3.objects) == len(self.models) + uploads
+
+    def teardown(self) -> None:
+        """When all is over two runs finish everything, and a third writes nothing."""
+        self.s3.now += timedelta(days=30)
+        for _ in range(2):
+            self.reconcile(1)
+        assert self._seen() == self.models
+        written = len(self.s3.writes)
+        self.reconcile(1)
+        assert len(self.s3.writes) == written
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _mark(self, asset_id: str, pin: str | None, spelling: str) -> Answer:
+        body = {"Status": "uploaded"} | ({} if pin is None else {"etag": spelling.format(pin)})
+        return self.service.request("PUT", f"/asset/{asset_id}", json.dumps(body).encode())
+
+    def _require(self, answer: Answer, status: int, code: str | None) -> None:
+        assert (answer.status, answer.document.get("code")) == (status, code)
+        assert answer.headers["cache-control"] == "no-store"
+
+    async def _run(self, settings: Settings) -> None:
+        await run(self.assets, settings, Tally(), asyncio.Event(), self.s3.now.timestamp)
+
+    def _wait_for(self, running: Coroutine[Any, Any, None]) -> None:
+        self.service.loop.run_until_complete(running)
+
+    def _reconciled(self, model: Model) -> Model:
+        return model.reconciled(self.s3.now, RULES.grace_seconds, RULES.unmarked_seconds)
+
+    def _settle(self, asset_id: str, *possible: Model) -> None:
+        """After a fault the model takes the bucket's word, if it is one of the possible ones."""
+        seen = self._seen()[asset_id]
+        assert seen in possible
+        self.models[asset_id] = seen
+
+    def _seen(self) -> dict[str, Model]:
+        """The dictionary, as the bucket has it."""
+        seen = {}
+        for key, found in self.s3.objects.items():
+            prefix, _, asset_id = key.partition("/")
+            if prefix == "uploaded":
+                temp = self.s3.objects.get(f"temp/{asset_id}")
+                stage = Stage(found.metadata["status"])
+                seen[asset_id] = Model(
+                    datetime.fromisoformat(found.metadata["expires-at"]),
+                    stage,
+                    found.metadata.get("pin"),
+                    temp.body if temp else None,
+                    found.body if stage is Stage.UPLOADED else None,
+                )
+        return seen
+
+
+class _Failing:
+    """Within this, one call of the door fails."""
+
+    def __init__(self, door: FlakyDoor, calls: int, *, takes_effect: bool) -> None:
+        self._door, self._calls, self._takes_effect = door, calls, takes_effect
+
+    def __enter__(self) -> FlakyDoor:
+        self._door.calls_until_failure = self._calls
+        self._door.takes_effect, self._door.has_failed = self._takes_effect, False
+        return self._door
+
+    def __exit__(self, *_: object) -> None:
+        self._door.calls_until_failure = -1

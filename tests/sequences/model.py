@@ -1,0 +1,66 @@
+"""What should happen, as a dictionary: written from DESIGN.md, sharing no code with the product."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tests.memory_s3 import etag_of
+
+
+class Stage(StrEnum):
+    """Where an asset is in its life."""
+
+    PENDING = "pending"
+    MARKED = "marked"
+    UPLOADED = "uploaded"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One asset."""
+
+    expires_at: datetime
+    stage: Stage = Stage.PENDING
+    pin: str | None = None
+    temp: bytes | None = None
+    """What lies in `temp/{id}`."""
+    final: bytes | None = None
+
+    def marked(self, pin: str | None) -> tuple[int, str | None, "Model"]:
+        """What a mark is answered (status and code), and what becomes of the asset."""
+        match self.stage:
+            case Stage.EXPIRED:
+                return 410, "asset_expired", self
+            case Stage.UPLOADED if pin is not None and pin == self.pin:
+                return 202, None, self
+            case Stage.UPLOADED:
+                return 409, "already_uploaded", self
+            case _ if pin is not None and (self.temp is None or etag_of(self.temp) != pin):
+                return 409, "upload_mismatch", self
+            case _:
+                return 202, None, Model(self.expires_at, Stage.MARKED, pin, self.temp)
+
+    def reconciled(self, now: datetime, grace_seconds: int, unmarked_seconds: int) -> "Model":
+        """What a whole run makes of the asset."""
+        if self.temp is None:
+            return self
+        is_given_up = now >= self.expires_at + timedelta(seconds=unmarked_seconds)
+        is_due = now >= self.expires_at + timedelta(seconds=grace_seconds)
+        final = Model(self.expires_at, Stage.UPLOADED, self.pin, None, self.temp)
+        expired = Model(self.expires_at, Stage.EXPIRED, self.pin)
+        match self.stage:
+            case Stage.UPLOADED | Stage.EXPIRED:
+                return Model(self.expires_at, self.stage, self.pin, None, self.final)
+            case Stage.PENDING:
+                return expired if is_given_up else self
+            case Stage.MARKED if self.pin is None:
+                return final if is_due else self
+            case _ if etag_of(self.temp) == self.pin:
+                return final
+            case _:
+                return expired if is_given_up else self
+
+    def unswept(self, before: "Model") -> "Model":
+        """The same, but for a `temp/{id}` that was not deleted yet."""
+        return Model(self.expires_at, self.stage, self.pin, before.temp, self.final)

@@ -1,0 +1,24 @@
+"""Whatever clients, time, runs and faults do in whatever order, the bucket is as a dictionary says."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sequences.campaign import begin_service, run_sequences
+from tests.sequences.machine import Sequences
+
+
+@pytest.fixture
+def _service() -> Iterator[None]:
+    """The service, as the sequences use it."""
+    service = begin_service()
+    yield
+    service.stop()
+
+
+@pytest.mark.usefixtures("_service")
+def test_random_sequences_agree_with_the_dictionary() -> None:
+    """The bucket and the answers are the model's after every step of every sequence."""
+    before = Sequences.begun
+    run_sequences(60, seed=1)
+    assert Sequences.begun - before >= 60
