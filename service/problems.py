@@ -95,6 +95,8 @@ def answer_problem(request: Request, error: Exception) -> HTTPResponse:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if isinstance(error, SanicException):
         headers.update({name: str(value) for name, value in (error.headers or {}).items()})
+    if isinstance(error, MethodNotAllowed):
+        headers.setdefault("Allow", _methods_of_parametrized_paths(request))
     if isinstance(error, StoreError):
         log.log(40 if isinstance(error, StoreDeniedError) else 30, "store_failed", reason=str(error))
     elif problem is INTERNAL:
@@ -109,6 +111,12 @@ def answer_problem(request: Request, error: Exception) -> HTTPResponse:
         "request_id": request.id,
     }
     return json(body, problem.status, headers, content_type="application/problem+json")
+
+
+def _methods_of_parametrized_paths(request: Request) -> str:
+    """What Sanic leaves out for a path with a parameter: ours all allow the same."""
+    routes = [route for route in request.app.router.routes if "<" in route.path]
+    return ", ".join(sorted({method for route in routes for method in route.methods}))
 
 
 def _problem(error: Exception) -> Problem:
