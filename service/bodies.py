@@ -42,6 +42,9 @@ async def read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             await request.receive_body()  # type: ignore[no-untyped-call] # Sanic's
     except TimeoutError:
+        http: Any = request.stream
+        http.request_body = None  # else Sanic reads the rest after the answer, however slowly it comes
+        http.keep_alive = False
         raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
     return request.body
 

@@ -32,15 +32,19 @@ class ApiRequest(Request):
 class PatientProtocol(HttpProtocol):
     """HTTP whose REQUEST_TIMEOUT counts from the first byte of the head.
 
-    Stock Sanic counts from the last byte, so a client that trickles one a second holds its connection for hours.
+    Stock Sanic counts from the last byte, so a client that trickles one a second holds its connection for hours. The
+    rest of a body that was answered unread has KEEP_ALIVE_TIMEOUT from the answer on, for the same reason.
     """
 
     __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes without resetting the clock of a head that is on its way."""
+        """Take in bytes without resetting the clock of a head, or of an unread rest, that is on its way."""
         http = getattr(self, "_http", None)  # set by a task that the first bytes may overtake
-        started = self._time if http is not None and http.stage is Stage.REQUEST else None
+        is_trickle = http is not None and (
+            http.stage is Stage.REQUEST or (http.stage is Stage.IDLE and bool(http.request_body))
+        )
+        started = self._time if is_trickle else None
         super().data_received(data)
         if started is not None:
             self._time = started
