@@ -51,7 +51,8 @@ async def get_asset(request: Request, asset_id: str) -> HTTPResponse:
     """`GET /asset/{id}[?timeout=SECONDS]`."""
     context: Context = request.app.ctx.context
     _check_asset_id(asset_id)
-    seconds = parse_timeout(request.args.getlist("timeout", []), context.download_url_seconds)
+    arguments = request.get_args(keep_blank_values=True)
+    seconds = parse_timeout(arguments.getlist("timeout", []), context.download_url_seconds)
     async with _store(context):
         download = await resolve(context.assets, asset_id, seconds, context.now())
     return json({"Download_url": download.url})
@@ -63,9 +64,10 @@ async def healthcheck(request: Request) -> HTTPResponse:
     try:
         async with asyncio.timeout(HEALTH_SECONDS):
             await context.assets.door.head(PROBE_KEY)
+        is_up = context.readiness.is_store_proven
     except (StoreError, TimeoutError):
-        return json({"Status": "DOWN"}, 503)
-    return json({"Status": "UP" if context.readiness.is_store_proven else "DOWN"})
+        is_up = False
+    return json({"Status": "UP"}) if is_up else json({"Status": "DOWN"}, 503)
 
 
 async def livez(request: Request) -> HTTPResponse:  # noqa: ARG001
