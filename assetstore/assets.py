@@ -179,6 +179,8 @@ class Reconciled:
     """When the asset's last mark was written, if it is or was marked."""
     due_at: datetime | None = None
     """When it was due, or will be; None when it is not marked, or its life was over already."""
+    is_pinned: bool = False
+    """Its last mark named the bytes that it means."""
 
 
 async def reconcile(assets: Assets, asset_id: str, now: datetime, *, dry_run: bool = False) -> Reconciled:
@@ -206,6 +208,7 @@ async def reconcile(assets: Assets, asset_id: str, now: datetime, *, dry_run: bo
             is_garbage=outcome in {Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT},
             marked_at=placeholder.written_at if placeholder.state.status is Status.MARKED else None,
             due_at=due_at(placeholder, assets.rules),
+            is_pinned=placeholder.state.pin is not None,
         )
     raise StoreUnavailableError("too many others are writing this asset; the next run continues")
 

@@ -1,11 +1,13 @@
 """S3 behind the door, by boto3 in threads. Nothing outside this file and `assetstore.boto_errors` knows of boto3."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import boto3
@@ -13,8 +15,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from assetstore.boto_errors import translated
+from assetstore.calls import Called, Ending, Observe, observe_nothing
 from assetstore.door import RESTATED_HEADERS, Bucket, Head, Listed, Page, Said, SignedUrl
-from assetstore.errors import StoreMisconfiguredError
+from assetstore.errors import (
+    PreconditionFailedError,
+    StoreDeniedError,
+    StoreError,
+    StoreMisconfiguredError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -25,6 +34,8 @@ CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
 COPY_SECONDS: Final = 300
 """S3 answers CopyObject when the copy is made: minutes for the 5 GB that one may have."""
+
+T = TypeVar("T")
 
 _PARAMETERS: Final = {header: "".join(word.title() for word in header.split("-")) for header in RESTATED_HEADERS}
 
@@ -37,16 +48,15 @@ class BotoDoor:
     client: "S3Client"
     copying: "S3Client"
     """The same with a longer patience: a large copy takes minutes."""
+    observe: Observe = observe_nothing
 
     async def head(self, key: str) -> Head | None:
         """See `Door.head`."""
-        with translated(missing_is_precondition=False):
-            try:
-                answer = await asyncio.to_thread(self.client.head_object, Bucket=self.bucket, Key=key)
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:  # noqa: PLR2004
-                    return None
-                raise
+        answer = await self._call(
+            "HeadObject", lambda: _or_none(lambda: self.client.head_object(Bucket=self.bucket, Key=key))
+        )
+        if answer is None:
+            return None
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         return Head(
             _bare(answer["ETag"]),
@@ -59,17 +69,18 @@ class BotoDoor:
     async def put_if(self, key: str, body: bytes, said: Said, *, etag: str | None) -> str:
         """See `Door.put_if`."""
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-        with translated(missing_is_precondition=etag is not None):
-            answer = await asyncio.to_thread(
-                self.client.put_object, Bucket=self.bucket, Key=key, Body=body, **condition, **_spoken(said)
-            )
+        answer = await self._call(
+            "PutObject",
+            lambda: self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition, **_spoken(said)),
+            missing_is_precondition=etag is not None,
+        )
         return _bare(answer["ETag"])
 
     async def copy_if(self, source: str, source_etag: str, target: str, target_etag: str, said: Said) -> str:
         """See `Door.copy_if`."""
-        with translated(missing_is_precondition=True):
-            answer = await asyncio.to_thread(
-                self.copying.copy_object,
+        answer = await self._call(
+            "CopyObject",
+            lambda: self.copying.copy_object(
                 Bucket=self.bucket,
                 Key=target,
                 IfMatch=target_etag,
@@ -78,15 +89,17 @@ class BotoDoor:
                 MetadataDirective="REPLACE",
                 TaggingDirective="REPLACE",
                 **_spoken(said),
-            )
+            ),
+            missing_is_precondition=True,
+        )
         return _bare(answer["CopyObjectResult"]["ETag"])
 
     async def list_page(self, prefix: str, start_after: str) -> Page:
         """See `Door.list_page`."""
-        with translated(missing_is_precondition=False):
-            answer = await asyncio.to_thread(
-                self.client.list_objects_v2, Bucket=self.bucket, Prefix=prefix, StartAfter=start_after
-            )
+        answer = await self._call(
+            "ListObjectsV2",
+            lambda: self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, StartAfter=start_after),
+        )
         return Page(
             [Listed(found["Key"], found["LastModified"].astimezone(UTC)) for found in answer.get("Contents", ())],
             is_last=not answer["IsTruncated"],
@@ -95,13 +108,77 @@ class BotoDoor:
 
     async def delete_many(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `Door.delete_many`."""
-        with translated(missing_is_precondition=False):
-            answer = await asyncio.to_thread(
-                self.client.delete_objects,
-                Bucket=self.bucket,
-                Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
-            )
+        answer = await self._call(
+            "DeleteObjects",
+            lambda: self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            ),
+        )
         return {failed["Key"]: failed.get("Code", "unknown") for failed in answer.get("Errors", ())}
+
+    async def get(self, key: str, limit_bytes: int) -> bytes | None:
+        """See `ReportStore.get`."""
+
+        def read() -> bytes | None:
+            answer = _or_none(lambda: self.client.get_object(Bucket=self.bucket, Key=key))
+            if answer is None:
+                return None
+            with closing(answer["Body"]) as body:
+                return body.read(limit_bytes + 1)
+
+        found = await self._call("GetObject", read)
+        if found is not None and len(found) > limit_bytes:
+            raise StoreUnavailableError(f"{key} is longer than {limit_bytes} bytes: it is none of ours")
+        return found
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:
+        """See `ReportStore.put`."""
+        await self._call(
+            "PutObject",
+            lambda: self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type),
+        )
+
+    async def _call(self, operation: str, call: Callable[[], T], *, missing_is_precondition: bool = False) -> T:
+        started_at = time.perf_counter()
+        ending, retries = Ending.CANCELLED, 0
+        try:
+            with translated(missing_is_precondition=missing_is_precondition):
+                answer = await asyncio.to_thread(call)
+            ending = Ending.MISSING if answer is None else Ending.DONE
+            retries = _retries(answer)
+        except (StoreError, PreconditionFailedError) as error:
+            ending, retries = _ending(error), _retries(getattr(error.__cause__, "response", None))
+            raise
+        finally:
+            self.observe(Called(operation, ending, time.perf_counter() - started_at, retries))
+        return answer
+
+
+def _or_none(call: Callable[[], T]) -> T | None:
+    """What the call answers, None when there is no such object."""
+    try:
+        return call()
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey"}:
+            return None
+        raise
+
+
+def _retries(answer: object) -> int:
+    metadata = answer.get("ResponseMetadata", {}) if isinstance(answer, dict) else {}
+    return int(metadata.get("RetryAttempts", 0))
+
+
+def _ending(error: Exception) -> Ending:
+    match error:
+        case PreconditionFailedError():
+            return Ending.PRECONDITION_FAILED
+        case StoreDeniedError():
+            return Ending.DENIED
+        case StoreUnavailableError():
+            return Ending.UNAVAILABLE
+        case _:
+            return Ending.MISCONFIGURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +227,8 @@ def credentials_problems() -> list[str]:
         return [f"boto3 refuses this configuration: {error}"]
 
 
-def connect(region: str, bucket: str, public_endpoint_url: str | None) -> Bucket:
-    """Make ready to use a bucket; nothing is sent yet.
+def connect(region: str, bucket: str, public_endpoint_url: str | None, *, observe: Observe = observe_nothing) -> Bucket:
+    """Make ready to use a bucket; nothing is sent yet. `observe` is told of each call's end.
 
     Credentials and the endpoint come from boto3's own chain (environment, profile, IRSA, Pod Identity, instance).
 
@@ -165,9 +242,11 @@ def connect(region: str, bucket: str, public_endpoint_url: str | None) -> Bucket
             raise StoreMisconfiguredError(_NO_CREDENTIALS)
         client = _client(session, None, READ_SECONDS)
         signing = client if public_endpoint_url is None else _client(session, public_endpoint_url, READ_SECONDS)
+        door = BotoDoor(bucket, client, _client(session, None, COPY_SECONDS), observe)
         return Bucket(
             bucket,
-            BotoDoor(bucket, client, _client(session, None, COPY_SECONDS)),
+            door,
+            door,
             BotoSigner(bucket, signing, credentials),
             BotoSigner(bucket, client, credentials),
         )

@@ -91,6 +91,19 @@ class Door(Protocol):
         """Delete up to 1,000 objects; those that could not be deleted, with S3's reason."""
 
 
+class ReportStore(Protocol):
+    """The bucket, as far as reports need it. Apart from `Door`: nothing of an asset is written without a condition."""
+
+    async def list_page(self, prefix: str, start_after: str) -> Page:
+        """See `Door.list_page`."""
+
+    async def get(self, key: str, limit_bytes: int) -> bytes | None:
+        """The object's bytes, None when there is none; a longer one is *unavailable*."""
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:
+        """Write the object, whatever is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignedUrl:
     """A presigned URL: a bearer token, never logged."""
@@ -116,6 +129,7 @@ class Bucket:
 
     name: str
     door: Door
+    reports: ReportStore
     signer: Signer
     """For clients, at the public endpoint."""
     inner_signer: Signer

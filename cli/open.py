@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from assetstore.assets import Assets
 from assetstore.boto import connect
+from assetstore.calls import Observe, observe_nothing
 from assetstore.door import Bucket
 from assetstore.protocol import Rules
 from cli.config import Config
@@ -12,13 +13,13 @@ from cli.config import Config
 NONCE_BYTES = 16
 
 
-def open_bucket(config: Config) -> Bucket:
-    """Make ready to use the bucket; nothing is sent yet.
+def open_bucket(config: Config, observe: Observe = observe_nothing) -> Bucket:
+    """Make ready to use the bucket; nothing is sent yet. `observe` is told of each call's end.
 
     Raises:
         StoreMisconfiguredError: there are no credentials, or the endpoint is none.
     """
-    return connect(config.region, config.bucket, config.public_endpoint_url)
+    return connect(config.region, config.bucket, config.public_endpoint_url, observe=observe)
 
 
 def open_assets(config: Config, bucket: Bucket) -> Assets:

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import sys
 import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,9 +16,13 @@ from cli.logs import configure_logs
 from cli.open import open_assets, open_bucket
 from cli.progress import showing_progress
 from reconciler.exits import Exit, exit_after, exit_on
+from reconciler.publish import Ended, ending_after, ending_on, publish
 from reconciler.report import Tally
 from reconciler.run import Settings, run
 from reconciler.shards import Shard
+
+if TYPE_CHECKING:
+    from assetstore.door import Bucket
 
 log = structlog.get_logger()
 
@@ -36,16 +42,19 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
         Shard(config.shard, config.shards), config.run_seconds, config.poll_seconds, config.budget_seconds, dry_run
     )
     tally = Tally()
-    started = time.monotonic()
+    started, started_at = time.monotonic(), datetime.now(UTC)
+    bucket: Bucket | None = None
     try:
         bucket = open_bucket(config)
         if not dry_run:  # the probe writes
             await probe_conditions(bucket.door)
         async with showing_progress(tally, is_wanted=sys.stderr.isatty()):
             report = await run(open_assets(config, bucket), settings, tally, stop, time.monotonic)
-        code, reason = exit_after(report), None
+        code, ending, reason = exit_after(report), ending_after(report), None
     except StoreError as error:
-        report, code, reason = tally.report(), exit_on(error), str(error)
+        report, code, ending, reason = tally.report(), exit_on(error), ending_on(error), str(error)
+    if bucket is not None and not dry_run:
+        await publish(bucket.reports, Ended(settings.shard, started_at, datetime.now(UTC), ending, report))
     overdue = report.oldest_overdue
     log.log(
         40 if code else 20,

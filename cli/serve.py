@@ -18,7 +18,11 @@ from reconciler.exits import Exit, exit_on
 from service.app import build_app
 from service.context import Context, Readiness
 from service.metrics import Metrics, serve_metrics
+from service.readiness_metrics import ReadinessCollector
+from service.reconciler_metrics import ReconcilerCollector
+from service.reports import REFRESH_SECONDS, Reports
 from service.requests import PatientProtocol
+from service.s3_metrics import S3Metrics
 
 PROBE_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 3.0
@@ -31,7 +35,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     configure_logs(config.log_level, config.log_format)
     readiness, metrics = Readiness(), Metrics()
     try:
-        bucket = open_bucket(config)
+        bucket = open_bucket(config, S3Metrics.on(metrics.registry).observe)
         asyncio.run(_prove(bucket))
         readiness.is_store_proven = True
     except StoreUnavailableError as error:
@@ -41,13 +45,17 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     context = Context(
         open_assets(config, bucket), config.download_url_seconds, lambda: datetime.now(UTC), metrics, readiness
     )
+    reports = Reports(bucket.reports)
+    metrics.registry.register(ReadinessCollector(readiness))
+    metrics.registry.register(ReconcilerCollector(reports))
     app = build_app(context, config.drain_seconds)
     failures: list[StoreError] = []
 
     @app.after_server_start
-    async def _keep_proving(app: Sanic[Any, Any]) -> None:
+    async def _begin(app: Sanic[Any, Any]) -> None:
         if not readiness.is_store_proven:
             app.add_task(_prove_at_last(app, bucket, readiness, failures))
+        app.add_task(_keep_reading(reports))
 
     try:
         serve_metrics(metrics, host, metrics_port)
@@ -56,6 +64,12 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
         print(f"assetuploader: cannot listen on port {port} or {metrics_port}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return Exit.CONFIG
     return _refuse(failures[0]) if failures else Exit.OK
+
+
+async def _keep_reading(reports: Reports) -> None:
+    while True:
+        await reports.refresh(datetime.now(UTC))
+        await asyncio.sleep(REFRESH_SECONDS)
 
 
 async def _prove(bucket: Bucket) -> None:

@@ -4,6 +4,7 @@ Memory is flat: a page and a queue of one page's length, however many objects th
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ class Pass:
     younger_than: timedelta | None = None
     """Only objects that were written this short a time before they are listed; None: all of them."""
     dry_run: bool = False
+    monotonic: Callable[[], float] = time.monotonic
 
     async def run(self) -> None:
         """Make the pass.
@@ -58,10 +60,19 @@ class Pass:
             await pass_.delete()
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    asset_id: str
+    listed_at: datetime
+    """S3's clock."""
+    listed_on: float
+    """The same instant on this process' clock, which runs on while the asset waits for its turn."""
+
+
 @dataclass(slots=True)
 class _Running:
     given: Pass
-    queue: asyncio.Queue[tuple[str, datetime] | None] = field(default_factory=lambda: asyncio.Queue(BATCH))
+    queue: asyncio.Queue[_Item | None] = field(default_factory=lambda: asyncio.Queue(BATCH))
     garbage: list[str] = field(default_factory=list)
     unanswered: int = 0
 
@@ -79,6 +90,7 @@ class _Running:
 
     async def _feed_page(self, page: Page) -> bool:
         given = self.given
+        listed_on = given.monotonic()
         for listed in page.objects:
             if not given.shard.holds(listed.key) or given.should_halt():
                 return True
@@ -86,7 +98,7 @@ class _Running:
                 continue
             asset_id = listed.key.removeprefix(TEMP_PREFIX)
             if is_asset_id(asset_id):
-                await self.queue.put((asset_id, page.listed_at))
+                await self.queue.put(_Item(asset_id, page.listed_at, listed_on))
             elif given.younger_than is None:
                 given.tally.foreign += 1
         return page.is_last
@@ -94,12 +106,12 @@ class _Running:
     async def work(self) -> None:
         while (item := await self.queue.get()) is not None:
             if not self.given.should_halt():
-                await self._reconcile(*item)
+                await self._reconcile(item)
             if len(self.garbage) >= BATCH:
                 await self.delete()
 
-    async def _reconcile(self, asset_id: str, now: datetime) -> None:
-        given = self.given
+    async def _reconcile(self, item: _Item) -> None:
+        given, asset_id, now = self.given, item.asset_id, item.listed_at
         try:
             done = await reconcile(given.assets, asset_id, now, dry_run=given.dry_run)
         except Exception as error:  # one asset's failure never stops the others
@@ -116,12 +128,15 @@ class _Running:
         if done.is_garbage:
             self.garbage.append(temp_key(asset_id))
         if done.outcome in {Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT}:
-            lag = (now - done.due_at).total_seconds() if done.due_at else None
+            done_at = now + timedelta(seconds=given.monotonic() - item.listed_on)
+            if done.outcome is Outcome.FINALIZED:
+                given.tally.add_final(done, done_at)
             log.info(
                 "asset_reconciled",
                 asset_id=asset_id,
                 outcome=done.outcome.value,
-                late_seconds=lag,
+                **({"pinned": done.is_pinned} if done.outcome is Outcome.FINALIZED else {}),
+                **({"late_seconds": round((done_at - done.due_at).total_seconds(), 1)} if done.due_at else {}),
                 dry_run=given.dry_run,
             )
 

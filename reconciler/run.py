@@ -47,7 +47,7 @@ async def run(
         return stop.is_set() or monotonic() - started >= settings.budget_seconds
 
     async def look(younger_than: timedelta | None) -> None:
-        one = Pass(assets, settings.shard, tally, should_halt, younger_than, settings.dry_run)
+        one = Pass(assets, settings.shard, tally, should_halt, younger_than, settings.dry_run, monotonic)
         await _finish_in_hand(one, stop)
 
     await look(None)

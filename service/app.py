@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import structlog
 from sanic import HTTPResponse, Request, Sanic
+from sanic.exceptions import RequestCancelled
 from sanic.response import BaseHTTPResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
@@ -47,6 +48,7 @@ def build_app(context: Context, drain_seconds: float) -> Sanic[Any, Any]:
     )
     _add_routes(app)
     app.error_handler.add(Exception, answer_problem)
+    app.error_handler.add(RequestCancelled, answer_problem)  # which is no Exception
     app.register_middleware(_begin, "request")
     app.register_middleware(_finish, "response")
 
@@ -83,7 +85,15 @@ def _add_routes(app: Sanic[Any, Any]) -> None:
     for handler, path, methods, template in routes:
         name = f"{handler.__name__}_{path.split('/')[1]}"
         # The handlers read bodies themselves, with a deadline: Sanic answers a stalled one with 503.
-        app.route(path, methods, name=name, ignore_body=True, ctx_template=template)(handler)
+        app.route(path, methods, name=name, ignore_body=True, ctx_template=template)(_tracked(handler))
+
+
+def _tracked(handler: Handler) -> Handler:
+    async def tracked(request: Request, **parameters: str) -> HTTPResponse:
+        with request.app.ctx.context.metrics.in_flight.track_inprogress():
+            return await handler(request, **parameters)
+
+    return tracked
 
 
 async def _begin(request: Request) -> None:

@@ -7,11 +7,13 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     Info,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     start_http_server,
 )
 
@@ -25,8 +27,10 @@ class Metrics:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     requests: Counter = field(init=False)
     seconds: Histogram = field(init=False)
+    in_flight: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, which nobody asks for
         labels = ("route", "method", "status")
         requests = Counter("assetuploader_http_requests", "Requests answered.", labels, registry=self.registry)
         seconds = Histogram(
@@ -36,6 +40,8 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=self.registry,
         )
+        in_flight = Gauge("assetuploader_http_requests_in_flight", "Requests being answered.", registry=self.registry)
+        object.__setattr__(self, "in_flight", in_flight)
         object.__setattr__(self, "requests", requests)
         object.__setattr__(self, "seconds", seconds)
         build = Info("assetuploader_build", "The running version.", registry=self.registry)

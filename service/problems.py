@@ -10,6 +10,7 @@ from sanic.exceptions import (
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
+    RequestCancelled,
     RequestTimeout,
     SanicException,
 )
@@ -45,6 +46,8 @@ class Problem:
 
 
 INTERNAL: Final = Problem(500, "internal", "Internal error", "This is our fault. Report it with the request_id.")
+CLIENT_CLOSED: Final = Problem(499, "client_closed", "The client has gone", "Nobody will read this.")
+"""Counted and logged, never sent. nginx' number for it."""
 
 PROBLEMS: Final[dict[type[Exception], Problem]] = {
     BadAssetIdError: Problem(
@@ -85,7 +88,7 @@ PROBLEMS: Final[dict[type[Exception], Problem]] = {
 }
 
 
-def answer_problem(request: Request, error: Exception) -> HTTPResponse:
+def answer_problem(request: Request, error: BaseException) -> HTTPResponse:
     """The problem document for any exception: the one place where exceptions become HTTP."""
     problem = _problem(error)
     headers = {}
@@ -119,7 +122,9 @@ def _methods_of_parametrized_paths(request: Request) -> str:
     return ", ".join(sorted({method for route in routes for method in route.methods}))
 
 
-def _problem(error: Exception) -> Problem:
+def _problem(error: BaseException) -> Problem:
+    if isinstance(error, RequestCancelled):  # Sanic hands it on like any other error
+        return CLIENT_CLOSED
     for kind in type(error).__mro__:
         if kind in PROBLEMS:
             return PROBLEMS[kind]

@@ -1,0 +1,25 @@
+"""Requests whose clients do not wait for the answer."""
+
+import os
+import signal
+import socket
+
+from local.seaweedfs import HOST
+from tests.operate.product import await_until, running_product
+
+
+def test_a_request_whose_client_went_away_is_counted_and_logged() -> None:
+    """Impatient clients of a hanging S3 do not vanish from the numbers: an outage looks like one."""
+    with running_product() as product:
+        os.kill(product.s3.process.pid, signal.SIGSTOP)
+        with socket.create_connection((HOST, product.port)) as client:
+            client.sendall(b"POST /asset HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            await_until("it is in flight", lambda: "_in_flight 1.0" in product.metrics())
+        await_until(
+            "it is counted", lambda: 'requests_total{method="POST",route="/asset",status="499"} 1' in product.metrics()
+        )
+        os.kill(product.s3.process.pid, signal.SIGCONT)
+        assert "_in_flight 0.0" in product.metrics()
+        lines = [line for line in product.log() if line["event"] == "request_finished"]
+        assert len(lines) == 1, lines
+        assert (lines[0]["status"], lines[0]["route"]) == (499, "/asset")
