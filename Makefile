@@ -50,3 +50,11 @@ SIZE ?= full
 .PHONY: prove
 prove: .venv/.ready ## the long proofs, about an hour, written to docs/proof.md; ROW= runs one, SIZE=small less
 	@$(RUN)/python -m tests.prove --row '$(ROW)' --size '$(SIZE)'
+.PHONY: chart-readme
+chart-readme: .venv/.ready ## write the table of values in the chart's README
+	$(RUN)/python charts/readme.py
+
+# IMAGE and S3_IMAGE must be where the cluster can pull them from.
+.PHONY: e2e
+e2e: .venv/.ready ## install the chart on the cluster of the current kubeconfig, and prove it: make e2e IMAGE=registry/assetuploader:tag
+	IMAGE='$(IMAGE)' S3_IMAGE='$(S3_IMAGE)' $(RUN)/pytest tests/e2e --timeout 600 -v
