@@ -50,8 +50,9 @@ SIZE ?= full
 .PHONY: prove
 prove: .venv/.ready ## the long proofs, about an hour, written to docs/proof.md; ROW= runs one, SIZE=small less
 	@$(RUN)/python -m tests.prove --row '$(ROW)' --size '$(SIZE)'
-.PHONY: chart-readme
-chart-readme: .venv/.ready ## write the table of values in the chart's README
+
+.PHONY: chart-docs
+chart-docs: .venv/.ready ## write the table of values in the chart's README
 	$(RUN)/python charts/readme.py
 
 # IMAGE and S3_IMAGE must be where the cluster can pull them from.

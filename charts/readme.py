@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 CHART: Final = Path(__file__).parent / "assetuploader"
-BEGIN: Final = "<!-- values: made by `make chart-readme` -->"
+BEGIN: Final = "<!-- values: made by `make chart-docs` -->"
 END: Final = "<!-- end of values -->"
 
 
@@ -67,7 +67,7 @@ def main() -> int:
     new = f"{before}{BEGIN}\n{table()}\n{END}{after}"
     if sys.argv[1:] == ["--check"]:
         if new != old:
-            print("charts/assetuploader/README.md is out of date: run `make chart-readme`", file=sys.stderr)
+            print("charts/assetuploader/README.md is out of date: run `make chart-docs`", file=sys.stderr)
         return int(new != old)
     readme.write_text(new)
     return 0

@@ -52,6 +52,7 @@ def test_a_run_gets_its_settings(render: Render) -> None:
     assert {variable["name"]: variable.get("value") for variable in container["env"]} == {
         "AWS_REGION": "eu-west-1",
         "AWS_BUCKET": "example-assets",
+        "ASSETUPLOADER_UPLOAD_URL_SECONDS": "900",
         "ASSETUPLOADER_LOG_LEVEL": "info",
         "ASSETUPLOADER_LOG_FORMAT": "json",
         "ASSETUPLOADER_RUN_SECONDS": "0",

@@ -115,7 +115,7 @@ def test_values_and_schema_have_the_same_keys(chart: Path) -> None:
 
 
 def test_the_readme_lists_the_values_as_they_are() -> None:
-    """The table in the chart's README is what `make chart-readme` writes."""
+    """The table in the chart's README is what `make chart-docs` writes."""
     script = Path(__file__).parents[2] / "charts" / "readme.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr

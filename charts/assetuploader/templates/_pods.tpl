@@ -69,6 +69,12 @@ http://localhost:{{ .Values.s3.embedded.port }}
 - name: ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL
   value: {{ . | quote }}
 {{- end }}
+- name: ASSETUPLOADER_UPLOAD_URL_SECONDS
+  value: {{ int64 .Values.service.uploadUrlSeconds | quote }}
+- name: ASSETUPLOADER_GRACE_SECONDS
+  value: {{ int64 .Values.reconciler.graceSeconds | quote }}
+- name: ASSETUPLOADER_UNMARKED_SECONDS
+  value: {{ int64 .Values.reconciler.unmarkedSeconds | quote }}
 - name: ASSETUPLOADER_LOG_LEVEL
   value: {{ .Values.log.level }}
 - name: ASSETUPLOADER_LOG_FORMAT
