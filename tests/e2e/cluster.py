@@ -1,0 +1,186 @@
+"""kubectl and helm on the cluster of the current kubeconfig, and nothing else: works on any."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import yaml
+
+CHART: Final = Path(__file__).parents[2] / "charts" / "assetuploader"
+SELECTOR: Final = "app.kubernetes.io/component"
+
+Manifest = dict[str, Any]
+T = TypeVar("T")
+
+
+class CommandError(Exception):
+    """A command failed; the message has what it said."""
+
+
+def wait_until(claim: str, probe: Callable[[], T | None], seconds: float) -> T:
+    """Ask until the answer is true; fails with the claim, and the last answer, when time is up."""
+    deadline = time.monotonic() + seconds
+    while not (answer := probe()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {claim} (last answer: {answer!r})"
+        time.sleep(0.25)
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The two programs."""
+
+    kubectl_path: str
+    helm_path: str
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, seconds: float = 120) -> str:
+        """Run kubectl; its standard output."""
+        return _run([self.kubectl_path, *arguments], stdin, seconds)
+
+    def helm(self, *arguments: str, values: Mapping[str, Any] | None = None, seconds: float = 180) -> str:
+        """Run helm, with values on top of those that the arguments name; its standard output."""
+        if values is None:
+            return _run([self.helm_path, *arguments], None, seconds)
+        return _run([self.helm_path, *arguments, "-f", "-"], yaml.safe_dump(dict(values)), seconds)
+
+    def get(self, kind: str, namespace: str, *arguments: str) -> list[Manifest]:
+        """All objects of a kind, or those that the arguments select."""
+        text = self.kubectl("-n", namespace, "get", kind, "-o", "json", "--ignore-not-found", *arguments)
+        found = json.loads(text or '{"items": []}')
+        items: list[Manifest] = found.get("items", [found])
+        return items
+
+    def pods(self, namespace: str, component: str) -> list[Manifest]:
+        """The pods of one component of the chart."""
+        return self.get("pods", namespace, "-l", f"{SELECTOR}={component}")
+
+    @contextmanager
+    def forward(self, namespace: str, target: str, port: int | str, local: int | None = None) -> Iterator[int]:
+        """`kubectl port-forward`, to a free port of this machine unless told which."""
+        command = [self.kubectl_path, "-n", namespace, "port-forward", target, f"{local or ''}:{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+            assert process.stdout
+            assert process.stderr
+            try:
+                found = re.search(r"127\.0\.0\.1:(\d+) ->", process.stdout.readline())
+                if not found:
+                    raise CommandError(f"{' '.join(command)}: {process.stderr.read()}")
+                yield int(found[1])
+            finally:
+                process.terminate()
+
+    def troubles(self, namespace: str) -> str:
+        """What a person would look at when pods don't come up."""
+        looks: list[Sequence[str]] = [
+            ("get", "pods", "-o", "wide"),
+            ("get", "events", "--sort-by=.lastTimestamp"),
+            ("logs", "-l", "app.kubernetes.io/name=assetuploader", "--all-containers", "--tail=20"),
+        ]
+        said = []
+        for look in looks:
+            try:
+                said.append(self.kubectl("-n", namespace, *look))
+            except CommandError as error:
+                said.append(str(error))
+        return "\n".join(said)
+
+
+def _run(command: list[str], stdin: str | None, seconds: float) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, input=stdin or "", capture_output=True, text=True, check=False, timeout=seconds, env=os.environ
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"{' '.join(command)}: no end within {seconds:g} s") from error
+    if done.returncode:
+        raise CommandError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the chart's values name it."""
+
+    repository: str
+    tag: str
+
+    @staticmethod
+    def parse(text: str) -> "Image":
+        """From repository:tag or repository:tag@digest; the repository may have a port."""
+        repository, colon, tag = text.partition("@")[0].rpartition(":")
+        if not colon or "/" in tag:
+            raise ValueError(f"{text} has no tag")
+        return Image(repository, text[len(repository) + 1 :])
+
+    @property
+    def values(self) -> Manifest:
+        """The chart's values."""
+        return {"repository": self.repository, "tag": self.tag, "pullPolicy": "IfNotPresent"}
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One `helm install` of the chart."""
+
+    cluster: Cluster
+    name: str
+    namespace: str
+    s3_of: str = ""
+    """The release whose embedded S3 this one uses, when it has none of its own."""
+
+    @property
+    def fullname(self) -> str:
+        """What the chart calls the Deployment and the Service."""
+        return f"{self.name}-assetuploader"
+
+    @property
+    def s3_service(self) -> str:
+        """The Service of the S3 that it uses."""
+        return f"{self.s3_of or self.name}-assetuploader-s3"
+
+    @property
+    def cronjob(self) -> str:
+        """What the chart calls the CronJob."""
+        return f"{self.fullname}-reconciler"
+
+    def upgrade(self, values: Mapping[str, Any]) -> None:
+        """`helm upgrade` with these values on top of the installed ones; waits until it has rolled out."""
+        self.cluster.helm(
+            "upgrade", self.name, str(CHART), "-n", self.namespace, "--reuse-values", "--wait", values=values
+        )
+
+    def start_run(self, name: str) -> None:
+        """One run of the reconciler, now, as a tick of the schedule would start it."""
+        self.cluster.kubectl("-n", self.namespace, "create", "job", name, f"--from=cronjob/{self.cronjob}")
+
+    def job_end(self, name: str, seconds: float = 90) -> Manifest:
+        """The condition that a run ended with."""
+
+        def ended() -> Manifest | None:
+            [job] = self.cluster.get("jobs", self.namespace, f"--field-selector=metadata.name={name}")
+            conditions = job.get("status", {}).get("conditions", [])
+            return next((c for c in conditions if c["type"] in {"Complete", "Failed"} and c["status"] == "True"), None)
+
+        return wait_until(f"job {name} ends", ended, seconds)
+
+    def job_pods(self, name: str) -> list[Manifest]:
+        """The pods of one run."""
+        return self.cluster.get("pods", self.namespace, "-l", f"batch.kubernetes.io/job-name={name}")
+
+    def reports(self, job: str) -> list[Manifest]:
+        """What each pod of a finished run says that it did: its last line of log."""
+        reports = []
+        for pod in self.job_pods(job):
+            log = self.cluster.kubectl("-n", self.namespace, "logs", pod["metadata"]["name"])
+            reports += [entry for line in log.splitlines() if (entry := json.loads(line))["event"] == "run_finished"]
+        return reports

@@ -1,0 +1,133 @@
+"""The service replaced under load: nobody who talks to it through the Service notices."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.cluster import Image, Manifest, Release, wait_until
+
+THREADS = 6
+# Runs in the cluster, since a port-forward leads to one pod and dies with it. Each thread keeps one connection as long
+# as the server does, and makes a request every 10 ms; whatever is no answer of the API's own is a failure, and none is
+# retried.
+LOAD = """
+import http.client, json, os, sys, threading, time
+HOST, THREADS, DEADLINE = sys.argv[1], int(sys.argv[2]), time.monotonic() + 240
+asked, failures, lock = [0], [], threading.Lock()
+def ask(connection, method, path, expected):
+    connection.request(method, path)
+    answer = connection.getresponse()
+    body = answer.read()
+    assert answer.status == expected, f"{answer.status} {body[:200]}"
+    return body
+def work():
+    connection = http.client.HTTPConnection(HOST, timeout=10)
+    asset_id = None
+    while time.monotonic() < DEADLINE and not os.path.exists("/tmp/stop"):
+        try:
+            if asset_id is None:
+                asset_id = json.loads(ask(connection, "POST", "/asset", 201))["id"]
+            else:
+                ask(connection, "GET", f"/asset/{asset_id}", 404)
+        except Exception as error:
+            with lock: failures.append(f"{type(error).__name__}: {error}")
+            connection.close()
+        with lock: asked[0] += 1
+        if asked[0] == 200: print("under way", flush=True)
+        time.sleep(0.01)
+threads = [threading.Thread(target=work) for _ in range(THREADS)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(json.dumps({"asked": asked[0], "failures": failures[:20], "failed": len(failures)}))
+"""
+
+
+@pytest.fixture
+def load(release: Release, image: Image) -> Iterator[str]:
+    """A pod that asks the Service without a pause until /tmp/stop is there."""
+    name = "load"
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": name,
+                    "image": str(image),
+                    "command": ["python3", "-u", "-c", LOAD, release.fullname, str(THREADS)],
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }
+    release.cluster.kubectl("-n", release.namespace, "apply", "-f", "-", stdin=json.dumps(pod))
+    try:
+        _await_log(release, name, "under way")
+        yield name
+    finally:
+        release.cluster.kubectl("-n", release.namespace, "delete", "pod", name, "--wait=false")
+
+
+def _await_log(release: Release, pod: str, text: str) -> str:
+    def log() -> str | None:
+        [found] = release.cluster.get("pods", release.namespace, f"--field-selector=metadata.name={pod}")
+        if found["status"]["phase"] == "Pending":
+            return None
+        said = release.cluster.kubectl("-n", release.namespace, "logs", pod)
+        return said if text in said else None
+
+    return wait_until(f"{pod} logs {text!r}", log, 60)
+
+
+def _finish(release: Release, pod: str) -> Manifest:
+    stop = "import pathlib; pathlib.Path('/tmp/stop').touch()"
+    release.cluster.kubectl("-n", release.namespace, "exec", pod, "--", "python3", "-c", stop)
+    result: Manifest = json.loads(_await_log(release, pod, '"asked"').splitlines()[-1])
+    return result
+
+
+def _ready_pods(release: Release) -> set[str]:
+    return {
+        pod["metadata"]["uid"]
+        for pod in release.cluster.pods(release.namespace, "service")
+        if "deletionTimestamp" not in pod["metadata"]
+        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+    }
+
+
+def test_a_deleted_pod_fails_no_request(release: Release, load: str) -> None:
+    """`kubectl delete pod` of a pod under load: 0 failed requests."""
+    before = _ready_pods(release)
+    assert len(before) == 2
+    victim = release.cluster.pods(release.namespace, "service")[0]["metadata"]["name"]
+    # Returns when the pod is gone.
+    release.cluster.kubectl("-n", release.namespace, "delete", "pod", victim)
+    wait_until("two pods are ready again", lambda: len(_ready_pods(release)) == 2, 60)
+    result = _finish(release, load)
+    assert result["asked"] > 500
+    assert (result["failed"], result["failures"]) == (0, [])
+
+
+def test_an_upgrade_that_replaces_every_pod_fails_no_request(release: Release, load: str) -> None:
+    """`helm upgrade` that changes the pods: 0 failed requests while both are replaced."""
+    before = _ready_pods(release)
+    release.upgrade({"service": {"podAnnotations": {"example.com/rolled": "yes"}}})
+    wait_until(
+        "the old pods are gone",
+        lambda: not before & {p["metadata"]["uid"] for p in release.cluster.pods(release.namespace, "service")},
+        60,
+    )
+    assert len(_ready_pods(release)) == 2
+    result = _finish(release, load)
+    assert result["asked"] > 500
+    assert (result["failed"], result["failures"]) == (0, [])
