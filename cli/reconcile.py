@@ -1,20 +1,23 @@
 """`assetuploader reconcile`: one run, and its exit code."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from assetstore.assets import Outcome
 from assetstore.errors import StoreError
 from assetstore.probe import probe_conditions
 from cli.config import Config
 from cli.logs import configure_logs
 from cli.open import open_assets, open_bucket
 from cli.progress import showing_progress
+from reconciler.events import owner_from, post_run_event
 from reconciler.exits import Exit, exit_after, exit_on
 from reconciler.publish import Ended, ending_after, ending_on, publish
 from reconciler.report import Tally
@@ -23,6 +26,9 @@ from reconciler.shards import Shard
 
 if TYPE_CHECKING:
     from assetstore.door import Bucket
+
+CHANGES: Final = (Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT)
+"""What an Event tells of; a run that only waited has no news."""
 
 log = structlog.get_logger()
 
@@ -72,4 +78,8 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
         foreign=report.foreign,
         **({"oldest_overdue_id": overdue.asset_id, "due_at": overdue.due_at.isoformat()} if overdue else {}),
     )
+    if not dry_run and (owner := owner_from(os.environ)):
+        told = {outcome.value: report.outcomes.get(outcome, 0) for outcome in CHANGES}
+        told |= {"failed": report.failed, "undeleted": report.undeleted}
+        await asyncio.to_thread(post_run_event, owner, told, code, reason or "")
     return Exit(code)
