@@ -1,6 +1,7 @@
 """Every example of ci/ is accepted by the real API server, its custom resources too."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,21 +12,37 @@ import pytest
 
 from tests.e2e.cluster import CHART, Cluster, wait_until
 
-# Where the projects publish their CRDs, as Go modules: what, which module, which file of it.
+# Where the projects publish their CRDs: Go modules, and the hashes that `go mod download -json` says of them.
+MODULES: Final = {
+    "sigs.k8s.io/gateway-api@v1.4.0": "h1:ZwlNM6zOHq0h3WUX2gfByPs2yAEsy/EenYJB78jpQfQ=",
+    "github.com/prometheus-operator/prometheus-operator@v0.86.1": "h1:pHUuiRErcFb3nFDox7RxoxpEN0FyT24GtYOkr2GBu04=",
+}
+GATEWAY, PROMETHEUS = MODULES
 CRDS: Final = {
     "httproutes.gateway.networking.k8s.io": (
-        "sigs.k8s.io/gateway-api@v1.4.0",
+        GATEWAY,
         "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
     ),
     "servicemonitors.monitoring.coreos.com": (
-        "github.com/prometheus-operator/prometheus-operator@v0.86.1",
+        PROMETHEUS,
         "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
     ),
     "prometheusrules.monitoring.coreos.com": (
-        "github.com/prometheus-operator/prometheus-operator@v0.86.1",
+        PROMETHEUS,
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
     ),
 }
+
+
+def _download(go: str, module: str) -> Path:
+    """The module's folder in Go's cache, its content checked against our own hash."""
+    command = [go, "mod", "download", "-json", module]
+    environ = os.environ | {"GONOSUMDB": "*"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environ)  # noqa: S603
+    assert done.returncode == 0, f"go mod download {module}: {done.stdout}{done.stderr}"
+    said = json.loads(done.stdout)
+    assert said["Sum"] == MODULES[module], f"{module} is not what it was"
+    return Path(said["Dir"])
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +55,7 @@ def crds(cluster: Cluster) -> Iterator[None]:
         pytest.skip(f"the cluster lacks {', '.join(missing)}, and there is no go on the PATH to fetch them with")
     for name in missing:
         module, file = CRDS[name]
-        done = subprocess.run(  # noqa: S603
-            [str(go), "mod", "download", "-json", module], capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, f"go mod download {module}: {done.stdout}{done.stderr}"
-        cluster.kubectl("create", "-f", str(Path(json.loads(done.stdout)["Dir"]) / file))
+        cluster.kubectl("create", "-f", str(_download(str(go), module) / file))
     for name in missing:
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=30s")
     yield

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import certifi
 import pytest
 from kubernetes.client import ApiClient, Configuration
 from structlog.testing import capture_logs
 
-from reconciler.events import Owner, connect_from_pod, owner_from, post_run_event
+from reconciler.events import Owner, connect_from_pod, owner_from, post_run_event, trust
 
 OWNER = Owner(cronjob="assets-reconciler", namespace="assets", pod="assets-reconciler-1-x")
 CRONJOB_PATH = "/apis/batch/v1/namespaces/assets/cronjobs/assets-reconciler"
@@ -182,3 +184,11 @@ def test_an_absent_api_server_is_one_warning_and_no_error(connect: Callable[[], 
 def test_events_are_off_unless_the_environment_names_the_cronjob(environ: dict[str, str], owner: Owner | None) -> None:
     """Without the chart's two variables there is nobody to tell."""
     assert owner_from(environ) == owner
+
+
+def test_the_api_server_is_verified_though_not_by_the_strict_rules() -> None:
+    """Certificate and name are required; the extensions that many clusters' CA lacks are not."""
+    context = trust(certifi.where())
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
