@@ -63,7 +63,7 @@ def connect_from_pod() -> "ApiClient":
     return api
 
 
-def trust(ca_file: str) -> ssl.SSLContext:
+def trust(ca_file: str | None) -> ssl.SSLContext:
     """A TLS context that verifies the API server's certificate and name by this CA, as Python before 3.13 did.
 
     Many clusters' CA, EKS's among them, lacks extensions that VERIFY_X509_STRICT asks for:
@@ -117,7 +117,7 @@ def _event(owner: Owner, uid: str | None, note: str, exit_code: int, now: dateti
     from kubernetes.client import EventsV1Event, V1ObjectMeta, V1ObjectReference  # noqa: PLC0415
 
     return EventsV1Event(
-        metadata=V1ObjectMeta(generate_name=f"{owner.cronjob}.", namespace=owner.namespace),
+        metadata=V1ObjectMeta(generate_name=f"{owner.cronjob}-", namespace=owner.namespace),
         event_time=now.replace(microsecond=max(1, now.microsecond)),
         type="Warning" if exit_code else "Normal",
         reason="RunFailed" if exit_code else "AssetsChanged",

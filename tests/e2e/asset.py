@@ -54,6 +54,10 @@ class Client:
     api: Address | None = None
     s3: Address | None = None
 
+    def is_served(self) -> bool:
+        """Whether the service stores."""
+        return send("POST", f"{self.url}/asset", self.api).status == 201
+
     def create(self) -> tuple[str, str]:
         """A new asset: its id, and its upload URL."""
         answer = send("POST", f"{self.url}/asset", self.api)

@@ -115,9 +115,23 @@ def install(cluster: Cluster, image: Image, s3_image: Image) -> Install:
             )
         except CommandError as error:
             raise CommandError(f"{error}\n{cluster.troubles(namespace)}") from error
-        return Release(cluster, name, namespace, s3_of)
+        installed = Release(cluster, name, namespace, s3_of)
+        if wait:
+            _await_store(installed)
+        return installed
 
     return run
+
+
+def _await_store(release: Release) -> None:
+    """A pod that came up before its S3 did answers 503 until it has tried again: wait until each of them stores."""
+    for pod in release.cluster.pods(release.namespace, "service"):
+        name = pod["metadata"]["name"]
+        if pod["metadata"]["labels"]["app.kubernetes.io/instance"] != release.name:
+            continue
+        with release.cluster.forward(release.namespace, f"pod/{name}", 8080) as api:
+            client = Client("http://assets.example.com", ("127.0.0.1", api))
+            wait_until(f"{name} stores", client.is_served, 30)
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """The service replaced under load: nobody who talks to it through the Service notices."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cluster import Image, Manifest, Release, wait_until
+from tests.e2e.cluster import Image, Release, wait_until
+from tests.e2e.in_cluster import Script, running
 
 THREADS = 6
 # Runs in the cluster, since a port-forward leads to one pod and dies with it. Each thread keeps one connection as long
@@ -44,56 +44,18 @@ print(json.dumps({"asked": asked[0], "failures": failures[:20], "failed": len(fa
 
 
 @pytest.fixture
-def load(release: Release, image: Image) -> Iterator[str]:
+def load(release: Release, image: Image) -> Iterator[Script]:
     """A pod that asks the Service without a pause until /tmp/stop is there."""
-    name = "load"
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": 0,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 10001,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": name,
-                    "image": str(image),
-                    "command": ["python3", "-u", "-c", LOAD, release.fullname, str(THREADS)],
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
-    }
-    release.cluster.kubectl("-n", release.namespace, "apply", "-f", "-", stdin=json.dumps(pod))
-    try:
-        _await_log(release, name, "under way")
-        yield name
-    finally:
-        release.cluster.kubectl("-n", release.namespace, "delete", "pod", name, "--wait=false")
+    with running(release, image, LOAD, release.fullname, str(THREADS)) as script:
+        script.await_line("under way")
+        yield script
 
 
-def _await_log(release: Release, pod: str, text: str) -> str:
-    def log() -> str | None:
-        [found] = release.cluster.get("pods", release.namespace, f"--field-selector=metadata.name={pod}")
-        if found["status"]["phase"] == "Pending":
-            return None
-        said = release.cluster.kubectl("-n", release.namespace, "logs", pod)
-        return said if text in said else None
-
-    return wait_until(f"{pod} logs {text!r}", log, 60)
-
-
-def _finish(release: Release, pod: str) -> Manifest:
-    stop = "import pathlib; pathlib.Path('/tmp/stop').touch()"
-    release.cluster.kubectl("-n", release.namespace, "exec", pod, "--", "python3", "-c", stop)
-    result: Manifest = json.loads(_await_log(release, pod, '"asked"').splitlines()[-1])
-    return result
+def _check_nobody_noticed(load: Script) -> None:
+    load.tell("/tmp/stop")  # noqa: S108 - in the pod
+    result = load.result()
+    assert result["asked"] > 500
+    assert (result["failed"], result["failures"]) == (0, [])
 
 
 def _ready_pods(release: Release) -> set[str]:
@@ -105,7 +67,7 @@ def _ready_pods(release: Release) -> set[str]:
     }
 
 
-def test_a_deleted_pod_fails_no_request(release: Release, load: str) -> None:
+def test_a_deleted_pod_fails_no_request(release: Release, load: Script) -> None:
     """`kubectl delete pod` of a pod under load: 0 failed requests."""
     before = _ready_pods(release)
     assert len(before) == 2
@@ -113,12 +75,10 @@ def test_a_deleted_pod_fails_no_request(release: Release, load: str) -> None:
     # Returns when the pod is gone.
     release.cluster.kubectl("-n", release.namespace, "delete", "pod", victim)
     wait_until("two pods are ready again", lambda: len(_ready_pods(release)) == 2, 60)
-    result = _finish(release, load)
-    assert result["asked"] > 500
-    assert (result["failed"], result["failures"]) == (0, [])
+    _check_nobody_noticed(load)
 
 
-def test_an_upgrade_that_replaces_every_pod_fails_no_request(release: Release, load: str) -> None:
+def test_an_upgrade_that_replaces_every_pod_fails_no_request(release: Release, load: Script) -> None:
     """`helm upgrade` that changes the pods: 0 failed requests while both are replaced."""
     before = _ready_pods(release)
     release.upgrade({"service": {"podAnnotations": {"example.com/rolled": "yes"}}})
@@ -128,6 +88,4 @@ def test_an_upgrade_that_replaces_every_pod_fails_no_request(release: Release, l
         60,
     )
     assert len(_ready_pods(release)) == 2
-    result = _finish(release, load)
-    assert result["asked"] > 500
-    assert (result["failed"], result["failures"]) == (0, [])
+    _check_nobody_noticed(load)

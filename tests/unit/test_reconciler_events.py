@@ -98,7 +98,7 @@ def test_a_run_that_changed_something_posts_one_event_about_the_cronjob(api: Api
     body = _posted(api)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", body.pop("eventTime"))
     assert body == {
-        "metadata": {"generateName": "assets-reconciler.", "namespace": "assets"},
+        "metadata": {"generateName": "assets-reconciler-", "namespace": "assets"},
         "type": "Normal",
         "reason": "AssetsChanged",
         "action": "Reconcile",
