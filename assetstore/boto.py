@@ -63,7 +63,7 @@ class BotoDoor:
             answer["ContentLength"],
             answer["LastModified"].astimezone(UTC),
             {name.lower(): value for name, value in answer["Metadata"].items()},
-            {name: headers[name] for name in RESTATED_HEADERS if name in headers},
+            {name: _text(headers[name]) for name in RESTATED_HEADERS if name in headers},
         )
 
     async def put_if(self, key: str, body: bytes, said: Said, *, etag: str | None) -> str:
@@ -278,12 +278,21 @@ def _bare(etag: str) -> str:
     return etag.strip('"')
 
 
+def _text(header: str) -> str:
+    """The header as its client wrote it: http.client reads Latin-1 where most write UTF-8, and boto3 writes UTF-8."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
+
+
 def _spoken(said: Said) -> dict[str, Any]:
     headers = dict(said.headers)
     if "expires" in headers:  # a client may have sent anything; boto3 sends dates only
         try:
-            headers["expires"] = format_datetime(parsedate_to_datetime(headers["expires"]))
-        except ValueError:
+            expires_at = parsedate_to_datetime(headers["expires"]).astimezone(UTC)
+            headers["expires"] = format_datetime(expires_at, usegmt=True)
+        except (ValueError, OverflowError):
             del headers["expires"]
     return {
         "Metadata": dict(said.metadata),
