@@ -1,0 +1,56 @@
+"""Each test of the contract runs on each store. Where moto is known to lie, the test must fail there."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import urllib3
+
+from assetstore.boto import connect
+from assetstore.door import Bucket
+from local.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY
+from tests.contract.stores import BUCKET, Store, Subject, moto, seaweedfs
+
+STORES = {"seaweedfs": seaweedfs, "moto": moto}
+
+
+@contextmanager
+def opened(
+    endpoint_url: str, bucket: str = BUCKET, secret_key: str = SECRET_KEY, public_endpoint_url: str | None = None
+) -> Iterator[Bucket]:
+    """The bucket as the programs open it: the one place of the contract that knows how."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL_S3", endpoint_url)
+        environment.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        environment.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
+        yield connect(REGION, bucket, public_endpoint_url)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, Store]]:
+    """Both servers, started once."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(start()) for name, start in STORES.items()}
+
+
+@pytest.fixture(scope="module", params=STORES)
+def running_store(request: pytest.FixtureRequest, servers: dict[str, Store]) -> Store:
+    """One of them."""
+    return servers[request.param]
+
+
+@pytest.fixture(scope="module")
+def running_bucket(running_store: Store) -> Iterator[Bucket]:
+    """The code under test, on it."""
+    with opened(running_store.endpoint_url) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest, running_store: Store, running_bucket: Bucket) -> Iterator[Subject]:
+    """What a test needs; one that is known to fail on this store is marked so."""
+    lie = request.node.get_closest_marker("moto_lies")
+    if running_store.name == "moto" and lie is not None:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=f"moto {lie.args[0]}"))
+    with urllib3.PoolManager(timeout=10, retries=False) as http:
+        yield Subject(running_store, running_bucket, http)

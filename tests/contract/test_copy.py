@@ -1,0 +1,232 @@
+"""The copy that finalizes: both conditions, and what it keeps and replaces."""
+
+import asyncio
+
+import pytest
+
+from assetstore.door import Said
+from assetstore.errors import PreconditionFailedError
+from tests.contract.stores import BUCKET, ON_SEAWEEDFS, Subject
+
+FINAL = Said({"status": "uploaded", "pin": "abc"}, {"status": "uploaded"})
+OTHER_ETAG = "0" * 32
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def _scene(subject: Subject) -> tuple[str, str, str, str]:
+    """A placeholder and an upload: source, its ETag, target, its ETag."""
+    door = subject.bucket.door
+    source, target = subject.key("temp"), subject.key("uploaded")
+    subject.store.raw.put_object(
+        Bucket=BUCKET, Key=source, Body=b"upload", Metadata={"client": "said"}, Tagging="client=said"
+    )
+    head = await door.head(source)
+    assert head is not None
+    target_etag = await door.put_if(target, b"nonce", Said({"status": "marked"}, {"status": "marked"}), etag=None)
+    return source, head.etag, target, target_etag
+
+
+async def test_a_copy_with_both_conditions_met_replaces_the_placeholder(subject: Subject) -> None:
+    """The target then has the upload's bytes and ETag, and our metadata and tags, none of the client's."""
+    source, source_etag, target, target_etag = await _scene(subject)
+
+    etag = await subject.bucket.door.copy_if(source, source_etag, target, target_etag, FINAL)
+
+    assert (subject.store.body(target), etag) == (b"upload", source_etag)
+    assert (subject.store.metadata(target), subject.store.tags(target)) == (FINAL.metadata, FINAL.tags)
+    assert subject.store.body(source) == b"upload"
+
+
+@pytest.mark.moto_lies("ignores If-Match on CopyObject")
+async def test_a_copy_onto_another_version_is_refused(subject: Subject) -> None:
+    """The destination's If-Match is what makes finalizing safe."""
+    source, source_etag, target, _ = await _scene(subject)
+
+    with pytest.raises(PreconditionFailedError):
+        await subject.bucket.door.copy_if(source, source_etag, target, OTHER_ETAG, FINAL)
+
+    assert (subject.store.body(target), subject.store.metadata(target)) == (b"nonce", {"status": "marked"})
+
+
+@pytest.mark.moto_lies("ignores x-amz-copy-source-if-match")
+async def test_a_copy_of_another_version_is_refused(subject: Subject) -> None:
+    """Bytes that changed since they were looked at are not copied."""
+    source, _, target, target_etag = await _scene(subject)
+
+    with pytest.raises(PreconditionFailedError):
+        await subject.bucket.door.copy_if(source, OTHER_ETAG, target, target_etag, FINAL)
+
+    assert (subject.store.body(target), subject.store.metadata(target)) == (b"nonce", {"status": "marked"})
+
+
+@pytest.mark.moto_lies("ignores both conditions of CopyObject")
+async def test_a_copy_with_neither_condition_met_is_refused(subject: Subject) -> None:
+    """Two wrongs don't cancel out."""
+    source, _, target, _ = await _scene(subject)
+
+    with pytest.raises(PreconditionFailedError):
+        await subject.bucket.door.copy_if(source, OTHER_ETAG, target, OTHER_ETAG, FINAL)
+
+    assert subject.store.body(target) == b"nonce"
+
+
+@pytest.mark.moto_lies("ignores If-Match on CopyObject")
+async def test_a_copy_onto_nothing_is_refused(subject: Subject) -> None:
+    """A placeholder that is gone is not brought back by a copy."""
+    source, source_etag, _, target_etag = await _scene(subject)
+
+    with pytest.raises(PreconditionFailedError):
+        await subject.bucket.door.copy_if(source, source_etag, subject.key("gone"), target_etag, FINAL)
+
+    assert await subject.bucket.door.head(subject.key("gone")) is None
+
+
+async def test_a_copy_of_nothing_is_refused_as_a_lost_race(subject: Subject) -> None:
+    """Another run finalized these bytes and deleted them: read again, it is no outage and no missing bucket."""
+    _, source_etag, target, target_etag = await _scene(subject)
+
+    with pytest.raises(PreconditionFailedError):
+        await subject.bucket.door.copy_if(subject.key("gone"), source_etag, target, target_etag, FINAL)
+
+    assert subject.store.body(target) == b"nonce"
+
+
+@pytest.mark.moto_lies("ignores If-Match on CopyObject")
+async def test_a_copy_repeated_is_refused(subject: Subject) -> None:
+    """A reconciler that comes second, or an SDK that tries again, cannot copy over a final asset."""
+    source, source_etag, target, target_etag = await _scene(subject)
+    door = subject.bucket.door
+    await door.copy_if(source, source_etag, target, target_etag, FINAL)
+    later_etag = subject.store.put(source, b"late upload")
+
+    with pytest.raises(PreconditionFailedError):
+        await door.copy_if(source, later_etag, target, target_etag, FINAL)
+
+    assert subject.store.body(target) == b"upload"
+
+
+@ON_SEAWEEDFS
+async def test_of_many_copies_at_once_one_wins(subject: Subject) -> None:
+    """Eight reconcilers at once finalize an asset once."""
+    source, source_etag, target, target_etag = await _scene(subject)
+    door = subject.bucket.door
+
+    ended = await asyncio.gather(
+        *(door.copy_if(source, source_etag, target, target_etag, FINAL) for _ in range(8)), return_exceptions=True
+    )
+
+    assert sum(end == source_etag for end in ended) == 1
+    assert sum(isinstance(end, PreconditionFailedError) for end in ended) == 7
+
+
+@ON_SEAWEEDFS
+async def test_a_mark_and_a_copy_at_once_never_both_win(subject: Subject) -> None:
+    """Whichever names the version first takes it: a 202 is not overwritten, a final asset not unmade."""
+    outcomes = set()
+    for number in range(5):
+        source, target = subject.key(f"temp{number}"), subject.key(f"uploaded{number}")
+        source_etag, target_etag = subject.store.put(source, b"upload"), subject.store.put(target, b"nonce")
+        door = subject.bucket.door
+
+        ended = await asyncio.gather(
+            door.copy_if(source, source_etag, target, target_etag, FINAL),
+            door.put_if(target, b"mark", FINAL, etag=target_etag),
+            return_exceptions=True,
+        )
+
+        won = [isinstance(end, str) for end in ended]
+        assert subject.store.body(target) == (b"upload" if won[0] else b"mark")
+        outcomes.add(tuple(won))
+
+    assert outcomes <= {(True, False), (False, True)}
+
+
+ODD_HEADERS = {
+    "everything": {
+        "cache-control": "max-age=60",
+        "content-disposition": 'inline; filename="a b.txt"',
+        "content-encoding": "gzip",
+        "content-language": "de, fr",
+        "content-type": "text/x-odd; charset=utf-8",
+        "expires": "Wed, 02 Jan 2030 03:04:05 GMT",
+    },
+    "a content type that is none": {"content-type": "not a type"},
+    "a name in RFC 5987's spelling": {"content-disposition": "attachment; filename*=UTF-8''na%C3%AFve.txt"},
+    "a long value": {"cache-control": "x" * 1_500},
+    "spaces within": {"cache-control": "a   b"},
+    "quotes and commas": {"content-disposition": 'attachment; filename="a,\\"b\\";c.txt"'},
+}
+
+
+@pytest.mark.parametrize("headers", ODD_HEADERS.values(), ids=ODD_HEADERS.keys())
+async def test_what_the_client_said_of_its_bytes_is_kept(subject: Subject, headers: dict[str, str]) -> None:
+    """The system headers that a client sent with its upload are the final asset's, letter by letter."""
+    door = subject.bucket.door
+    source, target = subject.key("temp"), subject.key("uploaded")
+    signed = await subject.bucket.signer.sign_upload(source, 60)
+    assert subject.http.request("PUT", signed.url, body=b"upload", headers=headers).status == 200
+    upload = await door.head(source)
+    assert upload is not None
+    target_etag = subject.store.put(target, b"nonce")
+
+    await door.copy_if(source, upload.etag, target, target_etag, Said(FINAL.metadata, FINAL.tags, upload.headers))
+
+    final = await door.head(target)
+    assert final is not None
+    assert dict(final.headers) == {"content-type": final.headers["content-type"]} | headers
+
+
+OTHER_LETTERS = {
+    "a file's name in UTF-8": {"content-disposition": 'attachment; filename="naïve 日本.txt"'.encode()},
+    "a file's name in Latin-1": {"content-disposition": 'attachment; filename="naïve.txt"'.encode("latin-1")},
+    "a content type in UTF-8": {"content-type": "text/plain; title=ä".encode()},
+    "a tab": {"cache-control": b"a\tb"},
+    "nothing": {"content-language": b""},
+}
+
+
+@pytest.mark.parametrize("headers", OTHER_LETTERS.values(), ids=OTHER_LETTERS.keys())
+async def test_what_a_client_said_in_other_letters_is_kept(subject: Subject, headers: dict[str, bytes]) -> None:
+    """Headers that HTTP knows no spelling for, and S3 took, are the final asset's too: a file's name reads the same."""
+    door = subject.bucket.door
+    source, target = subject.key("temp"), subject.key("uploaded")
+    signed = await subject.bucket.signer.sign_upload(source, 60)
+    spoken: dict[str, str] = {name: value.decode("latin-1") for name, value in headers.items()}
+    assert subject.http.request("PUT", signed.url, body=b"upload", headers=spoken).status == 200
+    upload = await door.head(source)
+    assert upload is not None
+    target_etag = subject.store.put(target, b"nonce")
+
+    await door.copy_if(source, upload.etag, target, target_etag, Said(FINAL.metadata, FINAL.tags, upload.headers))
+
+    final = await door.head(target)
+    assert final is not None
+    assert (subject.store.body(target), final.metadata) == (b"upload", FINAL.metadata)
+    assert final.headers == upload.headers
+
+
+@pytest.mark.parametrize(
+    "expires",
+    [
+        "0",
+        "",
+        "2030-01-02T03:04:05Z",
+        "Wed, 02 Jan 99999 03:04:05 GMT",
+        "Wed, 99 Foo 2030 99:99:99 GMT",
+        "Wed, 02 Jan 2030 03:04:05 +99999999999999999999",
+        "Wed, 02 Jan 2030 03:04:05 -9999",
+        "Fri, 31 Dec 9999 23:59:59 -1200",
+        "x" * 2_000,
+        "naïve",
+    ],
+)
+async def test_an_expires_that_is_no_date_is_left_out(subject: Subject, expires: str) -> None:
+    """Amazon takes any Expires with an upload and hands it out again; other stores refuse what is no date."""
+    source, source_etag, target, target_etag = await _scene(subject)
+
+    said = Said(FINAL.metadata, FINAL.tags, {"content-type": "text/plain", "expires": expires})
+    await subject.bucket.door.copy_if(source, source_etag, target, target_etag, said)
+
+    assert subject.store.body(target) == b"upload"
+    assert subject.store.raw.head_object(Bucket=BUCKET, Key=target)["ContentType"] == "text/plain"

@@ -1,0 +1,107 @@
+"""S3's failures in our words: which, what it means, and what to do."""
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from assetstore.door import Bucket, Said
+from assetstore.errors import StoreDeniedError, StoreError, StoreMisconfiguredError, StoreUnavailableError
+from local.seaweedfs import HOST, free_port, running_s3
+from tests.contract.conftest import opened
+from tests.contract.stores import BUCKET, WRONG_SECRET, Subject
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Call = Callable[[Bucket], Awaitable[object]]
+SAID = Said({"a": "b"}, {"a": "b"})
+HEAD: Call = lambda bucket: bucket.door.head("key")  # noqa: E731 -- reads like those below
+CALLS: dict[str, Call] = {
+    "put": lambda bucket: bucket.door.put_if("key", b"", SAID, etag=None),
+    "copy": lambda bucket: bucket.door.copy_if("key", "0" * 32, "other", "0" * 32, SAID),
+    "list": lambda bucket: bucket.door.list_page("temp/", "temp/"),
+    "delete": lambda bucket: bucket.door.delete_many(["key"]),
+}
+ALL_CALLS = CALLS | {"head": HEAD, "put over": lambda bucket: bucket.door.put_if("key", b"", SAID, etag="0" * 32)}
+
+
+async def _raised(call: Call, bucket: Bucket) -> tuple[type[StoreError], str]:
+    with pytest.raises(StoreError) as caught:
+        await call(bucket)
+    return type(caught.value), str(caught.value)
+
+
+async def _all_raised(calls: dict[str, Call], bucket: Bucket) -> dict[str, tuple[type[StoreError], str]]:
+    errors = await asyncio.gather(*(_raised(call, bucket) for call in calls.values()))
+    return dict(zip(calls, errors, strict=True))
+
+
+async def test_a_bucket_that_does_not_exist_is_a_misconfiguration(subject: Subject) -> None:
+    """A missing bucket is never taken for a missing object: the operator is told to create or correct it."""
+    with opened(subject.store.endpoint_url, bucket="nobody-made-this") as bucket:
+        raised = await _all_raised(CALLS, bucket)
+
+    expected = StoreMisconfiguredError, "the bucket does not exist: create it, or correct AWS_BUCKET"
+    assert raised == dict.fromkeys(CALLS, expected)
+
+
+@pytest.mark.moto_lies("takes any credentials")
+async def test_a_wrong_secret_is_denied(subject: Subject) -> None:
+    """Wrong credentials are told apart from an outage, and never taken for a missing object."""
+    with opened(subject.store.endpoint_url, secret_key=WRONG_SECRET) as bucket:
+        raised = await _all_raised(ALL_CALLS, bucket)
+
+    reason = (
+        "S3 answers 403 {}: check the credentials and their IAM policy "
+        "(without s3:ListBucket it answers 403 for an object that does not exist, too)"
+    )
+    # The answer to a HEAD has no body, and so no code but its status.
+    codes = dict.fromkeys(ALL_CALLS, "SignatureDoesNotMatch") | {"head": "403"}
+    assert raised == {name: (StoreDeniedError, reason.format(code)) for name, code in codes.items()}
+
+
+async def test_an_endpoint_where_nobody_listens_is_unavailable_at_once() -> None:
+    """A refused connection is an outage: no conclusion is drawn about any object."""
+    started = time.monotonic()
+    with opened(f"http://{HOST}:{free_port()}") as bucket:
+        raised = await _all_raised(ALL_CALLS, bucket)
+
+    assert {name: kind for name, (kind, _) in raised.items()} == dict.fromkeys(ALL_CALLS, StoreUnavailableError)
+    assert {re.sub(r"\(\w+\)", "()", reason) for _, reason in raised.values()} == {"S3 could not be reached ()"}
+    assert time.monotonic() - started < 10
+
+
+async def test_a_server_that_is_stopped_is_unavailable_and_comes_back() -> None:
+    """While the server stands still a call ends by itself, in seconds; when it goes on so do we, with the same door."""
+    with running_s3(free_port(), BUCKET) as server, opened(server.endpoint_url) as bucket:
+        written = await bucket.door.put_if("key", b"bytes", SAID, etag=None)
+        os.kill(server.process.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        stopped = await _raised(HEAD, bucket)
+        stopped_seconds = time.monotonic() - started
+        os.kill(server.process.pid, signal.SIGCONT)
+        head = await bucket.door.head("key")
+        server.process.kill()
+        server.process.wait()
+        killed = await _raised(HEAD, bucket)
+
+    assert head is not None
+    assert (stopped[0], head.etag, killed[0]) == (StoreUnavailableError, written, StoreUnavailableError)
+    assert stopped_seconds < 20
+
+
+async def test_no_error_tells_a_signature() -> None:
+    """Errors are logged: their whole chain holds no signed URL."""
+    with opened(f"http://{HOST}:{free_port()}") as bucket, pytest.raises(StoreError) as caught:
+        await HEAD(bucket)
+
+    chain = []
+    cause: BaseException | None = caught.value
+    while cause is not None:
+        chain.append(f"{cause!r} {cause}")
+        cause = cause.__cause__ or cause.__context__
+    assert [part for part in ("Signature", "X-Amz-") if part in " ".join(chain)] == []

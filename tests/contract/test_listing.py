@@ -1,0 +1,130 @@
+"""Listing `temp/` by pages, and deleting in batches."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from assetstore.door import Listed
+from tests.contract.stores import BUCKET, Store, Subject
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+MANY = 1_001
+"""One more than a page holds."""
+
+
+@pytest.fixture(scope="module")
+def many(running_store: Store) -> Iterator[list[str]]:
+    """The keys of so many objects, in order."""
+    keys = [f"many/{number:08x}" for number in range(MANY)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: running_store.put(key, b""), reversed(keys)))
+    yield keys
+    running_store.raw.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": key} for key in keys[:1_000]]})
+    running_store.raw.delete_object(Bucket=BUCKET, Key=keys[-1])
+
+
+async def test_a_page_has_a_thousand_objects_in_order_of_their_keys(subject: Subject, many: list[str]) -> None:
+    """However the objects were written, pages come in the order of keys, and the last one says that it is."""
+    first = await subject.bucket.door.list_page("many/", "many/")
+    second = await subject.bucket.door.list_page("many/", first.objects[-1].key)
+
+    assert [listed.key for listed in (*first.objects, *second.objects)] == many
+    assert [(len(page.objects), page.is_last) for page in (first, second)] == [(1_000, False), (1, True)]
+
+
+async def test_a_page_that_is_just_full_is_the_last(subject: Subject, many: list[str]) -> None:
+    """A thousand objects and not one more are one page."""
+    page = await subject.bucket.door.list_page("many/", many[0])
+
+    assert (len(page.objects), page.is_last) == (1_000, True)
+
+
+async def test_a_listing_begins_after_a_key_that_need_not_exist(subject: Subject) -> None:
+    """A shard begins anywhere in the id space: at the first key behind it, in the order of bytes."""
+    keys = [subject.key(name) for name in ("0", "00000000-a", "7fffffff-b", "80000000-c", "a", "ffffffff-d")]
+    for key in keys:
+        subject.store.put(key, b"")
+
+    page = await subject.bucket.door.list_page(subject.prefix, subject.key("80000000"))
+
+    assert [listed.key for listed in page.objects] == keys[3:]
+
+
+async def test_a_listing_keeps_to_its_prefix(subject: Subject) -> None:
+    """What lies beside `temp/` is not listed: a prefix is no folder's name."""
+    for name in ("temp/1", "temp/2", "temporary", "temp", "uploaded/1"):
+        subject.store.put(subject.key(name), b"")
+
+    page = await subject.bucket.door.list_page(subject.key("temp/"), subject.key("temp/"))
+
+    assert [listed.key for listed in page.objects] == [subject.key("temp/1"), subject.key("temp/2")]
+
+
+async def test_an_empty_listing_is_a_last_page_with_a_clock(subject: Subject) -> None:
+    """A bucket without uploads is nothing special."""
+    page = await subject.bucket.door.list_page(subject.prefix, subject.prefix)
+
+    assert (page.objects, page.is_last, page.listed_at.tzinfo) == ([], True, UTC)
+
+
+async def test_a_listing_carries_the_stores_clock(subject: Subject) -> None:
+    """The "now" of a run is the `Date` of the answer: it lies between two other answers' of the same store."""
+
+    def date() -> datetime:
+        answer = subject.store.raw.list_buckets()
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    before = date()
+    page = await subject.bucket.door.list_page(subject.prefix, subject.prefix)
+
+    assert before <= page.listed_at <= date()
+
+
+async def test_a_listing_sees_what_was_just_written_and_when(subject: Subject) -> None:
+    """An object that was just written is listed at once, with the time of its version, on the listing's clock."""
+    subject.store.put(subject.key(), b"bytes")
+
+    page = await subject.bucket.door.list_page(subject.prefix, subject.prefix)
+
+    head = await subject.bucket.door.head(subject.key())
+    assert head is not None
+    assert [(listed.key, listed.last_modified.replace(microsecond=0)) for listed in page.objects] == [
+        (subject.key(), head.last_modified)
+    ]
+    assert timedelta() <= page.listed_at - head.last_modified < timedelta(minutes=1)
+    assert isinstance(page.objects[0], Listed)
+
+
+@pytest.mark.parametrize("name", ["with space", "plus+plus", "perc%25ent", "a&b=c", "ümlaut", "<xml>", "q?x#y"])
+async def test_odd_keys_are_listed_and_deleted_as_they_are(subject: Subject, name: str) -> None:
+    """Somebody else's keys in `temp/` neither break a listing nor come out changed."""
+    key = subject.key(name)
+    subject.store.put(key, b"")
+
+    page = await subject.bucket.door.list_page(subject.prefix, subject.prefix)
+    failed = await subject.bucket.door.delete_many([key])
+
+    assert [listed.key for listed in page.objects] == [key]
+    assert (failed, subject.store.keys(subject.prefix)) == ({}, [])
+
+
+async def test_a_batch_deletes_a_thousand_at_once(subject: Subject) -> None:
+    """One call deletes as many objects as a page lists, and says of none that it failed."""
+    keys = [subject.key(f"{number:04}") for number in range(1_000)]
+    for key in keys[::100]:
+        subject.store.put(key, b"")
+    kept = subject.key("kept")
+    subject.store.put(kept, b"")
+
+    failed = await subject.bucket.door.delete_many(keys)
+
+    assert (failed, subject.store.keys(subject.prefix)) == ({}, [kept])
+
+
+async def test_deleting_what_is_gone_succeeds(subject: Subject) -> None:
+    """Another run may have been here: a missing object counts as deleted."""
+    assert await subject.bucket.door.delete_many([subject.key("never"), subject.key("was")]) == {}

@@ -1,0 +1,125 @@
+"""Conditional writes: the placeholder is a compare-and-swap register."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from assetstore.door import Said
+from assetstore.errors import PreconditionFailedError
+from tests.contract.stores import ON_SEAWEEDFS, Subject
+
+SAID = Said({"status": "pending", "expires-at": "2026-01-01T12:15:00Z"}, {"status": "pending", "a": "b c/d:e"})
+NOTHING = Said({}, {})
+OTHER_ETAG = "0" * 32
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_put_that_asks_for_nothing_there_writes_when_nothing_is(subject: Subject) -> None:
+    """With If-None-Match the first write takes place, with its bytes, metadata and tags in one."""
+    key = subject.key()
+
+    etag = await subject.bucket.door.put_if(key, b"nonce", SAID, etag=None)
+
+    assert subject.store.body(key) == b"nonce"
+    assert (subject.store.metadata(key), subject.store.tags(key)) == (SAID.metadata, SAID.tags)
+    assert etag == hashlib.md5(b"nonce", usedforsecurity=False).hexdigest()
+
+
+async def test_a_put_that_asks_for_nothing_there_is_refused_when_something_is(subject: Subject) -> None:
+    """With If-None-Match the second write fails, and the object stays as the first wrote it."""
+    key = subject.key()
+    subject.store.put(key, b"first")
+
+    with pytest.raises(PreconditionFailedError):
+        await subject.bucket.door.put_if(key, b"second", SAID, etag=None)
+
+    assert (subject.store.body(key), subject.store.metadata(key)) == (b"first", {})
+
+
+async def test_a_put_that_names_the_version_replaces_it_whole(subject: Subject) -> None:
+    """With the right If-Match the write takes place, and nothing of the version before remains."""
+    key = subject.key()
+    door = subject.bucket.door
+    before = await door.put_if(key, b"first", Said({"a": "1", "b": "2"}, {"a": "1"}), etag=None)
+
+    after = await door.put_if(key, b"second", Said({"c": "3"}, {"c": "3"}), etag=before)
+
+    assert (subject.store.body(key), subject.store.metadata(key)) == (b"second", {"c": "3"})
+    assert subject.store.tags(key) == {"c": "3"}
+    assert after != before
+
+
+async def test_a_put_that_names_another_version_is_refused(subject: Subject) -> None:
+    """With a wrong If-Match nothing is written: neither bytes nor metadata nor tags."""
+    key = subject.key()
+    door = subject.bucket.door
+    await door.put_if(key, b"first", SAID, etag=None)
+
+    with pytest.raises(PreconditionFailedError):
+        await door.put_if(key, b"second", NOTHING, etag=OTHER_ETAG)
+
+    assert (subject.store.body(key), subject.store.metadata(key)) == (b"first", SAID.metadata)
+    assert subject.store.tags(key) == SAID.tags
+
+
+async def test_a_put_that_names_a_version_of_a_missing_object_is_refused(subject: Subject) -> None:
+    """With If-Match nothing is ever created."""
+    with pytest.raises(PreconditionFailedError):
+        await subject.bucket.door.put_if(subject.key(), b"body", SAID, etag=OTHER_ETAG)
+
+    assert subject.store.keys(subject.prefix) == []
+
+
+@ON_SEAWEEDFS
+async def test_of_many_first_writes_at_once_one_wins(subject: Subject) -> None:
+    """If-None-Match is atomic: of ten at the same time one is told that it wrote, and its bytes are there."""
+    key = subject.key()
+    door = subject.bucket.door
+
+    ended = await asyncio.gather(
+        *(door.put_if(key, b"%d" % number, SAID, etag=None) for number in range(10)), return_exceptions=True
+    )
+
+    winners = [number for number, end in enumerate(ended) if isinstance(end, str)]
+    assert [b"%d" % number for number in winners] == [subject.store.body(key)]
+    assert sum(isinstance(end, PreconditionFailedError) for end in ended) == 9
+
+
+@ON_SEAWEEDFS
+async def test_of_many_replacements_at_once_one_wins(subject: Subject) -> None:
+    """If-Match is atomic: of ten that name the same version one is told that it wrote, and its bytes are there."""
+    key = subject.key()
+    door = subject.bucket.door
+    before = subject.store.put(key, b"before")
+
+    ended = await asyncio.gather(
+        *(door.put_if(key, b"%d" % number, SAID, etag=before) for number in range(10)), return_exceptions=True
+    )
+
+    winners = [number for number, end in enumerate(ended) if isinstance(end, str)]
+    assert [b"%d" % number for number in winners] == [subject.store.body(key)]
+    assert sum(isinstance(end, PreconditionFailedError) for end in ended) == 9
+
+
+async def test_the_same_bytes_have_the_same_etag(subject: Subject) -> None:
+    """A pin names bytes: their ETag is the MD5 of what one PUT sent, whoever sends it and whenever."""
+    etags = {
+        await subject.bucket.door.put_if(subject.key("1"), b"bytes", SAID, etag=None),
+        subject.store.put(subject.key("2"), b"bytes"),
+        subject.store.put(subject.key("3"), b"bytes"),
+    }
+
+    assert etags == {hashlib.md5(b"bytes", usedforsecurity=False).hexdigest()}
+
+
+async def test_each_nonce_has_an_etag_of_its_own(subject: Subject) -> None:
+    """Other bytes, another ETag: every transition of a placeholder is seen by its condition."""
+    key = subject.key()
+    door = subject.bucket.door
+    etags = [await door.put_if(key, b"nonce 0", SAID, etag=None)]
+    for number in range(1, 4):
+        etags.append(await door.put_if(key, b"nonce %d" % number, SAID, etag=etags[-1]))
+
+    assert len(set(etags)) == 4
