@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -38,6 +39,11 @@ class LocalS3:
     endpoint_url: str
     bucket: str
     process: subprocess.Popen[bytes]
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on loopback."""
+        return urlsplit(self.endpoint_url).port or 80
 
     def environment(self) -> dict[str, str]:
         """What a program needs to use it."""

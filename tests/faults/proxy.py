@@ -1,0 +1,120 @@
+"""A proxy between us and S3 that does to each request what it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from tests.faults.wire import Message, read_answer, read_request
+
+
+class Mishap(StrEnum):
+    """What becomes of one request on its way."""
+
+    NONE = "none"
+    NOT_SENT = "not sent"
+    """The connection is closed before the server sees it."""
+    LOST = "reset after it took effect"
+    HUNG = "hangs after it took effect"
+    """No answer, until the client gives up."""
+    CUT = "answer cut in half"
+    SLOW_DOWN = "503 SlowDown"
+    BROKEN = "500 InternalError"
+    CONFLICT = "409 ConditionalRequestConflict"
+    FAILED = "412 PreconditionFailed"
+    ERROR_IN_200 = "200 with an error in its body"
+    """Only CopyObject does that; other requests get a 500."""
+
+
+MISHAPS: Final = tuple(mishap for mishap in Mishap if mishap is not Mishap.NONE)
+_SPOKEN: Final = {
+    Mishap.SLOW_DOWN: ("503 Slow Down", "SlowDown"),
+    Mishap.BROKEN: ("500 Internal Server Error", "InternalError"),
+    Mishap.CONFLICT: ("409 Conflict", "ConditionalRequestConflict"),
+    Mishap.FAILED: ("412 Precondition Failed", "PreconditionFailed"),
+    Mishap.ERROR_IN_200: ("200 OK", "InternalError"),
+}
+
+Decide = Callable[[Message], tuple[Mishap, float]]
+"""What becomes of a request, and for how many seconds it is held up first."""
+
+
+@dataclass(slots=True)
+class Proxy:
+    """The proxy, listening."""
+
+    host: str
+    upstream_port: int
+    decide: Decide
+    requests: int = 0
+    mishaps: int = 0
+    port: int = 0
+    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin to serve a client."""
+        task = asyncio.create_task(self.serve(reader, writer))
+        self.connections[task] = writer
+        task.add_done_callback(self.connections.pop)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client's connection, paired with one to the server."""
+        upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        try:
+            while (request := await read_request(reader, writer)) is not None:
+                self.requests += 1
+                mishap, seconds = self.decide(request)
+                self.mishaps += mishap is not Mishap.NONE
+                if seconds:
+                    await asyncio.sleep(seconds)
+                if mishap is Mishap.ERROR_IN_200 and "x-amz-copy-source" not in request.headers:
+                    mishap = Mishap.BROKEN
+                if mishap in _SPOKEN:
+                    writer.write(_speak(mishap, request.method))
+                    await writer.drain()
+                    continue
+                if mishap is Mishap.NOT_SENT:
+                    return
+                if upstream is None:
+                    upstream = await asyncio.open_connection(self.host, self.upstream_port)
+                upstream[1].write(request.head + request.body)
+                answer = await read_answer(upstream[0], request.method)
+                if mishap is Mishap.HUNG:
+                    await reader.read()  # until the client gives up
+                if mishap in {Mishap.LOST, Mishap.HUNG}:
+                    return
+                whole = answer.head + answer.body
+                writer.write(whole[: len(whole) // 2] if mishap is Mishap.CUT else whole)
+                await writer.drain()
+                if mishap is Mishap.CUT or answer.closes or request.closes:
+                    return
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return  # either side went away: so does the other
+        finally:
+            for each in (writer, *(upstream[1:] if upstream else ())):
+                with suppress(RuntimeError):  # the loop is closing
+                    each.close()
+
+
+@asynccontextmanager
+async def running_proxy(host: str, upstream_port: int, decide: Decide) -> AsyncIterator[Proxy]:
+    """A proxy on a free port of loopback."""
+    proxy = Proxy(host, upstream_port, decide)
+    server = await asyncio.start_server(proxy.accept, host, 0, limit=1 << 20)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for writer in proxy.connections.values():
+            writer.close()
+        await asyncio.wait(proxy.connections, timeout=5) if proxy.connections else None
+
+
+def _speak(mishap: Mishap, method: str) -> bytes:
+    status, code = _SPOKEN[mishap]
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    return head if method == "HEAD" else head + body
