@@ -39,6 +39,8 @@ _SPOKEN: Final = {
 
 Decide = Callable[[Message], tuple[Mishap, float]]
 """What becomes of a request, and for how many seconds it is held up first."""
+Observe = Callable[[Message, Message], None]
+"""Sees each request that reached the server, with its answer, whatever becomes of the answer then."""
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class Proxy:
     host: str
     upstream_port: int
     decide: Decide
+    observe: Observe
     requests: int = 0
     mishaps: int = 0
     port: int = 0
@@ -81,6 +84,7 @@ class Proxy:
                     upstream = await asyncio.open_connection(self.host, self.upstream_port)
                 upstream[1].write(request.head + request.body)
                 answer = await read_answer(upstream[0], request.method)
+                self.observe(request, answer)
                 if mishap is Mishap.HUNG:
                     await reader.read()  # until the client gives up
                 if mishap in {Mishap.LOST, Mishap.HUNG}:
@@ -99,9 +103,11 @@ class Proxy:
 
 
 @asynccontextmanager
-async def running_proxy(host: str, upstream_port: int, decide: Decide) -> AsyncIterator[Proxy]:
+async def running_proxy(
+    host: str, upstream_port: int, decide: Decide, observe: Observe = lambda _request, _answer: None
+) -> AsyncIterator[Proxy]:
     """A proxy on a free port of loopback."""
-    proxy = Proxy(host, upstream_port, decide)
+    proxy = Proxy(host, upstream_port, decide, observe)
     server = await asyncio.start_server(proxy.accept, host, 0, limit=1 << 20)
     proxy.port = server.sockets[0].getsockname()[1]
     try:

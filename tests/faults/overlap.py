@@ -1,0 +1,107 @@
+"""Overlap and kill: eight reconcilers on the same due assets, killed at random, until all is done."""
+
+import asyncio
+import os
+import random
+import re
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
+
+from assetstore.assets import Assets, create, mark
+from assetstore.protocol import Rules
+from local.seaweedfs import HOST, LocalS3
+from tests.faults.client import follow
+from tests.faults.lives import opened_bucket
+from tests.faults.product import running_product
+from tests.faults.proxy import Mishap, running_proxy
+from tests.faults.wire import Message
+
+PROCESSES: Final = 8
+KILLS: Final = 24
+_COPIED: Final = re.compile(r"/uploaded/([0-9a-f-]{36})")
+
+
+@dataclass(slots=True)
+class Overlap:
+    """The whole trial."""
+
+    s3: LocalS3
+    number: int
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    copies: dict[str, int] = field(default_factory=dict)
+    """Copies that S3 made, by asset."""
+    kills: int = 0
+    runs: int = 0
+    violations: list[str] = field(default_factory=list)
+
+    def observe(self, request: Message, answer: Message) -> None:
+        """Count the copies that took effect."""
+        if "x-amz-copy-source" in request.headers and answer.start.split(" ")[1] == "200":
+            copied = _COPIED.search(request.target)
+            if copied and b"<Error>" not in answer.body:
+                self.copies[copied[1]] = self.copies.get(copied[1], 0) + 1
+
+    async def run(self) -> None:
+        """Set the scene, let the reconcilers loose, and look at what they made."""
+        async with AsyncExitStack() as stack:
+            bucket = stack.enter_context(opened_bucket(self.s3, self.s3.endpoint_url))
+            said = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
+            assets = Assets(bucket.door, bucket.signer, Rules(upload_url_seconds=600), uuid4, lambda: os.urandom(16))
+            await self._upload(assets)
+            proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, _untouched, self.observe))
+            product = await stack.enter_async_context(running_product(self.s3, said, f"http://{HOST}:{proxy.port}"))
+            chance = random.Random(self.number)  # noqa: S311 -- the same kills each time, as far as time allows
+
+            async def reconcile_and_die() -> None:
+                """One of the eight: killed again and again, then left to finish."""
+                for _ in range(KILLS // PROCESSES):
+                    process = await product.reconcile()
+                    self.runs += 1
+                    try:
+                        await asyncio.wait_for(process.wait(), chance.uniform(0.5, 6))
+                    except TimeoutError:
+                        process.kill()
+                        await process.wait()
+                        self.kills += 1
+                self.runs += 1
+                code = await product.reconcile_to_the_end()
+                if code:
+                    self.violations.append(f"a run that nobody killed ended with {code}")
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(PROCESSES):
+                    group.create_task(reconcile_and_die())
+            await self._require_final(assets)
+
+    async def _upload(self, assets: Assets) -> None:
+        limit = asyncio.Semaphore(16)
+
+        async def one(number: int) -> None:
+            async with limit:
+                body = f"{number} ".encode() * 100
+                created = await create(assets)
+                answer = await follow(created.upload.url, "PUT", body)
+                await mark(assets, created.asset_id, answer.headers["etag"].strip('"'))
+                self.bodies[created.asset_id] = body
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.number):
+                group.create_task(one(number))
+
+    async def _require_final(self, assets: Assets) -> None:
+        left = await assets.door.list_page("temp/", "")
+        if left.objects:
+            self.violations.append(f"{len(left.objects)} objects are left in temp/")
+        for asset_id, body in self.bodies.items():
+            url = await assets.signer.sign_download(f"uploaded/{asset_id}", 60)
+            if (await follow(url.url, "GET")).body != body:
+                self.violations.append(f"{asset_id} has other bytes")
+            if self.copies.get(asset_id) != 1:
+                self.violations.append(f"{asset_id} was finalized {self.copies.get(asset_id, 0)} times")
+
+
+def _untouched(_: Message) -> tuple[Mishap, float]:
+    return Mishap.NONE, 0.0
