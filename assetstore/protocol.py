@@ -94,7 +94,7 @@ def parse_etag(text: str) -> str | None:
 
     Weak ETags (`W/…`) are none: S3 never gives one to an object.
     """
-    if len(text) > 1 and text[0] == text[-1] == '"':
+    if text[:1] == text[-1:] == '"':
         text = text[1:-1]
     return text if _ETAG.fullmatch(text) else None
 

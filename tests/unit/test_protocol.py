@@ -1,5 +1,6 @@
 """Every decision of the protocol: every state, at every clock, with every upload, against tables written by hand."""
 
+from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -128,6 +129,33 @@ def test_a_pinned_asset_is_due_at_its_mark_and_an_unpinned_one_after_grace() -> 
     unpinned = Placeholder("e", State(Status.MARKED, EXPIRY), marked_at)
     assert due_at(pinned, RULES) == marked_at
     assert due_at(unpinned, RULES) == EXPIRY + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("pin", [None, A])
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_nothing_but_a_marked_asset_is_ever_finalized(status: Status, pin: str | None, now: datetime) -> None:
+    """Whoever asks, and whenever: only a mark leads to a final asset."""
+    is_finalized = judge(State(status, EXPIRY, pin), A, now, RULES) is Verdict.FINALIZE
+    assert is_finalized == (status is Status.MARKED)
+
+
+def test_a_pin_is_known_by_its_letters() -> None:
+    """An equal ETag is the same ETag, wherever it was read."""
+    again = "".join(list(A))
+    assert again is not A
+    assert judge_mark(State(Status.UPLOADED, EXPIRY, A), again) is Mark.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "value", [State(Status.MARKED, EXPIRY), Placeholder("e", State(Status.MARKED, EXPIRY), EXPIRY), RULES]
+)
+def test_what_was_observed_cannot_be_changed(value: State | Placeholder | Rules) -> None:
+    """Observations are frozen, and have no room for more than their fields."""
+    for field in fields(value):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, field.name, None)
+    assert not hasattr(value, "__dict__")
 
 
 def test_the_rules_default_to_the_documented_numbers() -> None:
