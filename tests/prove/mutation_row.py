@@ -23,11 +23,11 @@ name = "local"
 
 EQUIVALENT: Final = {
     "if state.status == Status.MARKED and": "an enum's members are equal only to themselves",
-    "if state.status is Status.MARKED and": "the same the other way round",
-    "parse_etag(pin) is not pin": "parse_etag answers its argument itself, or another text",
-    "text[:1] is text[-1:] ==": "one-letter strings are one object in CPython",
+    "if state.status != Status.MARKED:": "the same",
+    "parse_etag(pin) is not pin:": "parse_etag answers its argument itself, or another text",
+    "if text[:1] is text[-1:] ==": "one-letter strings are one object in CPython",
 }
-"""Mutants that change nothing anyone could see, by the line they make, and why."""
+"""Mutants that change nothing anyone could see: what they make of a line, and why nobody can."""
 
 
 def mutation(number: int) -> Outcome:
@@ -41,17 +41,22 @@ def mutation(number: int) -> Outcome:
         say("cosmic-ray runs the unit tests once for each mutant")
         _cosmic_ray(folder, "exec", "config.toml", "session.sqlite")
         dump = _cosmic_ray(folder, "dump", "session.sqlite")
-    survivors, killed = [], 0
+    survivors, killed, equivalent = [], 0, 0
     for line in dump.splitlines()[:number]:
         item, result = json.loads(line)
         if result is not None and result["test_outcome"] == "killed":
             killed += 1
             continue
-        change = [text for text in (result or {}).get("diff", "").splitlines() if text.startswith(("+ ", "- "))]
-        told = f"{item['mutations'][0]['operator_name']}: {' -> '.join(change)}"
-        if not any(known in told for known in EQUIVALENT):
-            survivors.append(told)
-    return Outcome(f"{killed + len(survivors):,} mutants of protocol.py, {killed:,} killed", survivors)
+        diff = (result or {}).get("diff", "").splitlines()
+        made = " ".join(line[1:].strip() for line in diff if line.startswith("+") and not line.startswith("+++"))
+        if any(known in made for known in EQUIVALENT):
+            equivalent += 1
+        else:
+            survivors.append(f"{item['mutations'][0]['operator_name']}: {made}")
+    size = (
+        f"{killed + equivalent + len(survivors):,} mutants of protocol.py, {killed:,} killed, {equivalent} equivalent"
+    )
+    return Outcome(size, survivors)
 
 
 def _cosmic_ray(folder: str, *arguments: str) -> str:

@@ -266,6 +266,8 @@ def test_anything_else_is_no_asset_id(text: str) -> None:
         (f"'{A}'", None),
         (f"{A}\n", None),
         (f" {A}", None),
+        (f'!{A}"', None),
+        (f"!{A}!", None),
         ("\u00e9", None),
         ("\u0661", None),
         ("*", None),
