@@ -1,0 +1,121 @@
+"""The dev loop: skaffold builds, installs, syncs an edited file, and cleans up, on a copy of the sources."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.e2e.asset import connected, send
+from tests.e2e.cluster import Cluster, Image, Release, wait_until
+
+ROOT: Final = Path(__file__).parents[2]
+SOURCES: Final = ("assetstore", "service", "reconciler", "cli", "charts", "docker")
+
+
+@pytest.fixture(scope="module")
+def skaffold() -> str:
+    """The program, when it and a Docker engine are there."""
+    program = shutil.which("skaffold")
+    if not program:
+        pytest.skip("skaffold is not on the PATH")
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:  # noqa: S603
+        pytest.skip("no Docker engine answers: skaffold cannot build")
+    return program
+
+
+@pytest.fixture
+def project(cluster: Cluster, s3_image: Image, namespace: str, tmp_path: Path) -> Path:
+    """A copy of what skaffold needs, that installs into this test's namespace."""
+    assert cluster.helm_path  # the fixture puts helm on the PATH, where skaffold looks for it
+    os.environ["S3_IMAGE_REPOSITORY"] = s3_image.repository
+    for name in SOURCES:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    config = (ROOT / "skaffold.yaml").read_text()
+    assert config.count("namespace: assets\n") == 3
+    (tmp_path / "skaffold.yaml").write_text(config.replace("namespace: assets\n", f"namespace: {namespace}\n"))
+    return tmp_path
+
+
+def _skaffold(program: str, project: Path, *arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603
+        [program, *arguments, "--tag=e2e"] if arguments[0] == "run" else [program, *arguments],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_skaffold_run_installs_and_delete_removes(
+    skaffold: str, cluster: Cluster, project: Path, namespace: str
+) -> None:
+    """The image that was built, by digest, takes an asset through its life; after `skaffold delete` nothing is left."""
+    _skaffold(skaffold, project, "run")
+    release = Release(cluster, "assets", namespace)
+    [deployment] = cluster.get("deployments", namespace, f"--field-selector=metadata.name={release.fullname}")
+    assert re.search(r":e2e@sha256:[0-9a-f]{64}$", deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+    with connected(release) as client:
+        wait_until("the service stores", client.is_served, 30)
+        asset_id = client.store(b"by skaffold", is_pinned=True)
+        assert client.download(asset_id, 90) == b"by skaffold"
+    _skaffold(skaffold, project, "delete")
+    assert "assets" not in cluster.helm("list", "--all", "--short", "-n", namespace).split()
+    wait_until("the Deployment is gone", lambda: not _named(cluster, namespace, release.fullname), 30)
+
+
+def _named(cluster: Cluster, namespace: str, name: str) -> bool:
+    return any(found["metadata"]["name"] == name for found in cluster.get("deployments", namespace))
+
+
+def test_skaffold_dev_shows_an_edited_file(skaffold: str, project: Path) -> None:
+    """A changed source is in the running pod, and answers, without a new image; through skaffold's own port-forward."""
+    with _dev(skaffold, project) as log:
+
+        def served_at() -> str | None:
+            found = re.search(
+                r"service/assets-assetuploader in namespace .* -> (http://127.0.0.1:\d+)", log.read_text()
+            )
+            return found and found[1]
+
+        url = wait_until("skaffold forwards the service's port", served_at, 400)
+        wait_until("skaffold watches", lambda: "Watching for changes" in log.read_text(), 60)
+        assert send("GET", f"{url}/livez").status == 200
+        handlers = project / "service" / "handlers.py"
+        source = handlers.read_text()
+        assert source.count('"UP"') == 1
+        handlers.write_text(source.replace('"UP"', '"EDITED"'))
+
+        def edited() -> bool:
+            try:
+                return b"EDITED" in send("GET", f"{url}/healthcheck").body
+            except OSError:  # the service is starting again
+                return False
+
+        wait_until("the edited service answers", edited, 60)
+        assert "Syncing 1 files" in log.read_text()
+
+
+@contextmanager
+def _dev(program: str, project: Path) -> Iterator[Path]:
+    """`skaffold dev`, ended by Ctrl-C; its log."""
+    log = project / "dev.log"
+    with log.open("w") as out, subprocess.Popen([program, "dev"], cwd=project, stdout=out, stderr=out) as process:  # noqa: S603
+        try:
+            yield log
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+    assert "uninstalled" in log.read_text(), log.read_text()
