@@ -55,7 +55,9 @@ prove: .venv/.ready ## the long proofs, about an hour, written to docs/proof.md;
 chart-docs: .venv/.ready ## write the table of values in the chart's README
 	$(RUN)/python charts/readme.py
 
-# IMAGE and S3_IMAGE must be where the cluster can pull them from.
+# IMAGE must be where the cluster can pull it from. S3_IMAGE likewise, if the cluster does not reach Docker Hub; INGRESS is
+# the ingress controller's Service, as in ingress/traefik; SKAFFOLD_DEFAULT_REPO is where skaffold may push.
+export IMAGE S3_IMAGE INGRESS SKAFFOLD_DEFAULT_REPO
 .PHONY: e2e
-e2e: .venv/.ready ## install the chart on the cluster of the current kubeconfig, and prove it: make e2e IMAGE=registry/assetuploader:tag
-	IMAGE='$(IMAGE)' S3_IMAGE='$(S3_IMAGE)' $(RUN)/pytest tests/e2e --timeout 600 -v
+e2e: .venv/.ready ## the chart on the cluster of the current kubeconfig: make e2e IMAGE=registry/assetuploader:tag
+	$(RUN)/pytest tests/e2e --timeout 600 -v

@@ -15,8 +15,9 @@ FEW_HUNDRED = 300
 
 @pytest.fixture(scope="module")
 def batch(install: Install, namespace: str) -> Release:
-    """A release that never ticks by itself, whose runs are one pass in two shards."""
-    return install("batch", namespace, {"reconciler": {"suspend": True, "runSeconds": 0, "shards": 2}})
+    """A release that never ticks by itself, whose runs are one pass in two shards, and slow enough to be killed."""
+    reconciler = {"suspend": True, "runSeconds": 0, "shards": 2, "resources": {"limits": {"cpu": "300m"}}}
+    return install("batch", namespace, {"reconciler": reconciler})
 
 
 @pytest.fixture
