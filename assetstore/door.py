@@ -7,7 +7,7 @@ Every method raises StoreUnavailableError, StoreDeniedError or StoreMisconfigure
 apart. ETags come and go without quotes; instants are UTC.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -123,6 +123,10 @@ class Signer(Protocol):
         """A URL to GET the object with, for that long at most; the browser saves it, whatever its content type."""
 
 
+async def _nothing_to_close() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """One bucket, as a program uses it."""
@@ -134,3 +138,5 @@ class Bucket:
     """For clients, at the public endpoint."""
     inner_signer: Signer
     """At the endpoint that is reached from here."""
+    close: Callable[[], Awaitable[None]] = _nothing_to_close
+    """Ends the connections to S3; nothing can be asked any more."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
-from assetstore.boto import credentials_problems
+from assetstore.s3.connect import credentials_problems
 from cli.config import Config, ConfigError, read_config
 from cli.reconcile import reconcile
 from cli.selftest import selftest

@@ -4,10 +4,10 @@ import os
 from uuid import uuid4
 
 from assetstore.assets import Assets
-from assetstore.boto import connect
 from assetstore.calls import Observe, observe_nothing
 from assetstore.door import Bucket
 from assetstore.protocol import Rules
+from assetstore.s3.connect import connect
 from cli.config import Config
 
 NONCE_BYTES = 16

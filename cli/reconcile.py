@@ -61,6 +61,8 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
         report, code, ending, reason = tally.report(), exit_on(error), ending_on(error), str(error)
     if bucket is not None and not dry_run:
         await publish(bucket.reports, Ended(settings.shard, started_at, datetime.now(UTC), ending, report))
+    if bucket is not None:
+        await bucket.close()
     overdue = report.oldest_overdue
     log.log(
         40 if code else 20,

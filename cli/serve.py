@@ -36,7 +36,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     readiness, metrics = Readiness(), Metrics()
     try:
         bucket = open_bucket(config, S3Metrics.on(metrics.registry).observe)
-        asyncio.run(_prove(bucket))
+        asyncio.run(_prove_and_close(open_bucket(config)))
         readiness.is_store_proven = True
     except StoreUnavailableError as error:
         log.warning("store_not_proven", reason=str(error), retry_seconds=RETRY_SECONDS)
@@ -50,6 +50,10 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     metrics.registry.register(ReconcilerCollector(reports))
     app = build_app(context, config.drain_seconds)
     failures: list[StoreError] = []
+
+    @app.after_server_stop
+    async def _close(_: Sanic[Any, Any]) -> None:
+        await bucket.close()
 
     @app.after_server_start
     async def _begin(app: Sanic[Any, Any]) -> None:
@@ -70,6 +74,13 @@ async def _keep_reading(reports: Reports) -> None:
     while True:
         await reports.refresh(datetime.now(UTC))
         await asyncio.sleep(REFRESH_SECONDS)
+
+
+async def _prove_and_close(bucket: Bucket) -> None:
+    try:
+        await _prove(bucket)
+    finally:
+        await bucket.close()  # connections do not outlive their event loop
 
 
 async def _prove(bucket: Bucket) -> None:

@@ -1,29 +1,34 @@
 """Each test of the contract runs on each store. Where moto is known to lie, the test must fail there."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
+import pytest_asyncio
 import urllib3
 
-from assetstore.boto import connect
 from assetstore.door import Bucket
+from assetstore.s3.connect import connect
 from local.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY
 from tests.contract.stores import BUCKET, Store, Subject, moto, seaweedfs
 
 STORES = {"seaweedfs": seaweedfs, "moto": moto}
 
 
-@contextmanager
-def opened(
+@asynccontextmanager
+async def opened(
     endpoint_url: str, bucket: str = BUCKET, secret_key: str = SECRET_KEY, public_endpoint_url: str | None = None
-) -> Iterator[Bucket]:
+) -> AsyncIterator[Bucket]:
     """The bucket as the programs open it: the one place of the contract that knows how."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL_S3", endpoint_url)
         environment.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
         environment.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
-        yield connect(REGION, bucket, public_endpoint_url)
+        connected = connect(REGION, bucket, public_endpoint_url)
+    try:
+        yield connected
+    finally:
+        await connected.close()
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +44,10 @@ def running_store(request: pytest.FixtureRequest, servers: dict[str, Store]) -> 
     return servers[request.param]
 
 
-@pytest.fixture(scope="module")
-def running_bucket(running_store: Store) -> Iterator[Bucket]:
-    """The code under test, on it."""
-    with opened(running_store.endpoint_url) as bucket:
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def running_bucket(running_store: Store) -> AsyncIterator[Bucket]:
+    """The code under test, on it, in the event loop that all tests of the contract share."""
+    async with opened(running_store.endpoint_url) as bucket:
         yield bucket
 
 

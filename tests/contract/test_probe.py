@@ -54,7 +54,7 @@ async def test_a_store_that_obeys_an_unsigned_copy_source_is_refused_by_name(sub
 
 async def test_an_outage_is_not_a_wrong_answer() -> None:
     """A store that cannot be asked is not called unfit: the service waits for it."""
-    with opened(f"http://{HOST}:{free_port()}") as bucket:
+    async with opened(f"http://{HOST}:{free_port()}") as bucket:
         with pytest.raises(StoreUnavailableError):
             await probe_conditions(bucket.door)
         with pytest.raises(StoreUnavailableError):
@@ -63,25 +63,22 @@ async def test_an_outage_is_not_a_wrong_answer() -> None:
 
 async def test_a_store_that_says_nothing_is_away() -> None:
     """A silent server is an outage too, for the call that the probe makes by plain HTTP."""
-    with (
-        socket.create_server((HOST, 0)) as silent,
-        opened(f"http://{HOST}:{silent.getsockname()[1]}") as bucket,
-        pytest.raises(StoreUnavailableError),
-    ):
-        await probe_copy_source(bucket.inner_signer, BUCKET)
+    with socket.create_server((HOST, 0)) as silent:
+        async with opened(f"http://{HOST}:{silent.getsockname()[1]}") as bucket:
+            with pytest.raises(StoreUnavailableError):
+                await probe_copy_source(bucket.inner_signer, BUCKET)
 
 
 async def test_a_missing_bucket_is_not_a_wrong_answer(subject: Subject) -> None:
     """The probe of a bucket that is not there says so."""
-    with (
-        opened(subject.store.endpoint_url, bucket="nobody-made-this") as bucket,
-        pytest.raises(StoreMisconfiguredError),
-    ):
-        await probe_conditions(bucket.door)
+    async with opened(subject.store.endpoint_url, bucket="nobody-made-this") as bucket:
+        with pytest.raises(StoreMisconfiguredError):
+            await probe_conditions(bucket.door)
 
 
 @pytest.mark.moto_lies("takes any credentials")
 async def test_wrong_credentials_are_not_a_wrong_answer(subject: Subject) -> None:
     """The probe with a wrong secret says so."""
-    with opened(subject.store.endpoint_url, secret_key=WRONG_SECRET) as bucket, pytest.raises(StoreDeniedError):
-        await probe_conditions(bucket.door)
+    async with opened(subject.store.endpoint_url, secret_key=WRONG_SECRET) as bucket:
+        with pytest.raises(StoreDeniedError):
+            await probe_conditions(bucket.door)

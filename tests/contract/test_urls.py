@@ -192,7 +192,7 @@ async def test_a_download_url_of_a_range_answers_the_range(subject: Subject) -> 
 
 async def test_urls_are_for_the_public_endpoint(subject: Subject) -> None:
     """The service reaches S3 by one name and clients by another: each signer signs for its own."""
-    with opened(subject.store.endpoint_url, public_endpoint_url="https://s3.example.com") as bucket:
+    async with opened(subject.store.endpoint_url, public_endpoint_url="https://s3.example.com") as bucket:
         outer = await bucket.signer.sign_upload(subject.key(), 60)
         inner = await bucket.inner_signer.sign_upload(subject.key(), 60)
 
@@ -204,7 +204,7 @@ async def test_urls_are_for_the_public_endpoint(subject: Subject) -> None:
 async def test_a_urls_host_is_signed(subject: Subject) -> None:
     """A URL for one name is refused under another: connecting to the right address is not enough."""
     port = free_port()
-    with opened(subject.store.endpoint_url, public_endpoint_url=f"http://s3.example.com:{port}") as bucket:
+    async with opened(subject.store.endpoint_url, public_endpoint_url=f"http://s3.example.com:{port}") as bucket:
         signed = await bucket.signer.sign_upload(subject.key(), 60)
     parts = urlsplit(signed.url)
     statuses = []

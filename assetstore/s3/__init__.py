@@ -1,0 +1,1 @@
+"""What stands behind the door: S3 spoken directly, over kept-alive connections. `connect` is the way in."""

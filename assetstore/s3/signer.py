@@ -1,0 +1,42 @@
+"""`assetstore.door.Signer` on one bucket: presigned URLs, made without asking anybody."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from assetstore.door import SignedUrl
+from assetstore.s3.clock import Clock
+from assetstore.s3.credentials import KeyRing
+from assetstore.s3.endpoint import Endpoint
+from assetstore.s3.sigv4 import Signature, Target, sign_query
+
+_SAVE_AS_FILE: Final = (("response-content-disposition", "attachment"),)
+"""The client chose the content type of what it uploaded: no browser shall show it as a page of the store's."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Signer:
+    """Signs for the endpoint that clients reach."""
+
+    endpoint: Endpoint
+    keys: KeyRing
+    clock: Clock
+
+    async def sign_upload(self, key: str, seconds: int) -> SignedUrl:
+        """See `Signer.sign_upload`."""
+        return await self._sign("PUT", key, (), seconds)
+
+    async def sign_download(self, key: str, seconds: int) -> SignedUrl:
+        """See `Signer.sign_download`."""
+        return await self._sign("GET", key, _SAVE_AS_FILE, seconds)
+
+    async def _sign(self, method: str, key: str, query: tuple[tuple[str, str], ...], seconds: int) -> SignedUrl:
+        timed = self.keys.at_hand() or await self.keys.take()
+        now = int(self.clock.now())
+        if timed.ends_at is not None:  # the URL dies with the keys that signed it, whatever it says
+            seconds = max(1, min(seconds, int(timed.ends_at) - now))
+        path = self.endpoint.path_of(key)
+        by = Signature(timed.keys, self.endpoint.scope, now)
+        signed = sign_query(Target(method, self.endpoint.host, path, query), seconds, by)
+        url = f"{self.endpoint.scheme}://{self.endpoint.host}{path}?{signed}"
+        return SignedUrl(url, datetime.fromtimestamp(now + seconds, UTC))
