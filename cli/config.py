@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 MAX_SECONDS: Final = 604_800
 """Seven days: S3's limit for a presigned URL, and more than any wait of ours needs."""
@@ -37,6 +37,13 @@ def _region(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]{2,32}", text, re.ASCII):
         raise ValueError("must be a region's name, as in eu-west-1")
     return text
+
+
+def _below_shards(shard: int, info: ValidationInfo) -> int:
+    shards = info.data.get("shards", shard + 1)  # there is none when it is a mistake of its own
+    if shard >= shards:
+        raise ValueError(f"must be below ASSETUPLOADER_SHARDS, which is {shards}")
+    return shard
 
 
 def _endpoint(text: str) -> str:
@@ -102,7 +109,7 @@ class Config(BaseModel):
     shards: Annotated[int, BeforeValidator(_number), Field(ge=1, le=4096)] = Field(
         1, alias="ASSETUPLOADER_SHARDS", description="Into how many parts, each with a run of its own, ids are split."
     )
-    shard: Annotated[int, BeforeValidator(_number), Field(ge=0)] = Field(
+    shard: Annotated[int, BeforeValidator(_number), Field(ge=0), AfterValidator(_below_shards)] = Field(
         0, alias="JOB_COMPLETION_INDEX", description="Which of the shards this run does; Kubernetes sets it."
     )
     drain_seconds: Annotated[int, BeforeValidator(_number), Field(ge=0, le=300)] = Field(
@@ -116,12 +123,6 @@ class Config(BaseModel):
     log_format: Literal["json", "console"] | None = Field(
         None, alias="ASSETUPLOADER_LOG_FORMAT", description="json, or console; by default console on a terminal."
     )
-
-    @model_validator(mode="after")
-    def _check_shard(self) -> Self:
-        if self.shard >= self.shards:
-            raise ValueError(f"JOB_COMPLETION_INDEX is {self.shard}, but ASSETUPLOADER_SHARDS is {self.shards}")
-        return self
 
 
 def read_config(environment: Mapping[str, str]) -> Config:
