@@ -63,10 +63,12 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
 
     try:
         serve_metrics(metrics, host, metrics_port)
+    except OSError as error:
+        return _cannot_listen(host, metrics_port, error)
+    try:
         app.run(host, port, single_process=True, access_log=False, protocol=PatientProtocol)
     except OSError as error:
-        print(f"assetuploader: cannot listen on port {port} or {metrics_port}: {error.strerror}", file=sys.stderr)  # noqa: T201
-        return Exit.CONFIG
+        return _cannot_listen(host, port, error)
     return _refuse(failures[0]) if failures else Exit.OK
 
 
@@ -113,3 +115,8 @@ async def _prove_at_last(
 def _refuse(error: StoreError) -> int:
     log.error("store_refused", reason=str(error))
     return exit_on(error)
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> int:
+    print(f"assetuploader: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+    return Exit.CONFIG
