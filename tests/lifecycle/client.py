@@ -1,0 +1,71 @@
+"""What a user's client does, by plain HTTP."""
+
+import os
+import time
+from dataclasses import dataclass, field
+
+import urllib3
+
+from tests.operate.product import await_until
+
+
+@dataclass(slots=True)
+class Asset:
+    """One asset, from its client's point of view."""
+
+    asset_id: str
+    upload_url: str
+    body: bytes = field(repr=False)
+    etag: str = ""
+    marked_at: float = 0.0
+    """When its mark was answered; seconds of the monotonic clock."""
+    available_at: float = 0.0
+    """When its download was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client of the service at this URL."""
+
+    url: str
+    http: urllib3.PoolManager
+
+    def create(self, body: bytes | None = None) -> Asset:
+        """Create an asset and send its bytes to S3."""
+        created = self.http.request("POST", f"{self.url}/asset").json()
+        asset = Asset(created["id"], created["upload_url"], body if body is not None else os.urandom(2_000))
+        assert self.upload(asset, asset.body) == 200
+        return asset
+
+    def upload(self, asset: Asset, body: bytes) -> int:
+        """Send bytes to S3; the status."""
+        answer = self.http.request("PUT", asset.upload_url, body=body)
+        if answer.status == 200:
+            asset.body, asset.etag = body, answer.headers["ETag"]
+        return answer.status
+
+    def mark(self, asset: Asset, *, pinned: bool) -> int:
+        """Mark the asset; the status."""
+        body = {"Status": "uploaded", **({"etag": asset.etag} if pinned else {})}
+        status = self.http.request("PUT", f"{self.url}/asset/{asset.asset_id}", json=body).status
+        asset.marked_at = time.monotonic()
+        return status
+
+    def download(self, asset: Asset) -> bytes | None:
+        """The asset's bytes, None while it is not final."""
+        answer = self.http.request("GET", f"{self.url}/asset/{asset.asset_id}")
+        if answer.status == 404:
+            assert answer.json()["code"] == "asset_not_uploaded"
+            return None
+        downloaded = self.http.request("GET", answer.json()["Download_url"])
+        assert downloaded.status == 200
+        return downloaded.data
+
+    def await_final(self, asset: Asset) -> bytes:
+        """The asset's bytes, once it is final."""
+        found: list[bytes] = await_until(
+            f"{asset.asset_id} is final",
+            lambda: [body for body in [self.download(asset)] if body is not None],
+        )
+        asset.available_at = time.monotonic()
+        return found[0]

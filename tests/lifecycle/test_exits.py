@@ -1,0 +1,158 @@
+"""How programs end that cannot begin: the exit code, and a reason that a person can act on."""
+
+import json
+import signal
+import socket
+from collections.abc import Mapping
+
+import boto3
+import pytest
+
+from local.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port
+from tests.contract.stores import BUCKET, moto
+from tests.lifecycle.processes import ended, started
+
+PROGRAMS = ["serve", "reconcile"]
+NO_CREDENTIALS = (
+    "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role "
+    "(IRSA or Pod Identity)"
+)
+
+
+def _reason(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """The exit code, and the reason in the last event that was logged."""
+    done = ended(arguments, environment)
+    last = json.loads(done.stderr.splitlines()[-1])
+    return done.returncode, last["reason"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_all_that_is_wrong_with_the_configuration_is_said_in_one_go(program: str) -> None:
+    """Nothing set, and nonsense besides: 78 (EX_CONFIG), a line for each mistake, and not a line more."""
+    done = ended(
+        [program],
+        {
+            "HOME": "/nowhere",
+            "ASSETUPLOADER_GRACE_SECONDS": "1_0",
+            "ASSETUPLOADER_SHARDS": "2",
+            "JOB_COMPLETION_INDEX": "2",
+        },
+    )
+
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.splitlines() == [
+        "assetuploader: AWS_REGION: is not set; set it, or give --region",
+        "assetuploader: AWS_BUCKET: is not set; set it, or give --bucket",
+        "assetuploader: ASSETUPLOADER_GRACE_SECONDS: must be a whole number, in digits (it is '1_0')",
+        "assetuploader: JOB_COMPLETION_INDEX: must be below ASSETUPLOADER_SHARDS, which is 2 (it is '2')",
+        f"assetuploader: {NO_CREDENTIALS}",
+    ]
+
+
+def test_missing_credentials_alone_are_said_too() -> None:
+    """With all else in order, 78 and the reason, before anything is sent."""
+    environment = {"HOME": "/nowhere", "AWS_REGION": "us-east-1", "AWS_BUCKET": "assets"}
+
+    assert _reason(["reconcile"], environment) == (78, NO_CREDENTIALS)
+
+
+def test_what_cannot_be_understood_is_a_usage_error() -> None:
+    """64 (EX_USAGE), the usage, what was not understood, and where to read more."""
+    done = ended(["serve", "--nonsense"], {})
+
+    assert done.returncode == 64
+    assert done.stderr.startswith("usage: assetuploader")
+    assert done.stderr.splitlines()[-2:] == [
+        "assetuploader: unrecognized arguments: --nonsense",
+        "Try assetuploader --help",
+    ]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_bucket_that_does_not_exist_ends_it(s3: LocalS3, program: str) -> None:
+    """78: no retry makes a bucket."""
+    reason = _reason([program, "--bucket", "nobody-made-this"], s3.environment())
+
+    assert reason == (78, "the bucket does not exist: create it, or correct AWS_BUCKET")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_wrong_secret_ends_it(s3: LocalS3, program: str) -> None:
+    """77 (EX_NOPERM): S3 is there, and refuses us."""
+    code, reason = _reason([program], {**s3.environment(), "AWS_SECRET_ACCESS_KEY": "wrong"})
+
+    assert code == 77
+    assert reason.startswith("S3 answers 403 SignatureDoesNotMatch: check the credentials and their IAM policy")
+
+
+def test_a_run_that_cannot_reach_s3_ends_unavailable(s3: LocalS3) -> None:
+    """75 (EX_TEMPFAIL): the CronJob's next run may succeed. A service waits instead."""
+    code, reason = _reason(["reconcile"], {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"})
+
+    assert code == 75
+    assert reason.startswith("S3 could not be reached (")
+
+
+def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
+    """78, and the port that is taken: for the API's as for the metrics'."""
+    with socket.create_server((HOST, 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for flags in (
+            ["--port", port, "--metrics-port", str(free_port())],
+            ["--port", str(free_port()), "--metrics-port", port],
+        ):
+            done = ended(["serve", "--host", HOST, *flags], s3.environment())
+            last = done.stderr.splitlines()[-1]
+            assert (done.returncode, last) == (
+                78,
+                f"assetuploader: cannot listen on {HOST}:{port}: Address already in use",
+            )
+
+
+def test_a_dry_run_writes_nothing(s3: LocalS3) -> None:
+    """Not even the probe's object, nor a report: it may be run by anyone who can read."""
+    client = boto3.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=s3.endpoint_url,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
+    client.create_bucket(Bucket="untouched")
+    client.put_object(Bucket="untouched", Key="temp/00000000-0000-4000-8000-000000000000")
+
+    done = ended(["reconcile", "--dry-run", "--bucket", "untouched"], s3.environment())
+
+    finished = json.loads(done.stderr.splitlines()[-1])
+    assert (done.returncode, finished["dry_run"], finished["orphaned"]) == (0, True, 1)
+    assert [listed["Key"] for listed in client.list_objects_v2(Bucket="untouched")["Contents"]] == [
+        "temp/00000000-0000-4000-8000-000000000000"
+    ]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_store_that_lies_is_refused(program: str) -> None:
+    """78 and which promise it breaks: on such a store assets would be lost."""
+    with moto() as store:
+        environment = {
+            "AWS_REGION": REGION,
+            "AWS_BUCKET": BUCKET,
+            "AWS_ENDPOINT_URL_S3": store.endpoint_url,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        }
+        code, reason = _reason([program], environment)
+
+    assert code == 78
+    assert reason == (
+        "this store ignores conditions: CopyObject with x-amz-copy-source-if-match wrote although its condition failed"
+    )
+
+
+def test_a_service_may_be_stopped_before_its_store_was_there(s3: LocalS3) -> None:
+    """A stop while it waits for S3 is a clean end too."""
+    environment = {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"}
+    arguments = ["serve", "--host", HOST, "--port", str(free_port()), "--metrics-port", str(free_port())]
+    with started(arguments, environment) as service:
+        service.await_event("service_started")
+        assert service.end(signal.SIGTERM) == 0

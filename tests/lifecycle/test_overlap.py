@@ -1,0 +1,146 @@
+"""Processes that come and go while assets live."""
+
+import json
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+import pytest
+import urllib3
+
+from assetstore.protocol import State, Status, temp_key, to_metadata, uploaded_key
+from local.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
+from tests.lifecycle.client import Client
+from tests.lifecycle.processes import ended, serving, started
+from tests.memory_s3 import START, etag_of
+from tests.operate.product import await_until
+
+
+def _put_due_assets(s3: LocalS3, count: int) -> dict[str, bytes]:
+    """Write so many marked and pinned assets round the code; their bytes by id."""
+    client = boto3.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=s3.endpoint_url,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
+    bodies = {f"{number:08x}-0000-4000-8000-000000000000": b"%d" % number for number in range(count)}
+
+    def put(asset_id: str) -> None:
+        body = bodies[asset_id]
+        state = to_metadata(State(Status.MARKED, START, etag_of(body)))
+        client.put_object(Bucket=s3.bucket, Key=uploaded_key(asset_id), Body=b"nonce", Metadata=state)
+        client.put_object(Bucket=s3.bucket, Key=temp_key(asset_id), Body=body)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(put, bodies))
+    return bodies
+
+
+def _finals(s3: LocalS3, http: urllib3.PoolManager, asset_ids: list[str]) -> dict[str, bytes]:
+    with serving(s3.environment()) as service:
+        client = Client(service.url, http)
+        urls = {
+            asset_id: http.request("GET", f"{client.url}/asset/{asset_id}").json().get("Download_url")
+            for asset_id in asset_ids
+        }
+        return {asset_id: http.request("GET", url).data for asset_id, url in urls.items() if url}
+
+
+def test_a_run_stopped_in_the_middle_loses_nothing_and_the_next_two_at_once_finish() -> None:
+    """SIGTERM mid-run ends 0 within seconds; two runs at once then finalize the rest, each asset once in all."""
+    with running_s3(free_port(), "assets") as s3, urllib3.PoolManager() as http:
+        bodies = _put_due_assets(s3, 300)
+        with started(["reconcile"], s3.environment()) as first:
+            first.await_event("asset_reconciled")
+            stopped_at = time.monotonic()
+            first_code = first.end(signal.SIGTERM)
+            stop_seconds = time.monotonic() - stopped_at
+        with ThreadPoolExecutor(2) as threads:
+            others = list(threads.map(lambda _: ended(["reconcile"], s3.environment()), range(2)))
+        finals = _finals(s3, http, list(bodies))
+
+    (finished,) = first.events("run_finished")
+    assert (first_code, stop_seconds < 10, finished["is_complete"]) == (0, True, False)
+    assert [other.returncode for other in others] == [0, 0]
+    assert finals == bodies
+    lines = [*first.lines, *(line for other in others for line in other.stderr.splitlines())]
+    finalized = [event["asset_id"] for event in map(json.loads, lines) if event.get("outcome") == "finalized"]
+    assert sorted(finalized) == sorted(bodies)
+    assert 0 < finished["finalized"] < len(bodies)
+
+
+def test_the_service_may_be_restarted_at_any_moment(s3: LocalS3) -> None:
+    """It has no state: created with one process, marked with the next, downloaded with a third; killed or stopped."""
+    environment = s3.environment()
+    with serving(environment) as service:
+        asset = Client(service.url, service.http).create()
+        service.program.process.kill()
+    with serving(environment) as service:
+        assert Client(service.url, service.http).mark(asset, pinned=True) == 202
+        code = service.program.end(signal.SIGTERM)
+    assert ended(["reconcile"], environment).returncode == 0
+    with serving(environment) as service:
+        body = Client(service.url, service.http).download(asset)
+
+    assert (code, body) == (0, asset.body)
+
+
+def test_a_service_told_to_stop_serves_on_until_load_balancers_have_turned_away(s3: LocalS3) -> None:
+    """While it drains /readyz says so, every request is answered, and each answer closes its connection."""
+    with serving({**s3.environment(), "ASSETUPLOADER_DRAIN_SECONDS": "2"}) as service:
+        service.program.process.send_signal(signal.SIGTERM)
+        await_until("it drains", lambda: service.status("/readyz") == 503)
+        answer = service.http.request("POST", f"{service.url}/asset")
+        alive = service.status("/livez")
+        code = service.program.process.wait(20)
+
+    assert (answer.status, answer.headers["Connection"], alive, code) == (201, "close", 200, 0)
+
+
+def test_a_service_starts_while_s3_is_away_and_recovers() -> None:
+    """It lives and is ready, says that S3 is down, and serves as soon as S3 is there, without a restart."""
+    port = free_port()
+    environment = {
+        "AWS_REGION": REGION,
+        "AWS_BUCKET": "assets",
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+    with serving(environment, awaited="/livez") as service:
+        away = {path: service.status(path) for path in ("/livez", "/readyz", "/healthcheck")}
+        refused = service.http.request("POST", f"{service.url}/asset")
+        with running_s3(port, "assets") as s3:
+            await_until("it is healthy", lambda: service.status("/healthcheck") == 200)
+            created = service.status("/asset", "POST")
+            s3.process.send_signal(signal.SIGSTOP)
+            asked_at = time.monotonic()
+            stopped = service.status("/asset", "POST")
+            stopped_seconds = time.monotonic() - asked_at
+            alive = service.status("/livez")
+            s3.process.send_signal(signal.SIGCONT)
+            await_until("it is healthy again", lambda: service.status("/healthcheck") == 200)
+            again = service.status("/asset", "POST")
+
+    assert away == {"/livez": 200, "/readyz": 200, "/healthcheck": 503}
+    assert (refused.status, refused.json()["code"], refused.headers["Retry-After"]) == (503, "store_unavailable", "2")
+    assert (created, stopped, stopped_seconds < 3.5, alive, again) == (201, 503, True, 200, 201)
+
+
+@pytest.mark.xfail(
+    raises=subprocess.TimeoutExpired,
+    strict=True,
+    reason="boto3 calls S3 in threads, which no one can cancel and the process waits for",
+)
+def test_a_run_whose_s3_stands_still_is_stopped_in_seconds() -> None:
+    """Told to stop while S3 does not answer, a run gives up on what is in hand, and its process is gone in time."""
+    with running_s3(free_port(), "assets") as s3:
+        _put_due_assets(s3, 100)
+        with started(["reconcile"], s3.environment()) as run:
+            run.await_event("asset_reconciled")
+            s3.process.send_signal(signal.SIGSTOP)
+            assert run.end(signal.SIGTERM) == 0
