@@ -47,8 +47,12 @@ def _below_shards(shard: int, info: ValidationInfo) -> int:
 
 
 def _endpoint(text: str) -> str:
-    url = urlsplit(text)
-    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.path.strip("/"):
+    try:
+        url = urlsplit(text)
+        is_host = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0 and "@" not in url.netloc
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        is_host = False
+    if not is_host or url.query or url.fragment or url.path.strip("/"):
         raise ValueError("must be a URL as in https://s3.example.com, with nothing after the host")
     return text.rstrip("/")
 
