@@ -49,15 +49,18 @@ class Pass:
             StoreError: the listing failed, or S3 went away in the middle.
         """
         pass_ = _Running(self)
+        failures: list[Exception] = []
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENCY):
                     group.create_task(pass_.work())
                 await pass_.feed()
         except* StoreError as errors:
-            raise errors.exceptions[0] from None
+            failures.extend(errors.exceptions)
         finally:
             await pass_.delete()
+        if failures:  # raised in an except*, it would come in a group of its own before Python 3.11.4
+            raise failures[0]
 
 
 @dataclass(frozen=True, slots=True)
