@@ -31,6 +31,7 @@ class Settings:
     poll_seconds: float = 5
     budget_seconds: float = 3000
     dry_run: bool = False
+    stop_seconds: float = STOP_SECONDS
 
 
 async def run(
@@ -48,7 +49,7 @@ async def run(
 
     async def look(younger_than: timedelta | None) -> None:
         one = Pass(assets, settings.shard, tally, should_halt, younger_than, settings.dry_run, monotonic)
-        await _finish_in_hand(one, stop)
+        await _finish_in_hand(one, stop, settings.stop_seconds)
 
     await look(None)
     tally.is_complete = not should_halt()
@@ -63,13 +64,13 @@ async def run(
     return tally.report()
 
 
-async def _finish_in_hand(one: Pass, stop: asyncio.Event) -> None:
-    """Make the pass; once told to stop, give what is in hand STOP_SECONDS to finish."""
+async def _finish_in_hand(one: Pass, stop: asyncio.Event, stop_seconds: float) -> None:
+    """Make the pass; once told to stop, give what is in hand `stop_seconds` to finish."""
     passing = asyncio.create_task(one.run())
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({passing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        done, _ = await asyncio.wait({passing}, timeout=STOP_SECONDS if stop.is_set() else None)
+        done, _ = await asyncio.wait({passing}, timeout=stop_seconds if stop.is_set() else None)
         if done:
             passing.result()
     finally:
