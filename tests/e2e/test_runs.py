@@ -133,15 +133,21 @@ def test_the_role_allows_what_is_used_and_no_more(batch: Release) -> None:
 
 def test_a_pod_killed_in_mid_run_loses_nothing(batch: Release, image: Image, client: Client) -> None:
     """With some assets final and others not, every pod of a run is killed; the next run finishes, all bytes right."""
-    ids = _store_many(batch, image)
-    batch.start_run("killed")
-    wait_until("the run has begun", lambda: any(client.look(asset_id) for asset_id in ids[::30]), 60)
-    at_once = ("--force", "--grace-period=0", "-l", "batch.kubernetes.io/job-name=killed")
-    batch.cluster.kubectl("-n", batch.namespace, "delete", "pod", *at_once)
-    assert batch.job_end("killed")["type"] == "Failed"
-    final = _count_final(batch, image, ids)
-    assert 0 < final < FEW_HUNDRED, "the run was over before it was killed"
+    lots: list[list[str]] = []
+    for attempt in range(3):  # to hit the middle of a run of some seconds takes luck on a busy machine
+        job = f"killed-{attempt}"
+        lots.append(_store_many(batch, image))
+        batch.start_run(job)
+        wait_until("the run has begun", lambda: any(client.look(asset_id) for asset_id in lots[-1][::30]), 60)
+        at_once = ("--force", "--grace-period=0", "--ignore-not-found", "-l", f"batch.kubernetes.io/job-name={job}")
+        batch.cluster.kubectl("-n", batch.namespace, "delete", "pod", *at_once)
+        ended = batch.job_end(job)["type"]
+        left = sum(FEW_HUNDRED - _count_final(batch, image, lot) for lot in lots)
+        if ended == "Failed" and left:
+            break
+    else:
+        pytest.fail("each of three runs was over before it could be killed")
     batch.start_run("after")
     assert batch.job_end("after")["type"] == "Complete"
-    assert sum(report.get("finalized", 0) for report in batch.reports("after")) == FEW_HUNDRED - final
-    assert _count_final(batch, image, ids) == FEW_HUNDRED
+    assert sum(report.get("finalized", 0) for report in batch.reports("after")) == left
+    assert [_count_final(batch, image, lot) for lot in lots] == [FEW_HUNDRED] * len(lots)

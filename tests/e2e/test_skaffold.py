@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
 from tests.e2e.asset import connected, send
 from tests.e2e.cluster import Cluster, Image, Release, wait_until
@@ -74,6 +75,22 @@ def test_skaffold_run_installs_and_delete_removes(
     _skaffold(skaffold, project, "delete")
     assert "assets" not in cluster.helm("list", "--all", "--short", "-n", namespace).split()
     wait_until("the Deployment is gone", lambda: not _named(cluster, namespace, release.fullname), 30)
+
+
+def test_the_eks_profile_uses_roles_and_brings_no_s3(
+    skaffold: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`skaffold render -p eks` has the bucket and the roles of the environment, and no S3 server."""
+    role = "arn:aws:iam::111122223333:role/example"
+    roles = {"SERVICE_ROLE_ARN": f"{role}-service", "RECONCILER_ROLE_ARN": f"{role}-reconciler"}
+    for name, value in (roles | {"AWS_REGION": "eu-west-1", "AWS_BUCKET": "example-assets"}).items():
+        monkeypatch.setenv(name, value)
+    manifests = list(yaml.safe_load_all(_skaffold(skaffold, project, "render", "-p", "eks", "--digest-source=tag")))
+    accounts = [m["metadata"]["annotations"] for m in manifests if m["kind"] == "ServiceAccount"]
+    assert [account["eks.amazonaws.com/role-arn"] for account in accounts] == list(roles.values())
+    [deployment] = [m for m in manifests if m["kind"] == "Deployment"]
+    env = {e["name"]: e.get("value") for e in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert (env["AWS_BUCKET"], env.get("AWS_ACCESS_KEY_ID")) == ("example-assets", None)
 
 
 def _named(cluster: Cluster, namespace: str, name: str) -> bool:
