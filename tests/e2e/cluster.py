@@ -153,10 +153,10 @@ class Release:
         """What the chart calls the CronJob."""
         return f"{self.fullname}-reconciler"
 
-    def upgrade(self, values: Mapping[str, Any]) -> None:
+    def upgrade(self, chart: Path, values: Mapping[str, Any]) -> None:
         """`helm upgrade` with these values on top of the installed ones; waits until it has rolled out."""
         self.cluster.helm(
-            "upgrade", self.name, str(CHART), "-n", self.namespace, "--reuse-values", "--wait", values=values
+            "upgrade", self.name, str(chart), "-n", self.namespace, "--reuse-values", "--wait", values=values
         )
 
     def start_run(self, name: str) -> None:

@@ -1,10 +1,14 @@
 """The service replaced under load: nobody who talks to it through the Service notices."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree
 
 import pytest
 
-from tests.e2e.cluster import Image, Release, wait_until
+from tests.e2e.asset import Client, connected
+from tests.e2e.cluster import CHART, Image, Release, wait_until
 from tests.e2e.in_cluster import Script, running
 
 THREADS = 6
@@ -78,10 +82,16 @@ def test_a_deleted_pod_fails_no_request(release: Release, load: Script) -> None:
     _check_nobody_noticed(load)
 
 
-def test_an_upgrade_that_replaces_every_pod_fails_no_request(release: Release, load: Script) -> None:
-    """`helm upgrade` that changes the pods: 0 failed requests while both are replaced."""
-    before = _ready_pods(release)
-    release.upgrade({"service": {"podAnnotations": {"example.com/rolled": "yes"}}})
+def test_an_upgrade_to_the_next_chart_version_loses_no_request_and_no_asset(
+    release: Release, client: Client, load: Script, tmp_path: Path
+) -> None:
+    """`helm upgrade` to a newer chart that changes the pods: 0 failed requests, and the embedded S3 is left alone."""
+    asset_id = client.store(b"before the upgrade", is_pinned=True)
+    before, s3 = _ready_pods(release), release.cluster.pods(release.namespace, "s3")
+    newer = Path(copytree(CHART, tmp_path / "assetuploader"))
+    about = (newer / "Chart.yaml").read_text()
+    (newer / "Chart.yaml").write_text(re.sub(r"(?m)^version: .*", "version: 99.0.0", about))
+    release.upgrade(newer, {"service": {"podAnnotations": {"example.com/rolled": "yes"}}})
     wait_until(
         "the old pods are gone",
         lambda: not before & {p["metadata"]["uid"] for p in release.cluster.pods(release.namespace, "service")},
@@ -89,3 +99,8 @@ def test_an_upgrade_that_replaces_every_pod_fails_no_request(release: Release, l
     )
     assert len(_ready_pods(release)) == 2
     _check_nobody_noticed(load)
+    assert [pod["metadata"]["uid"] for pod in s3] == [
+        pod["metadata"]["uid"] for pod in release.cluster.pods(release.namespace, "s3")
+    ]
+    with connected(release) as again:  # the other forward led to a pod that is gone
+        assert again.download(asset_id, 90) == b"before the upgrade"
