@@ -6,10 +6,13 @@ from typing import Any, Final
 from uuid import uuid4
 
 from sanic import Request
+from sanic.exceptions import BadURL
 from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+
+_BOGUS_METHOD: Final = "NONE"
 
 
 class ApiRequest(Request):
@@ -18,7 +21,14 @@ class ApiRequest(Request):
     __slots__ = ("_request_id", "started")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- whatever Sanic passes
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except BadURL:
+            if kwargs.get("method") != _BOGUS_METHOD:
+                raise
+            # Sanic answers an unreadable target through a bogus request with the same target, which fails again:
+            # nobody would be answered, and a traceback logged.
+            super().__init__(*args, **{**kwargs, "url_bytes": b"*"})
         self.started = perf_counter()
         given = self.headers.getone("x-request-id", "")
         self._request_id = given.lower() if _UUID.fullmatch(given) else str(uuid4())

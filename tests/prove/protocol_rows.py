@@ -55,7 +55,7 @@ def sequences(number: int) -> Outcome:
 
 def _sequences(share: tuple[int, int]) -> tuple[int, str]:
     number, seed = share
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(60))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     service = begin_service()
     batch = min(number, 250)
     show = _now_and_then(f"sequences of process {seed}")
