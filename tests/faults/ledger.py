@@ -9,6 +9,7 @@ import hashlib
 import random
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
@@ -51,6 +52,7 @@ class Load:
 
     s3: LocalS3
     number: int
+    progress: Callable[[int], None]
     said: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     entries: list[Entry] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
@@ -119,6 +121,7 @@ class Load:
         connection = Connection(HOST, port, 10)
         while (number := next(numbers)) < self.number:
             await self._asset(connection, number)
+            self.progress(number + 1)
         connection.close()
 
     async def _asset(self, connection: Connection, number: int) -> None:

@@ -47,9 +47,10 @@ def opened_bucket(s3: LocalS3, endpoint_url: str) -> Iterator[Bucket]:
 class Life:
     """One asset, reached through a door that may fail, and directly."""
 
-    asset_id: str
+    make_id: Callable[[], UUID]
     faulty: Bucket
     direct: Bucket
+    asset_id: str = ""
     url: str = ""
     uploaded: bytes = b""
     told: list[str] = field(default_factory=list)
@@ -57,7 +58,7 @@ class Life:
     def assets(self, bucket: Bucket) -> Assets:
         """The asset store over one of the two."""
         # URLs are signed for the direct way: what clients do does not fail here.
-        return Assets(bucket.door, self.direct.signer, RULES, lambda: UUID(self.asset_id), lambda: os.urandom(16))
+        return Assets(bucket.door, self.direct.signer, RULES, self.make_id, lambda: os.urandom(16))
 
     async def _tried(self, name: str, step: Callable[[], Awaitable[T]]) -> T:
         for _ in range(TRIES):
@@ -70,9 +71,9 @@ class Life:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def create(self) -> None:
-        """POST /asset. A client that was told of a failure has no id; here it comes again with the same."""
+        """POST /asset. A client that was told of a failure has no id, and asks for another."""
         created = await self._tried("create", lambda: create(self.assets(self.faulty)))
-        self.url = created.upload.url
+        self.asset_id, self.url = created.asset_id, created.upload.url
 
     def upload(self, body: bytes) -> None:
         """The client's PUT."""

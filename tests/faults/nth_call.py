@@ -67,8 +67,13 @@ class NthCall:
 
             async def lead(tell: Tell, plan: Plan) -> bool:
                 """Lead one life with one plan; whether the call that was to fail came."""
-                life = Life(str(UUID(int=uuid4().int, version=4)), faulty, direct)
-                self.plans[life.asset_id] = plan
+
+                def make_id() -> UUID:
+                    made = uuid4()
+                    self.plans[str(made)] = plan
+                    return made
+
+                life = Life(make_id, faulty, direct)
                 async with limit:
                     try:
                         await tell(life)

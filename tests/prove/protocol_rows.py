@@ -1,8 +1,6 @@
 """The rows that need no S3: interleavings, teeth, mutation, sequences."""
 
 import os
-import time
-from collections.abc import Callable
 from multiprocessing import get_context
 
 import structlog
@@ -12,16 +10,14 @@ from tests.protocol.mutants import MUTANTS, mutant_by_name
 from tests.protocol.scenarios import SCENARIOS
 from tests.protocol.schedule import Bounds
 from tests.protocol.teeth import hunt
-from tests.prove.row import Outcome, say
+from tests.prove.row import Outcome, now_and_then, say
 from tests.sequences.campaign import STEPS, begin_service, run_sequences
 from tests.sequences.machine import Sequences
-
-EVERY_SECONDS = 10.0
 
 
 def interleavings(together: int) -> Outcome:
     """Every schedule with so many faults and switches together."""
-    explored = campaign_on_all_cores(Bounds(together=together), _now_and_then("schedules"))
+    explored = campaign_on_all_cores(Bounds(together=together), now_and_then("schedules"))
     schedules = sum(each.schedules for each in explored)
     size = f"{schedules:,} schedules of {len(SCENARIOS)} scenarios, up to {together} faults and switches together"
     return Outcome(size, [str(each.finding) for each in explored if each.finding])
@@ -58,7 +54,7 @@ def _sequences(share: tuple[int, int]) -> tuple[int, str]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     service = begin_service()
     batch = min(number, 250)
-    show = _now_and_then(f"sequences of process {seed}")
+    show = now_and_then(f"sequences of process {seed}")
     try:
         for begun in range(0, number, batch):
             run_sequences(batch, seed=seed * 1_000_000 + begun)
@@ -68,15 +64,3 @@ def _sequences(share: tuple[int, int]) -> tuple[int, str]:
     finally:
         service.stop()
     return Sequences.begun, ""
-
-
-def _now_and_then(what: str) -> Callable[[int], None]:
-    last = time.monotonic()
-
-    def show(done: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > EVERY_SECONDS:
-            last = time.monotonic()
-            say(f"{done:,} {what}")
-
-    return show

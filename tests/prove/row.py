@@ -1,8 +1,12 @@
 """What a row of the table is."""
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
+
+EVERY_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +36,16 @@ def say(text: str) -> None:
     """Tell how far a long row has come."""
     sys.stderr.write(f"  {text}\n")
     sys.stderr.flush()
+
+
+def now_and_then(what: str) -> Callable[[int], None]:
+    """A listener that tells how many are done, every EVERY_SECONDS."""
+    last = time.monotonic()
+
+    def show(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > EVERY_SECONDS:
+            last = time.monotonic()
+            say(f"{done:,} {what}")
+
+    return show
