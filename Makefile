@@ -48,7 +48,7 @@ replay: .venv/.ready ## one schedule of the interleaving explorer, told step by 
 ROW ?=
 SIZE ?= full
 .PHONY: prove
-prove: .venv/.ready ## the long proofs, about an hour, written to docs/proof.md; ROW= runs one, SIZE=small less
+prove: .venv/.ready ## the long proofs, an hour or more, into docs/proof.md; ROW= runs one, SIZE=small less of it
 	@$(RUN)/python -m tests.prove --row '$(ROW)' --size '$(SIZE)'
 
 .PHONY: chart-docs

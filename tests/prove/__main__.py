@@ -1,28 +1,17 @@
-"""`make prove`: run the rows, print the table, and write it to docs/proof.md when all of them were run."""
+"""`make prove`: run the rows, print the table, and write each row into docs/proof.md with the commit it was run on."""
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 import time
 import traceback
-from pathlib import Path
 from typing import Final
 
+from tests.prove.paper import ROOT, Line, read_paper, write_paper
 from tests.prove.row import Outcome, Row, say
 from tests.prove.table import ROWS
 
-_PROOF: Final = Path(__file__).parents[2] / "docs" / "proof.md"
-_HEAD: Final = """# Proof
-
-Written by `make prove`. Each row is a claim of DESIGN.md's, tried in that many cases; `make prove ROW=name` runs one.
-
-Commit {commit} · Python {python} · {cores} cores · sizes: {sizes}
-
-| test | claim | size | violations | seconds |
-|---|---|---|---|---|
-"""
+_SHOWN: Final = 5
 
 
 def main() -> int:
@@ -31,25 +20,21 @@ def main() -> int:
     parser.add_argument("--row", choices=["", *(row.name for row in ROWS)], default="")
     parser.add_argument("--size", default="full", help="full, small, or a number for one row")
     given = parser.parse_args()
-    lines, violations = [], 0
+    commit = _commit()
+    is_whole = True
     for row in ROWS:
         if given.row in {"", row.name}:
             outcome, seconds = _run(row, given.size)
-            violations += len(outcome.violations)
-            for violation in outcome.violations[:5]:
+            is_whole = is_whole and not outcome.violations
+            for violation in outcome.violations[:_SHOWN]:
                 say(f"VIOLATION: {violation}")
-            lines.append(f"| {row.name} | {row.claim} | {outcome.size} | {len(outcome.violations)} | {seconds:.0f} |")
-            say(lines[-1])
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607
-    head = _HEAD.format(
-        commit=commit.stdout.strip(), python=platform.python_version(), cores=os.cpu_count(), sizes=given.size
-    )
-    proof = head + "\n".join(lines) + "\n"
-    sys.stdout.write(proof)
-    if not given.row:
-        _PROOF.parent.mkdir(exist_ok=True)
-        _PROOF.write_text(proof)
-    return 1 if violations else 0
+            line = Line(row.name, row.claim, outcome.size, len(outcome.violations), round(seconds), commit)
+            say(str(line))
+            # Row by row: an hour's work is not lost to the last one's failure.
+            write_paper([row.name for row in ROWS], read_paper() | {row.name: str(line)})
+    for text in read_paper().values():
+        sys.stdout.write(text + "\n")
+    return 0 if is_whole else 1
 
 
 def _run(row: Row, size: str) -> tuple[Outcome, float]:
@@ -62,6 +47,17 @@ def _run(row: Row, size: str) -> tuple[Outcome, float]:
         traceback.print_exc()
         outcome = Outcome("not finished", [f"{type(error).__name__}: {error}"])
     return outcome, time.monotonic() - started
+
+
+def _commit() -> str:
+    """The commit that is tried, with a plus when the tree differs from it."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603, S607
+        return done.stdout.strip()
+
+    changes = git("status", "--porcelain", "--", ".", ":!docs/proof.md")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changes else "")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from tests.prove.paper import ROOT
 from tests.prove.row import Outcome, say
 
-ROOT: Final = Path(__file__).parents[2]
 _CONFIG: Final = """
 [cosmic-ray]
 module-path = "assetstore/protocol.py"
