@@ -13,6 +13,7 @@ import structlog
 from assetstore.assets import Outcome
 from assetstore.errors import StoreError
 from assetstore.probe import probe_conditions
+from cli.calls import call_logger
 from cli.config import Config
 from cli.logs import configure_logs
 from cli.open import open_assets, open_bucket
@@ -51,7 +52,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
     started, started_at = time.monotonic(), datetime.now(UTC)
     bucket: Bucket | None = None
     try:
-        bucket = open_bucket(config)
+        bucket = open_bucket(config, call_logger(config))
         if not dry_run:  # the probe writes
             await probe_conditions(bucket.door)
         async with showing_progress(tally, is_wanted=sys.stderr.isatty()):

@@ -11,6 +11,7 @@ from sanic import Sanic
 from assetstore.door import Bucket
 from assetstore.errors import StoreError, StoreUnavailableError
 from assetstore.probe import probe_conditions, probe_copy_source
+from cli.calls import call_logger, to_both
 from cli.config import Config
 from cli.logs import configure_logs
 from cli.open import open_assets, open_bucket
@@ -35,7 +36,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     configure_logs(config.log_level, config.log_format)
     readiness, metrics = Readiness(), Metrics()
     try:
-        bucket = open_bucket(config, S3Metrics.on(metrics.registry).observe)
+        bucket = open_bucket(config, to_both(S3Metrics.on(metrics.registry).observe, call_logger(config)))
         asyncio.run(_prove_and_close(open_bucket(config)))
         readiness.is_store_proven = True
     except StoreUnavailableError as error:

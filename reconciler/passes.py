@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from assetstore.assets import Assets, Outcome, reconcile
 from assetstore.door import Page
@@ -109,7 +110,8 @@ class _Running:
     async def work(self) -> None:
         while (item := await self.queue.get()) is not None:
             if not self.given.should_halt():
-                await self._reconcile(item)
+                with bound_contextvars(asset_id=item.asset_id):
+                    await self._reconcile(item)
             if len(self.garbage) >= BATCH:
                 await self.delete()
 
@@ -121,7 +123,7 @@ class _Running:
             due_at = error.due_at if isinstance(error, StoreError) else None
             given.tally.add_failed(asset_id, due_at, now)
             is_ours = not isinstance(error, StoreError)
-            log.warning("asset_failed", asset_id=asset_id, reason=str(error), exc_info=error if is_ours else None)
+            log.warning("asset_failed", reason=str(error), exc_info=error if is_ours else None)
             self.unanswered += isinstance(error, StoreUnavailableError)
             if self.unanswered >= LOST_AFTER:
                 raise StoreUnavailableError(f"S3 did not answer for {LOST_AFTER} assets in a row") from error
@@ -136,12 +138,13 @@ class _Running:
                 given.tally.add_final(done, done_at)
             log.info(
                 "asset_reconciled",
-                asset_id=asset_id,
                 outcome=done.outcome.value,
                 **({"pinned": done.is_pinned} if done.outcome is Outcome.FINALIZED else {}),
                 **({"late_seconds": round((done_at - done.due_at).total_seconds(), 1)} if done.due_at else {}),
                 dry_run=given.dry_run,
             )
+        else:
+            log.debug("asset_left", outcome=done.outcome.value, due_at=done.due_at.isoformat() if done.due_at else None)
 
     async def delete(self) -> None:
         garbage, self.garbage = self.garbage, []
