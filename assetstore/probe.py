@@ -5,20 +5,21 @@ every rule of the protocol is kept, so it is refused. All that a probe ever leav
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import urllib3
 
-from assetstore.door import Door, Said, Signer
+from assetstore.door import Door, Head, Said, Signer
 from assetstore.errors import PreconditionFailedError, StoreUnavailableError, StoreUnfitError
 from assetstore.protocol import TEMP_PREFIX, UPLOADED_PREFIX
 
 PROBE_KEY: Final = UPLOADED_PREFIX + "_probe"
 PROBE_TARGET_KEY: Final = TEMP_PREFIX + "_probe"
 
-_SAID: Final = Said(metadata={"purpose": "probe"}, tags={"purpose": "probe"})
+PROBE_SAID: Final = Said(metadata={"purpose": "probe"}, tags={"purpose": "probe"})
 _OTHER_ETAG: Final = "0" * 32
 _SECONDS: Final = 5.0
 
@@ -30,27 +31,64 @@ async def probe_conditions(door: Door) -> None:
         StoreUnfitError: one of them is not; the message names it.
         StoreError: S3 could not be asked, or refuses these credentials, or there is no such bucket.
     """
+    head = await write_probe(door)
+    for trial in condition_trials(door, head):
+        await trial.run()
+
+
+async def write_probe(door: Door) -> Head:
+    """The probe's own object, which an earlier probe may have written.
+
+    Raises:
+        StoreUnfitError: it does not keep its metadata.
+        StoreError: S3 could not be asked, or refuses these credentials, or there is no such bucket.
+    """
     with suppress(PreconditionFailedError):  # an earlier probe wrote it
-        await door.put_if(PROBE_KEY, b"probe", _SAID, etag=None)
+        await door.put_if(PROBE_KEY, b"probe", PROBE_SAID, etag=None)
     head = await door.head(PROBE_KEY)
     if head is None:
         raise StoreUnavailableError(f"{PROBE_KEY} vanished while it was being probed; try again")
-    if head.metadata != _SAID.metadata:
+    if head.metadata != PROBE_SAID.metadata:
         raise StoreUnfitError("this store does not keep object metadata (x-amz-meta-*)")
-    await _refuses("PutObject with If-None-Match: *", door.put_if(PROBE_KEY, b"probe", _SAID, etag=None))
-    await _refuses("PutObject with If-Match", door.put_if(PROBE_KEY, b"probe", _SAID, etag=_OTHER_ETAG))
-    await _refuses(
-        "CopyObject with x-amz-copy-source-if-match", door.copy_if(PROBE_KEY, _OTHER_ETAG, PROBE_KEY, head.etag, _SAID)
-    )
-    await _refuses("CopyObject with If-Match", door.copy_if(PROBE_KEY, head.etag, PROBE_KEY, _OTHER_ETAG, _SAID))
+    return head
 
 
-async def _refuses(what: str, write: Awaitable[str]) -> None:
-    try:
-        await write
-    except PreconditionFailedError:
-        return
-    raise StoreUnfitError(f"this store ignores conditions: {what} wrote although its condition failed")
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A conditional write that must be refused, for its condition fails."""
+
+    condition: str
+    write: Callable[[], Awaitable[str]]
+
+    async def run(self) -> None:
+        """Try it.
+
+        Raises:
+            StoreUnfitError: it was done.
+            StoreError: S3 could not be asked.
+        """
+        try:
+            await self.write()
+        except PreconditionFailedError:
+            return
+        raise StoreUnfitError(f"this store ignores conditions: {self.condition} wrote although its condition failed")
+
+
+def condition_trials(door: Door, head: Head) -> list[Trial]:
+    """One for each condition that the protocol stands on, `head` being the probe's own object."""
+
+    def put(etag: str | None) -> Callable[[], Awaitable[str]]:
+        return lambda: door.put_if(PROBE_KEY, b"probe", PROBE_SAID, etag=etag)
+
+    def copy(source_etag: str, target_etag: str) -> Callable[[], Awaitable[str]]:
+        return lambda: door.copy_if(PROBE_KEY, source_etag, PROBE_KEY, target_etag, PROBE_SAID)
+
+    return [
+        Trial("PutObject with If-None-Match: *", put(None)),
+        Trial("PutObject with If-Match", put(_OTHER_ETAG)),
+        Trial("CopyObject with x-amz-copy-source-if-match", copy(_OTHER_ETAG, head.etag)),
+        Trial("CopyObject with If-Match", copy(head.etag, _OTHER_ETAG)),
+    ]
 
 
 async def probe_copy_source(signer: Signer, bucket: str) -> None:

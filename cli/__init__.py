@@ -1,1 +1,1 @@
-"""The one command people type: assetuploader serve | reconcile | selftest."""
+"""The one command people type: assetuploader serve | reconcile | doctor | selftest."""

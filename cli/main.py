@@ -6,8 +6,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
+from rich.console import Console
+
+from assetstore.doctor.examine import Program
 from assetstore.s3.connect import credentials_problems
 from cli.config import Config, ConfigError, read_config
+from cli.doctor import Request, doctor
 from cli.reconcile import reconcile
 from cli.selftest import selftest
 from cli.serve import serve
@@ -17,6 +21,7 @@ _EXAMPLES: Final = """\
 examples:
   assetuploader serve --region eu-west-1 --bucket my-assets
   assetuploader reconcile --dry-run
+  assetuploader doctor --origin https://app.example.com
   assetuploader selftest http://127.0.0.1:8080
 
 All other settings are environment variables: see the table in README.md.
@@ -50,9 +55,14 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _start(given: argparse.Namespace, config: Config) -> int:
-    if given.command == "serve":
-        return serve(config, given.host, given.port, given.metrics_port)
-    return reconcile(config, dry_run=given.dry_run)
+    match given.command:
+        case "serve":
+            return serve(config, given.host, given.port, given.metrics_port)
+        case "doctor":
+            programs = frozenset(map(Program, given.program or Program))
+            return doctor(config, Request(programs, given.origin, given.json), Console(soft_wrap=True))
+        case _:
+            return reconcile(config, dry_run=given.dry_run)
 
 
 def _refuse(problems: Sequence[str]) -> int:
@@ -81,6 +91,16 @@ def _parser() -> argparse.ArgumentParser:
 
     reconciling = commands.add_parser("reconcile", parents=[bucket], help="finalize what is due, once: the CronJob")
     reconciling.add_argument("--dry-run", action="store_true", help="say what a run would do; write nothing")
+
+    examining = commands.add_parser("doctor", parents=[bucket], help="find out what is wrong, and what to do about it")
+    examining.add_argument(
+        "--program",
+        action="append",
+        choices=list(Program),
+        help="whose permissions to try; may be given twice (default: both)",
+    )
+    examining.add_argument("--origin", help="where browsers upload from, as in https://app.example.com: try CORS too")
+    examining.add_argument("--json", action="store_true", help="one JSON object instead of a line for each check")
 
     testing = commands.add_parser("selftest", help="take one asset through its life against a running service")
     testing.add_argument("url", metavar="URL", help="where the service is, as in http://127.0.0.1:8080")
