@@ -11,8 +11,8 @@ ROOT: Final = Path(__file__).parents[2]
 _PAPER: Final = ROOT / "docs" / "proof.md"
 _HEAD: Final = """# Proof
 
-Written by `make prove`, each row when it was last run. A row is a claim, tried in that many cases; `make prove ROW=name`
-runs one, `SIZE=small` less of it, `SIZE=number` as much as you like.
+Written by `make prove`, each row when it was last run. A row is a claim, tried in that many cases;
+`make prove ROW=name` runs one, `SIZE=small` less of it, `SIZE=number` as much as you like.
 
 Last run with Python {python} on {cores} cores.
 
