@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     examining.add_argument("--json", action="store_true", help="one JSON object instead of a line for each check")
 
     testing = commands.add_parser("selftest", help="take one asset through its life against a running service")
-    testing.add_argument("url", metavar="URL", help="where the service is, as in http://127.0.0.1:8080")
+    testing.add_argument("url", type=_url, metavar="URL", help="where the service is, as in http://127.0.0.1:8080")
     testing.add_argument(
         "--connect-to",
         type=_address,
@@ -117,6 +117,12 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65_535:  # noqa: PLR2004
         raise argparse.ArgumentTypeError(f"{text!r} is not a port, 1 to 65535")
     return int(text)
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a URL as in http://127.0.0.1:8080")
+    return text
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -3,12 +3,14 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
 from rich.console import Console
+from rich.markup import escape
 
 from reconciler.exits import Exit
 
@@ -32,7 +34,13 @@ class _Client:
     def api(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:  # noqa: ANN401 -- JSON
         url = self.service_url + path
         answer = self.http.request(method, url) if body is None else self.http.request(method, url, json=body)
-        return answer.status, json.loads(answer.data) if answer.data else {}
+        try:
+            members = json.loads(answer.data or b"{}")
+        except ValueError:
+            members = None
+        if not isinstance(members, dict):
+            raise SelftestError(f"{method} {path}: {answer.status}, and the answer is no JSON object")
+        return answer.status, members
 
     def store(self, method: str, url: str, body: bytes | None = None) -> urllib3.BaseHTTPResponse:
         """Use a presigned URL; its host is signed, so another address is connected to under the same name."""
@@ -58,7 +66,7 @@ def selftest(service_url: str, connect_to: tuple[str, int] | None) -> int:
         except (SelftestError, urllib3.exceptions.HTTPError, ValueError) as error:
             # urllib3's text may hold a presigned URL: its kind says enough
             reason = str(error) if isinstance(error, SelftestError) else f"no HTTP answer ({type(error).__name__})"
-            console.print(f"[red]✗[/red] {reason}", markup=True)
+            console.print(f"[red]✗[/red] {escape(reason)}")
             return Exit.SOME_FAILED
     console.print(f"[green]✓[/green] asset {asset_id} lived in {time.monotonic() - started:.1f} s")
     return Exit.OK
@@ -68,12 +76,14 @@ def _live(client: _Client, console: Console) -> str:
     content = os.urandom(1024)
     status, created = client.api("POST", "/asset")
     _expect("POST /asset", status, 201, created)
-    asset_id = created["id"]
+    asset_id = _member("POST /asset", created, "id")
+    upload_url = _member("POST /asset", created, "upload_url")
     console.print(f"[green]✓[/green] POST /asset: created {asset_id}")
-    uploaded = client.store("PUT", created["upload_url"], content)
+    uploaded = client.store("PUT", upload_url, content)
     _expect("PUT to the upload URL", uploaded.status, 200, {})
     console.print(f"[green]✓[/green] PUT to S3: {len(content)} bytes")
-    status, answer = client.api("PUT", f"/asset/{asset_id}", {"Status": "uploaded", "etag": uploaded.headers["ETag"]})
+    etag = _member("PUT to the upload URL", uploaded.headers, "ETag")
+    status, answer = client.api("PUT", f"/asset/{asset_id}", {"Status": "uploaded", "etag": etag})
     _expect(f"PUT /asset/{asset_id}", status, 202, answer)
     console.print(f"[green]✓[/green] PUT /asset/{asset_id}: marked and pinned")
     url = _await_final(client, asset_id)
@@ -83,7 +93,7 @@ def _live(client: _Client, console: Console) -> str:
     if downloaded.data != content:
         raise SelftestError("the download is not what was uploaded")
     console.print("[green]✓[/green] GET from S3: the same bytes")
-    return str(asset_id)
+    return asset_id
 
 
 def _await_final(client: _Client, asset_id: str) -> str:
@@ -91,12 +101,18 @@ def _await_final(client: _Client, asset_id: str) -> str:
     while True:
         status, answer = client.api("GET", f"/asset/{asset_id}")
         if status == 200:  # noqa: PLR2004
-            return str(answer["Download_url"])
+            return _member(f"GET /asset/{asset_id}", answer, "Download_url")
         if answer.get("code") != "asset_not_uploaded":
             _expect(f"GET /asset/{asset_id}", status, 200, answer)
         if time.monotonic() > deadline:
             raise SelftestError(f"not final within {WAIT_SECONDS} s of the mark: is the reconciler running?")
         time.sleep(POLL_SECONDS)
+
+
+def _member(step: str, answer: Mapping[str, Any], name: str) -> str:
+    if name not in answer:
+        raise SelftestError(f"{step}: the answer has no {name}")
+    return str(answer[name])
 
 
 def _expect(step: str, status: int, expected: int, answer: dict[str, Any]) -> None:
