@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import urllib3
 
 from local.seaweedfs import HOST, free_port
 from tests.operate.product import await_until
@@ -81,10 +82,12 @@ def _read(terminal: Terminal) -> None:
 
 
 def test_make_run_is_the_whole_product_and_ctrl_c_leaves_nothing_behind() -> None:
-    """It shows an asset's life, the commands that it prints work as they are, and Ctrl-C ends every process."""
+    """It takes our settings, the commands that it prints work as they are, and Ctrl-C ends every process."""
     ports = {name: str(free_port()) for name in ("PORT", "METRICS_PORT", "S3_PORT")}
-    with _terminal("make", "run", *(f"{name}={port}" for name, port in ports.items())) as terminal:
+    command = ["make", "run", *(f"{name}={port}" for name, port in ports.items())]
+    with _terminal(*command, ASSETUPLOADER_UPLOAD_URL_SECONDS="1234") as terminal:
         terminal.await_text("lived in")
+        created = urllib3.request("POST", f"http://{HOST}:{ports['PORT']}/asset").json()
         commands = terminal.shown[terminal.shown.index("  # 1. create") : terminal.shown.index("API: http")]
         pasted = subprocess.run(  # noqa: S603 -- what we printed
             ["bash", "-euo", "pipefail", "-c", commands],  # noqa: S607 -- as a person would
@@ -101,6 +104,7 @@ def test_make_run_is_the_whole_product_and_ctrl_c_leaves_nothing_behind() -> Non
 
     assert (pasted.returncode, pasted.stdout.splitlines()[-1:], pasted.stderr) == (0, ["the same bytes"], "")
     assert {"serve", "mini"} <= names
+    assert "X-Amz-Expires=1234" in created["upload_url"]
     assert (len(gone), alive) == (len(everyone), [])
     assert "make run: stopping" in terminal.shown
     assert "Traceback" not in terminal.shown

@@ -89,6 +89,26 @@ def test_the_service_may_be_restarted_at_any_moment(s3: LocalS3) -> None:
     assert (code, body) == (0, asset.body)
 
 
+def test_what_is_uploaded_after_the_end_is_never_served_and_swept(s3: LocalS3) -> None:
+    """A pinned asset may be final while its URL lives: S3 takes further bytes, and the next run deletes them."""
+    with serving(s3.environment()) as service:
+        client = Client(service.url, service.http)
+        asset = client.create()
+        final = asset.body
+        assert client.mark(asset, pinned=True) == 202
+        assert ended(["reconcile"], s3.environment()).returncode == 0
+        assert client.upload(asset, b"late") == 200
+        before = client.download(asset)
+        swept = ended(["reconcile"], s3.environment())
+        after = client.download(asset)
+
+    assert (before, after) == (final, final)
+    events = [json.loads(line) for line in swept.stderr.splitlines()]
+    assert [(event["asset_id"], event["outcome"]) for event in events if event["event"] == "asset_reconciled"] == [
+        (asset.asset_id, "swept")
+    ]
+
+
 def test_a_service_told_to_stop_serves_on_until_load_balancers_have_turned_away(s3: LocalS3) -> None:
     """While it drains /readyz says so, every request is answered, and each answer closes its connection."""
     with serving({**s3.environment(), "ASSETUPLOADER_DRAIN_SECONDS": "2"}) as service:
