@@ -51,16 +51,20 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     metrics.registry.register(ReconcilerCollector(reports))
     app = build_app(context, config.drain_seconds)
     failures: list[StoreError] = []
-
-    @app.after_server_stop
-    async def _close(_: Sanic[Any, Any]) -> None:
-        await bucket.close()
+    background: list[asyncio.Task[None]] = []
 
     @app.after_server_start
     async def _begin(app: Sanic[Any, Any]) -> None:
         if not readiness.is_store_proven:
-            app.add_task(_prove_at_last(app, bucket, readiness, failures))
-        app.add_task(_keep_reading(reports))
+            background.append(asyncio.create_task(_prove_at_last(app, bucket, readiness, failures)))
+        background.append(asyncio.create_task(_keep_reading(reports)))
+
+    @app.after_server_stop
+    async def _close(_: Sanic[Any, Any]) -> None:
+        for task in background:  # Sanic leaves its own tasks to the garbage collector: an error in the log, or a crash
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await bucket.close()
 
     try:
         serve_metrics(metrics, host, metrics_port)
