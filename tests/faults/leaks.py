@@ -8,7 +8,7 @@ from local.seaweedfs import SECRET_KEY
 _PATTERNS: Final = {
     "a presigned URL's signature": re.compile(rb"X-Amz-Signature=[0-9a-fA-F]+", re.IGNORECASE),
     "a presigned URL's credential": re.compile(rb"X-Amz-Credential=", re.IGNORECASE),
-    "a request's signature": re.compile(rb"Signature=[0-9a-f]{64}"),
+    "a request's signature": re.compile(rb"(?<![-\w])Signature=[0-9a-f]{64}"),
     "an Authorization header": re.compile(rb"AWS4-HMAC-SHA256"),
     "a session token": re.compile(rb"X-Amz-Security-Token\W+\w", re.IGNORECASE),
     "the secret key": re.compile(re.escape(SECRET_KEY.encode())),

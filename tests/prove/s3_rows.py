@@ -10,10 +10,11 @@ from tests.faults.away import Away
 from tests.faults.leaks import leaks
 from tests.faults.ledger import Load
 from tests.faults.levels import FORMATS, LEVELS, Levels
-from tests.faults.lives import LIVES
+from tests.faults.lives import LIVES, opened_bucket
 from tests.faults.nth_call import NthCall
 from tests.faults.overlap import Overlap
 from tests.faults.proxy import MISHAPS
+from tests.faults.reference import Reference
 from tests.faults.restarts import Restarts
 from tests.prove.row import Outcome, now_and_then
 
@@ -22,6 +23,20 @@ from tests.prove.row import Outcome, now_and_then
 def _s3() -> Iterator[LocalS3]:
     with running_s3(free_port(), "assets") as s3:
         yield s3
+
+
+def reference(number: int) -> Outcome:
+    """So many calls to the in-memory S3 and to the server."""
+
+    async def compare(s3: LocalS3) -> Reference:
+        with opened_bucket(s3, s3.endpoint_url) as bucket:
+            trial = Reference(bucket.door, bucket.signer)
+            await trial.run(number)
+            return trial
+
+    with _s3() as s3:
+        trial = asyncio.run(compare(s3))
+    return Outcome(f"{trial.calls:,} calls to both", trial.violations)
 
 
 def nth_call(number: int) -> Outcome:

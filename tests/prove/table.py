@@ -7,13 +7,14 @@ from tests.prove.http_rows import raw, schema, suite
 from tests.prove.mutation_row import mutation
 from tests.prove.protocol_rows import interleavings, sequences, teeth
 from tests.prove.row import Row
-from tests.prove.s3_rows import away, ledger, levels, nth_call, overlap, restarts
+from tests.prove.s3_rows import away, ledger, levels, nth_call, overlap, reference, restarts
 
 ROWS: Final = (
     Row("interleavings", "no schedule of the real code breaks I1 to I7", interleavings, 3, 2),
     Row("teeth", "without any one rule of the protocol, a schedule breaks an invariant", teeth, len(MUTANTS), 10),
     Row("mutation", "the unit tests notice every change of protocol.py", mutation, 100_000, 100_000),
     Row("sequences", "bucket and answers agree with a dictionary at every step", sequences, 10_000, 500),
+    Row("reference", "the in-memory S3 answers as a real server does", reference, 20_000, 1_000),
     Row("nth-call", "whichever S3 call fails, and how, nothing is lost, changed or made up", nth_call, 4, 1),
     Row("overlap", "each asset is finalized exactly once, whoever is killed", overlap, 1_000, 100),
     Row("ledger", "every 202 is downloaded and is the same bytes", ledger, 100_000, 1_000),
