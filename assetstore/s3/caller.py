@@ -41,6 +41,7 @@ COPY: Final = Patience(silent_seconds=300, total_seconds=300)
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 _MISSING_STATUS: Final = 404
+_CONDITIONS: Final = frozenset({"if-match", "if-none-match", "x-amz-copy-source-if-match"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Ask:
     answer_limit: int = ANSWER_LIMIT
     """Longest body of an answer, in bytes."""
     patience: Patience = READ
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it names the version that it is about."""
+        return any(name in _CONDITIONS for name, _ in self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ class Caller:
                 if self._may_correct_clock(refusal, answer, tries):
                     continue
                 if not refusal.may_pass or not self._may_repeat(tries):
-                    raise error_of(refusal, ask.missing)
+                    raise error_of(refusal, ask.missing, is_conditional=ask.is_conditional)
             longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (tries.retries - 1))
             await self.pause(longest * self.chance())
 

@@ -79,8 +79,10 @@ def refusal_of(answer: Answer, missing: Missing) -> Refusal | None:
     return Refusal(answer.status, code or "")
 
 
-def error_of(refusal: Refusal, missing: Missing) -> Exception:
+def error_of(refusal: Refusal, missing: Missing, *, is_conditional: bool) -> Exception:
     """The refusal as one of `assetstore.errors`.
+
+    That a condition failed is believed only of a call that had one.
 
     What is not understood is *unavailable*, never *not found*: nothing is concluded from it.
     """
@@ -90,7 +92,7 @@ def error_of(refusal: Refusal, missing: Missing) -> Exception:
             return StoreMisconfiguredError("the bucket does not exist: create it, or correct AWS_BUCKET")
         case _, "InvalidBucketName":
             return StoreMisconfiguredError("no bucket can have this name: correct AWS_BUCKET")
-        case (412, _) | (_, "PreconditionFailed" | "ConditionalRequestConflict"):
+        case (412, _) | (_, "PreconditionFailed" | "ConditionalRequestConflict") if is_conditional:
             return PreconditionFailedError(code)
         case (404, _) | (_, "NoSuchKey") if missing is Missing.FAILS_THE_CONDITION:
             return PreconditionFailedError(code)
