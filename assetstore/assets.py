@@ -247,8 +247,16 @@ async def _is_in_temp(assets: Assets, asset_id: str, pin: str | None) -> bool:
 
 
 async def _read(assets: Assets, asset_id: str) -> Placeholder | None:
-    """The placeholder as it is now; None when there is none, or somebody else's object in its place."""
-    head = await assets.door.head(uploaded_key(asset_id))
+    return await read_placeholder(assets.door, asset_id)
+
+
+async def read_placeholder(door: Door, asset_id: str) -> Placeholder | None:
+    """The placeholder as it is now; None when there is none, or somebody else's object in its place.
+
+    Raises:
+        StoreError: S3 did not answer.
+    """
+    head = await door.head(uploaded_key(asset_id))
     if head is None:
         return None
     try:

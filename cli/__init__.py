@@ -1,1 +1,1 @@
-"""The one command people type: assetuploader serve | reconcile | doctor | selftest."""
+"""The one command people type: assetuploader serve | reconcile | doctor | status | ls | selftest."""

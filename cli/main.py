@@ -9,9 +9,12 @@ from typing import Final, NoReturn
 from rich.console import Console
 
 from assetstore.doctor.examine import Program
+from assetstore.prognosis import Kind
+from assetstore.protocol import is_asset_id
 from assetstore.s3.connect import credentials_problems
 from cli.config import Config, ConfigError, read_config
 from cli.doctor import Request, doctor
+from cli.look import Look, ls, status
 from cli.reconcile import reconcile
 from cli.selftest import selftest
 from cli.serve import serve
@@ -22,10 +25,18 @@ examples:
   assetuploader serve --region eu-west-1 --bucket my-assets
   assetuploader reconcile --dry-run
   assetuploader doctor --origin https://app.example.com
+  assetuploader ls --overdue
   assetuploader selftest http://127.0.0.1:8080
 
 All other settings are environment variables: see the table in README.md.
 """
+
+
+_LISTED: Final = {
+    Kind.OVERDUE: "those that a run should have made final",
+    Kind.WAITING: "those that wait for their mark, their bytes, or for being due",
+    Kind.EXPIRED: "those that are given up, or will be by the next run",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,6 +72,11 @@ def _start(given: argparse.Namespace, config: Config) -> int:
         case "doctor":
             programs = frozenset(map(Program, given.program or Program))
             return doctor(config, Request(programs, given.origin, given.json), Console(soft_wrap=True))
+        case "status":
+            return status(config, given.id, Console(soft_wrap=True), is_json=given.json)
+        case "ls":
+            asked = frozenset(kind for kind in _LISTED if getattr(given, kind.value))
+            return ls(config, Look(asked or frozenset(Kind), given.json), Console(soft_wrap=True))
         case _:
             return reconcile(config, dry_run=given.dry_run)
 
@@ -102,6 +118,17 @@ def _parser() -> argparse.ArgumentParser:
     examining.add_argument("--origin", help="where browsers upload from, as in https://app.example.com: try CORS too")
     examining.add_argument("--json", action="store_true", help="one JSON object instead of a line for each check")
 
+    telling = commands.add_parser("status", parents=[bucket], help="how one asset stands, and what comes next")
+    telling.add_argument("id", metavar="ID", type=_asset_id, help="the asset's id")
+    telling.add_argument("--json", action="store_true", help="one JSON object")
+
+    listing = commands.add_parser(
+        "ls", parents=[bucket], help="the assets that have bytes in temp/, and how they stand"
+    )
+    for kind, what in _LISTED.items():
+        listing.add_argument(f"--{kind.value}", action="store_true", help=what)
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+
     testing = commands.add_parser("selftest", help="take one asset through its life against a running service")
     testing.add_argument("url", type=_url, metavar="URL", help="where the service is, as in http://127.0.0.1:8080")
     testing.add_argument(
@@ -111,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
         help="reach S3 there, whatever host its URLs name: for a public endpoint that is not reachable from here",
     )
     return parser
+
+
+def _asset_id(text: str) -> str:
+    if not is_asset_id(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an asset id: a UUIDv4 in lower case")
+    return text
 
 
 def _port(text: str) -> int:

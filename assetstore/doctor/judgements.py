@@ -11,7 +11,7 @@ _DAY_SECONDS: Final = 86_400
 _OUT_OF_REACH: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _GIVEN_UP: Final = frozenset({"pending", "expired"})
 
-LIFECYCLE_TO_DO: Final = "Let rules expire only what has the tag status=pending or status=expired: see deploy/aws."
+LIFECYCLE_TO_DO: Final = "Let rules expire only what has the tag status=pending or status=expired: see docs/iam."
 
 
 def judge_lifecycle(rules: Sequence[Mapping[str, Any]], placeholder_seconds: int) -> Finding:
@@ -69,7 +69,7 @@ def judge_versioning(answer: Mapping[str, Any], rules: Sequence[Mapping[str, Any
         "versioning",
         Level.WARNING,
         f"{status.lower()}: each asset's placeholders and its upload stay for ever as old versions",
-        "Add a lifecycle rule with NoncurrentVersionExpiration: see deploy/aws.",
+        "Add a lifecycle rule with NoncurrentVersionExpiration: see docs/iam.",
     )
 
 
@@ -113,5 +113,5 @@ def judge_policy(answer: Mapping[str, Any] | None) -> Finding:
         "bucket policy",
         Level.WARNING,
         f"does not refuse {' nor '.join(missing)}",
-        "Add the bucket policy of deploy/aws: it holds even when a program or a role is wrong.",
+        "Add the bucket policy of docs/iam: it holds even when a program or a role is wrong.",
     )

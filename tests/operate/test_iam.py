@@ -1,0 +1,85 @@
+"""The policies that we ship, held against the calls that the programs really make: nothing missing, nothing spare."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+
+from local.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
+from tests.operate.product import await_until, serving
+from tests.operate.recording import Needed, recording
+
+IAM: Final = Path(__file__).parents[2] / "docs" / "iam"
+UNSEEN: Final = {
+    # S3 asks for it only when a copy's source has tags, which no upload of a client's has; without it a copy of one
+    # that got some (a malware scanner writes tags) would be refused for ever.
+    ("s3:GetObjectTagging", "temp/"),
+    ("s3:GetObjectTagging", "uploaded/"),
+}
+SETTINGS: Final = {
+    "ASSETUPLOADER_UPLOAD_URL_SECONDS": "2",
+    "ASSETUPLOADER_GRACE_SECONDS": "0",
+    "ASSETUPLOADER_UNMARKED_SECONDS": "0",
+}
+
+
+def allowed(program: str) -> set[Needed]:
+    """What the program's policy allows: an action, and the prefix it is for."""
+    found: set[Needed] = set()
+    for statement in json.loads((IAM / f"{program}.json").read_text())["Statement"]:
+        assert statement["Effect"] == "Allow"
+        actions, resources = (
+            [value] if isinstance(value, str) else value for value in (statement["Action"], statement["Resource"])
+        )
+        for resource in resources:
+            prefix = resource.removeprefix("arn:aws:s3:::BUCKET").removeprefix("/").removesuffix("*")
+            found |= {(action, prefix) for action in actions}
+    return found
+
+
+def raw(s3: LocalS3) -> Any:  # noqa: ANN401 -- boto3's client
+    """S3 without a proxy in between."""
+    return boto3.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=s3.endpoint_url,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
+
+
+def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
+    """Every operation of the protocol, noted by what Amazon would ask for, gives exactly the shipped policies."""
+    with (
+        running_s3(free_port(), "assets") as s3,
+        recording(s3.endpoint_url) as service,
+        recording(s3.endpoint_url) as reconciler,
+        serving(s3, AWS_ENDPOINT_URL_S3=service.endpoint_url, **SETTINGS) as product,
+    ):
+        pinned, unpinned, unmarked = (product.upload(body) for body in (b"pinned", b"unpinned", b"unmarked"))
+        wrong = product.http.request(
+            "PUT", f"{product.url}/asset/{pinned.asset_id}", json={"Status": "uploaded", "etag": "0"}
+        )
+        assert wrong.status == 409
+        assert [product.mark(pinned, pinned=True), product.mark(unpinned, pinned=False)] == [202, 202]
+        outcomes: set[str] = set()
+
+        def all_was_done() -> bool:
+            run = product.run("reconcile", AWS_ENDPOINT_URL_S3=reconciler.endpoint_url)
+            assert run.returncode == 0, run.stderr
+            lines = [json.loads(line) for line in run.stderr.splitlines()]
+            done = {line["asset_id"]: line["outcome"] for line in lines if line["event"] == "asset_reconciled"}
+            if done.get(pinned.asset_id) == "finalized":  # bytes that come late are swept
+                raw(s3).put_object(Bucket=s3.bucket, Key=f"temp/{pinned.asset_id}", Body=b"late")
+            outcomes.update(done.values())
+            return outcomes == {"finalized", "expired", "swept"}
+
+        await_until("assets were finalized, expired and swept", all_was_done)
+        download = product.http.request("GET", f"{product.url}/asset/{unpinned.asset_id}").json()["Download_url"]
+        assert product.http.request("GET", download).data == b"unpinned"
+        assert product.http.request("GET", f"{product.url}/asset/{unmarked.asset_id}").status == 410
+        with serving(s3, AWS_ENDPOINT_URL_S3=service.endpoint_url) as other:  # which reads the report when it starts
+            await_until("it is read", lambda: 'report_reads_total{outcome="read"} 1' in other.metrics())
+    assert allowed("service") == service.needed
+    assert allowed("reconciler") == reconciler.needed | UNSEEN
