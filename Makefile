@@ -20,7 +20,7 @@ $(UV):
 	@.cache/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --quiet --python $(PYTHON)
+	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --group docs --quiet --python $(PYTHON)
 	@touch $@
 
 .PHONY: check

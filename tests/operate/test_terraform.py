@@ -1,0 +1,94 @@
+"""The Terraform module, as far as it can be checked without a provider: it parses, and names only what there is."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import hcl2
+
+MODULE: Final = Path(__file__).parents[2] / "deploy" / "aws"
+
+
+def blocks() -> dict[str, list[dict[str, Any]]]:
+    """The module's blocks by kind."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(MODULE.glob("*.tf")):
+        for kind, some in hcl2.loads(path.read_text()).items():
+            if isinstance(some, list):
+                found.setdefault(kind, []).extend(some)
+    return found
+
+
+def names(kind: str) -> set[str]:
+    """What is declared of a kind: names, or for resources type and name."""
+    found = set()
+    for block in blocks()[kind]:
+        for first, rest in block.items():
+            if kind == "locals":
+                found.add(first)
+            elif kind == "resource":
+                found |= {f"{_bare(first)}.{_bare(second)}" for second in rest}
+            else:
+                found.add(_bare(first))
+    return found - {"__is_block__"}
+
+
+def _bare(text: str) -> str:
+    return text.strip('"')
+
+
+def _expressions(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in value.values():
+                yield from _expressions(each)
+        case list():
+            for each in value:
+                yield from _expressions(each)
+
+
+def test_everything_referred_to_is_declared() -> None:
+    """Each variable, local and resource that an expression names is in the module, and no variable is idle."""
+    text = "\n".join(_expressions([*blocks()["resource"], *blocks()["locals"], *blocks()["output"]]))
+    used = set(re.findall(r"\bvar\.(\w+)", text))
+    assert used == names("variable")
+    assert set(re.findall(r"\blocal\.(\w+)", text)) == names("locals")
+    assert set(re.findall(r"\b(aws_\w+\.\w+)", text)) <= names("resource")
+
+
+def test_the_policies_are_the_ones_that_are_tested() -> None:
+    """Every file that the module reads is in docs/iam, and what it replaces in them stands there."""
+    text = (MODULE / "main.tf").read_text()
+    files = re.findall(r'file\("\$\{local\.policies\}/([\w.-]+|\$\{each\.key\}\.json)"\)', text)
+    assert len(files) == text.count("file(")
+    policies = MODULE / ".." / ".." / "docs" / "iam"
+    for name in files:
+        for program in ("service", "reconciler"):
+            assert (
+                "BUCKET" in (policies / name.replace("${each.key}", program)).read_text()
+                or "trust" in name
+                or "lifecycle" in name
+            )
+    assert '"900000"' in (policies / "bucket.json").read_text()
+
+
+def test_the_lifecycle_rules_have_what_the_module_takes_from_them() -> None:
+    """Each path into lifecycle.json that the module follows is there, in every rule."""
+    paths = set(re.findall(r"rule\.value\.([\w.]+)", (MODULE / "main.tf").read_text()))
+    assert paths == {
+        "ID",
+        "Status",
+        "Filter.And.Prefix",
+        "Filter.And.ObjectSizeLessThan",
+        "Filter.And.Tags",
+        "Expiration.Days",
+    }
+    for rule in json.loads((MODULE / ".." / ".." / "docs" / "iam" / "lifecycle.json").read_text())["Rules"]:
+        for path in paths:
+            found: Any = rule
+            for step in path.split("."):
+                found = found[step]
