@@ -11,7 +11,7 @@ S3_PORT ?= 8333
 
 .PHONY: help
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 # uv in a corner of its own: nothing outside this folder is touched.
 $(UV):
@@ -54,6 +54,14 @@ SIZE ?= full
 .PHONY: prove
 prove: .venv/.ready ## the long proofs, an hour or more, into docs/proof.md; ROW= runs one, SIZE=small less of it
 	@$(RUN)/python -m tests.prove --row '$(ROW)' --size '$(SIZE)'
+
+.PHONY: dashboard
+dashboard: .venv/.ready ## write the chart's Grafana dashboard from its script
+	$(RUN)/python charts/dashboard.py
+
+.PHONY: dashboard-picture
+dashboard-picture: .venv/.ready ## draw the dashboard from a Prometheus that scrapes a real run of three minutes
+	UV_PYTHON_DOWNLOADS=never $(UV) run --locked --group docs --group draw python -m tests.operate.draw
 
 .PHONY: chart-docs
 chart-docs: .venv/.ready ## write the table of values in the chart's README

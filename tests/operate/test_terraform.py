@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import hcl2
+from hcl2.api import loads
 
 MODULE: Final = Path(__file__).parents[2] / "deploy" / "aws"
 
@@ -15,7 +15,7 @@ def blocks() -> dict[str, list[dict[str, Any]]]:
     """The module's blocks by kind."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(MODULE.glob("*.tf")):
-        for kind, some in hcl2.loads(path.read_text()).items():
+        for kind, some in loads(path.read_text()).items():
             if isinstance(some, list):
                 found.setdefault(kind, []).extend(some)
     return found
