@@ -55,6 +55,14 @@ SIZE ?= full
 prove: .venv/.ready ## the long proofs, an hour or more, into docs/proof.md; ROW= runs one, SIZE=small less of it
 	@$(RUN)/python -m tests.prove --row '$(ROW)' --size '$(SIZE)'
 
+.PHONY: settings-page
+settings-page: .venv/.ready ## write the docs' page of settings
+	$(RUN)/python -m cli.settings_page > docs/configuration.md
+
+.PHONY: docs
+docs: .venv/.ready ## the site of docs/ on 127.0.0.1:8000, built again when a page changes
+	$(RUN)/mkdocs serve --dev-addr 127.0.0.1:8000
+
 .PHONY: dashboard
 dashboard: .venv/.ready ## write the chart's Grafana dashboard from its script
 	$(RUN)/python charts/dashboard.py
