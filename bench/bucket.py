@@ -14,7 +14,9 @@ from assetstore.s3.connect import connect
 CONNECTIONS: Final = 48
 
 
-def write_assets(environment: Mapping[str, str], count: int, status: Status, *, upload: bytes | None = None) -> list[str]:
+def write_assets(
+    environment: Mapping[str, str], count: int, status: Status, *, upload: bytes | None = None
+) -> list[str]:
     """Make so many assets of this status, due if marked, with these bytes in `temp/`; their ids."""
     os.environ.update(environment)
     return asyncio.run(_write_assets(environment, count, status, upload))
@@ -32,9 +34,7 @@ def write_objects(environment: Mapping[str, str], keys: Sequence[str], body: byt
     asyncio.run(write())
 
 
-async def _write_assets(
-    environment: Mapping[str, str], count: int, status: Status, upload: bytes | None
-) -> list[str]:
+async def _write_assets(environment: Mapping[str, str], count: int, status: Status, upload: bytes | None) -> list[str]:
     bucket = connect(environment["AWS_REGION"], environment["AWS_BUCKET"], None, connections=CONNECTIONS)
     long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     soon = long_ago + timedelta(hours=2)

@@ -38,9 +38,7 @@ def build_app() -> Sanic[Any, Any]:
     )
 
     def presign(operation: str, key: str, seconds: int) -> str:
-        url: str = client.generate_presigned_url(
-            operation, Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=seconds
-        )
+        url: str = client.generate_presigned_url(operation, Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=seconds)
         return url
 
     def write(asset_id: str, state: dict[str, str], **condition: str) -> None:

@@ -13,7 +13,7 @@ from bench.wrk import Load, drive
 from local.seaweedfs import free_port
 
 ASSETS: Final = 1000
-"""As many as a measurement asks for in turn: more than there are connections, so that no two write one asset at once."""
+"""As many as a measurement asks for in turn: more than there are connections: no two write one asset at once."""
 MARK: Final = '{"Status": "uploaded"}'
 
 

@@ -76,9 +76,11 @@ def drive(base_url: str, load: Load, connections: int, seconds: int) -> Seen:
     with tempfile.TemporaryDirectory() as folder:
         paths, script = Path(folder, "paths"), Path(folder, "load.lua")
         paths.write_text("\n".join(load.paths) + "\n")
-        script.write_text(_SCRIPT.format(paths=paths, method=load.method, body=json.dumps(load.body) or "nil").replace(
-            "wrk.body = null", "wrk.body = nil"
-        ))
+        script.write_text(
+            _SCRIPT.format(paths=paths, method=load.method, body=json.dumps(load.body) or "nil").replace(
+                "wrk.body = null", "wrk.body = nil"
+            )
+        )
         command = [require_wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=10s", f"-s{script}", base_url]
         ended = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 -- found above
     told = json.loads(ended.stdout.strip().splitlines()[-1])
