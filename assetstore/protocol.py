@@ -15,7 +15,7 @@ them, and does what they say.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import Final
 
@@ -23,6 +23,7 @@ UPLOADED_PREFIX: Final = "uploaded/"
 TEMP_PREFIX: Final = "temp/"
 
 _ASSET_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
+_INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 _ETAG: Final = re.compile(r"[0-9A-Za-z+/=_.-]{1,128}", re.ASCII)
 
 
@@ -112,6 +113,17 @@ def to_tags(state: State) -> dict[str, str]:
     return {"status": state.status.value, "expires-at": state.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
+def parse_instant(text: str) -> datetime:
+    """The instant that `2026-01-31T12:00:00Z` names, spelled exactly so.
+
+    Raises:
+        ValueError: it names none.
+    """
+    if _INSTANT.fullmatch(text) is None:
+        raise ValueError(text)
+    return datetime.fromisoformat(text)
+
+
 def from_metadata(metadata: Mapping[str, str]) -> State:
     """The state that these `x-amz-meta-*` values tell.
 
@@ -120,7 +132,7 @@ def from_metadata(metadata: Mapping[str, str]) -> State:
     """
     try:
         status = Status(metadata["status"])
-        expires_at = datetime.strptime(metadata["expires-at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        expires_at = parse_instant(metadata["expires-at"])
         pin = metadata.get("pin")
         if pin is not None and parse_etag(pin) != pin:
             raise ValueError(pin)  # noqa: TRY301 -- one handler says what is wrong with all three

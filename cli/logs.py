@@ -1,8 +1,9 @@
 """Logs: one line for each event, JSON in pods and readable on a terminal; other libraries' logs the same way."""
 
+import json
 import logging
 import sys
-from typing import Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 
@@ -30,22 +31,30 @@ def configure_logs(level: str, log_format: Literal["json", "console"] | None) ->
     is_console = log_format == "console" or (log_format is None and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.stdlib.ExtraAdder(),
     ]
+    rendered: list[structlog.typing.Processor]
     if is_console:
-        rendered: list[structlog.typing.Processor] = [
+        rendered = [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=20
             )
         ]
     else:
-        rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_as_json)]
+    # Our own lines do not pass through `logging`: that takes longer than all else about a line.
+    structlog.configure(
+        processors=[*shared, *rendered],
+        logger_factory=_Stderr,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
     handler = _Stream()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered]
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
         )
     )
     root = logging.getLogger()
@@ -55,13 +64,24 @@ def configure_logs(level: str, log_format: Literal["json", "console"] | None) ->
         logging.getLogger(name).setLevel(logging.ERROR)
     for name in ("sanic.root", "sanic.error", "sanic.server", "sanic.websockets"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared[:-1],
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+
+
+class _Stderr:
+    """Where structlog's lines end: whatever `sys.stderr` is now, as above."""
+
+    __slots__ = ()
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+
+    log = debug = info = warning = error = critical = exception = msg
+
+
+_ENCODER: Final = json.JSONEncoder(default=repr)
+
+
+def _as_json(line: Any, **_: object) -> str:  # noqa: ANN401 -- structlog's own word for it
+    return _ENCODER.encode(line)

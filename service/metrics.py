@@ -27,6 +27,7 @@ class Metrics:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     requests: Counter = field(init=False)
     seconds: Histogram = field(init=False)
+    _labelled: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(init=False, default_factory=dict)
     in_flight: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,9 +53,16 @@ class Metrics:
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request; `route` is a template or "unmatched"."""
-        method = method if method in METHODS else "other"
-        self.requests.labels(route, method, str(status)).inc()
-        self.seconds.labels(route, method).observe(seconds)
+        key = route, method if method in METHODS else "other", status
+        found = self._labelled.get(key)
+        if found is None:  # found again for each request: `labels` takes longer than counting
+            route, method, _ = key
+            found = self._labelled[key] = (
+                self.requests.labels(route, method, str(status)),
+                self.seconds.labels(route, method),
+            )
+        found[0].inc()
+        found[1].observe(seconds)
 
 
 def serve_metrics(metrics: Metrics, host: str, port: int) -> WSGIServer:

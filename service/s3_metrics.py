@@ -1,11 +1,11 @@
 """What Prometheus sees of the calls to S3."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from assetstore.calls import Called
+from assetstore.calls import Called, Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class S3Metrics:
     calls: Counter
     retries: Counter
     seconds: Histogram
+    _labelled: dict[tuple[str, Ending], tuple[Counter, Counter, Histogram]] = field(default_factory=dict)
 
     @classmethod
     def on(cls, registry: CollectorRegistry) -> Self:
@@ -33,6 +34,16 @@ class S3Metrics:
 
     def observe(self, called: Called) -> None:
         """Count one call."""
-        self.calls.labels(called.operation, called.ending.value).inc()
-        self.retries.labels(called.operation).inc(called.retries)
-        self.seconds.labels(called.operation).observe(called.seconds)
+        key = called.operation, called.ending
+        found = self._labelled.get(key)
+        if found is None:  # a handful of them, found again for each call: `labels` takes longer than counting
+            found = self._labelled[key] = (
+                self.calls.labels(called.operation, called.ending.value),
+                self.retries.labels(called.operation),
+                self.seconds.labels(called.operation),
+            )
+        calls, retries, seconds = found
+        calls.inc()
+        if called.retries:
+            retries.inc(called.retries)
+        seconds.observe(called.seconds)

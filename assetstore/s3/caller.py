@@ -29,7 +29,7 @@ from assetstore.s3.message import Answer, NoAnswerError, Patience, Request, Send
 from assetstore.s3.pace import Pace, RetryBudget
 from assetstore.s3.pool import Pool
 from assetstore.s3.refusal import Missing, Refusal, error_of, refusal_of
-from assetstore.s3.sigv4 import EMPTY_SHA256, Signature, Target, encode_query, sign_headers
+from assetstore.s3.sigv4 import EMPTY_SHA256, Signature, Target, canonical_query, sign_headers
 
 T = TypeVar("T")
 
@@ -142,18 +142,9 @@ class Caller:
             sha256(ask.body).hexdigest() if ask.body else EMPTY_SHA256,
             Signature(timed.keys, self.endpoint.scope, int(self.clock.now())),
         )
-        head = "".join(
-            [
-                f"{ask.method} {path}{'?' + encode_query(ask.query) if ask.query else ''} HTTP/1.1\r\n",
-                *[f"{name}: {value}\r\n" for name, value in headers],
-                "user-agent: assetuploader\r\n",
-                f"content-length: {len(ask.body)}\r\n" if ask.method in {"PUT", "POST"} else "",
-                "\r\n",
-            ]
-        )
-        lines = len(headers) + (4 if ask.method in {"PUT", "POST"} else 3)
-        if head.count("\n") != lines or head.count("\r") != lines:
-            raise AssertionError("a header's value has a line break")  # never sent: it would be another request
+        length = f"content-length: {len(ask.body)}\r\n" if ask.method in {"PUT", "POST"} else ""
+        query = f"?{canonical_query(ask.query)}" if ask.query else ""
+        head = f"{ask.method} {path}{query} HTTP/1.1\r\n{headers}user-agent: assetuploader\r\n{length}\r\n"
         data = head.encode("ascii") + ask.body
         return Request(ask.operation, data, ask.method == "HEAD", ask.answer_limit, ask.patience)
 

@@ -37,6 +37,7 @@ class Connection(asyncio.Protocol):
         "_last_id",
         "_loop",
         "_parser",
+        "_raw_headers",
         "_request",
         "_started_at",
         "_status",
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         "answers",
         "closed",
         "is_reusable",
+        "on_header",
         "opened_at",
         "quiet_since",
     )
@@ -77,8 +79,11 @@ class Connection(asyncio.Protocol):
         if transport is None or not self.is_reusable or transport.is_closing():
             raise StaleConnectionError("the connection was closed", was_sent=False)
         self._request = request
+        self._raw_headers: dict[bytes, bytes] = {}
+        # httptools calls this for each header: straight into C, for there are a dozen to each answer. One that
+        # stands there twice is its last; none that is read here may.
+        self.on_header = self._raw_headers.__setitem__
         self._parser = HttpResponseParser(self)
-        self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._body_bytes = self._fed = 0
         self._is_head_done = self._is_answered = False
@@ -151,21 +156,13 @@ class Connection(asyncio.Protocol):
         if self._is_answered:  # a second answer to one request
             self.is_reusable = False
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """httptools: one header, or, after the body, one trailer."""
-        if self._is_head_done:
-            return
-        name = name.lower()
-        value = value.strip(b" \t")
-        earlier = self._headers.get(name)
-        self._headers[name] = value if earlier is None else earlier + b", " + value
-
     def on_headers_complete(self) -> None:
         """httptools: the head is whole."""
         self._status = self._parser.get_status_code()
         if self._status < _FINAL or self._is_answered:
             return
         self._is_head_done = True
+        self._headers = {name.lower(): value.strip(b" \t") for name, value in self._raw_headers.items()}
         if self._request.is_head:  # llhttp does not know what was asked, and would wait for a body
             is_kept = b"close" not in self._headers.get(b"connection", b"").lower()
             self._answer(is_kept=is_kept and self._parser.get_http_version() == "1.1")
@@ -186,7 +183,7 @@ class Connection(asyncio.Protocol):
         if self._is_answered:
             return
         if self._status < _FINAL:  # 100 Continue and its like announce the answer
-            self._headers.clear()
+            self._raw_headers.clear()
             return
         self._answer(is_kept=self._parser.should_keep_alive())
 

@@ -35,7 +35,7 @@ class Answer:
 
     status: int
     headers: Mapping[bytes, bytes]
-    """Names in lower case; a repeated one's values joined by commas."""
+    """Names in lower case; of a repeated one the last."""
     body: bytes = field(repr=False)
 
     def header(self, name: str) -> str | None:

@@ -75,40 +75,62 @@ def timestamp(seconds: int) -> str:
     return strftime("%Y%m%dT%H%M%SZ", gmtime(seconds))
 
 
-def sign_headers(
-    target: Target, headers: Iterable[tuple[str, str]], payload_sha256: str, by: Signature
-) -> list[tuple[str, str]]:
-    """All headers to send, in the order of their names (lower case), `authorization` last.
+def sign_headers(target: Target, headers: Sequence[tuple[str, str]], payload_sha256: str, by: Signature) -> str:
+    """The lines of all headers to send, in the order of their names, `authorization` last, each ended by CR LF.
 
-    `headers` names none of `host`, `x-amz-content-sha256`, `x-amz-date`, `x-amz-security-token`, and no name twice.
+    `headers` have names in lower case, none twice, and none of `host`, `x-amz-content-sha256`, `x-amz-date` and
+    `x-amz-security-token`.
     """
-    at = timestamp(by.at_seconds)
-    signed = [
-        ("host", target.host),
+    names, signed, sent = _header_lines(target.host, tuple(headers), payload_sha256, by)
+    query = canonical_query(target.query) if target.query else ""
+    canonical = f"{target.method}\n{target.path}\n{query}\n{signed}\n{names}\n{payload_sha256}"
+    credential, signature = _sign(canonical, timestamp(by.at_seconds), by)
+    return (
+        f"{sent}authorization: {_ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}\r\n"
+    )
+
+
+@lru_cache(maxsize=8)
+def _header_lines(
+    host: str, headers: tuple[tuple[str, str], ...], payload_sha256: str, by: Signature
+) -> tuple[str, str, str]:
+    """The names of the headers, and their lines as they are signed and as they are sent.
+
+    Kept, because all HEADs of one second have the same.
+    """
+    everything = [
+        ("host", host),
         ("x-amz-content-sha256", payload_sha256),
-        ("x-amz-date", at),
+        ("x-amz-date", timestamp(by.at_seconds)),
         *headers,
     ]
     if by.keys.session_token is not None:
-        signed.append(("x-amz-security-token", by.keys.session_token))
-    signed.sort()
-    names = ";".join([name for name, _ in signed])
-    # " ".join(value.split()): the signature counts a run of blanks as one.
-    lines = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in signed])
-    query = _canonical_query(target.query) if target.query else ""
-    canonical = f"{target.method}\n{target.path}\n{query}\n{lines}\n{names}\n{payload_sha256}"
-    credential, signature = _sign(canonical, at, by)
-    signed.append(
-        ("authorization", f"{_ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}")
+        everything.append(("x-amz-security-token", by.keys.session_token))
+    everything.sort()
+    sent = "".join([f"{name}: {value}\r\n" for name, value in everything])
+    if not sent.count("\r") == sent.count("\n") == len(everything):
+        raise AssertionError("a header's value has a line break")  # never sent: it would be another request
+    return (
+        ";".join([name for name, _ in everything]),
+        # " ".join(value.split()): the signature counts a run of blanks as one.
+        "".join([f"{name}:{' '.join(value.split())}\n" for name, value in everything]),
+        sent,
     )
-    return signed
 
 
 def sign_query(target: Target, lives_seconds: int, by: Signature) -> str:
     """The query of a presigned URL: the target's own, and a signature that covers it, the path and the host."""
+    sent, signed = _presigned_query(tuple(target.query), lives_seconds, by)
+    canonical = f"{target.method}\n{target.path}\n{signed}\nhost:{target.host}\n\nhost\n{UNSIGNED_PAYLOAD}"
+    return f"{sent}&X-Amz-Signature={_sign(canonical, timestamp(by.at_seconds), by)[1]}"
+
+
+@lru_cache(maxsize=8)
+def _presigned_query(query: tuple[tuple[str, str], ...], lives_seconds: int, by: Signature) -> tuple[str, str]:
+    """The query without its signature, as it is sent and as it is signed: all URLs of one second share it."""
     at = timestamp(by.at_seconds)
-    query = [
-        *target.query,
+    pairs = [
+        *query,
         ("X-Amz-Algorithm", _ALGORITHM),
         ("X-Amz-Credential", f"{by.keys.access_key_id}/{at[:8]}/{by.scope.region}/{by.scope.service}/aws4_request"),
         ("X-Amz-Date", at),
@@ -116,14 +138,12 @@ def sign_query(target: Target, lives_seconds: int, by: Signature) -> str:
         ("X-Amz-SignedHeaders", "host"),
     ]
     if by.keys.session_token is not None:
-        query.append(("X-Amz-Security-Token", by.keys.session_token))
-    canonical = (
-        f"{target.method}\n{target.path}\n{_canonical_query(query)}\nhost:{target.host}\n\nhost\n{UNSIGNED_PAYLOAD}"
-    )
-    return f"{encode_query(query)}&X-Amz-Signature={_sign(canonical, at, by)[1]}"
+        pairs.append(("X-Amz-Security-Token", by.keys.session_token))
+    return encode_query(pairs), canonical_query(pairs)
 
 
-def _canonical_query(query: Iterable[tuple[str, str]]) -> str:
+def canonical_query(query: Iterable[tuple[str, str]]) -> str:
+    """The query as it is signed, and as well sent: in the order of its encoded names."""
     pairs = [(quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)) for name, value in query]
     pairs.sort()
     return "&".join([f"{name}={value}" for name, value in pairs])
