@@ -34,6 +34,11 @@ check: .venv/.ready ## format, lint, types and import contracts
 test: check ## everything that needs no cluster, a few minutes
 	$(RUN)/pytest -n 2
 
+.PHONY: bench
+bench: .venv/.ready ## how fast it is, beside others: docs/bench.md; a quarter of an hour, on an idle machine (QUICK=1: a minute)
+	@$(UV) sync --locked --quiet --inexact --group bench
+	@$(RUN)/python -m bench $(if $(QUICK),--quick --out .cache/bench)
+
 .PHONY: run
 run: .venv/.ready ## the whole product on this machine; PORT, METRICS_PORT, S3_PORT choose ports
 	@$(RUN)/python -m local.run --port $(PORT) --metrics-port $(METRICS_PORT) --s3-port $(S3_PORT)

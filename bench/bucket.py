@@ -62,3 +62,19 @@ async def _each(items: Sequence[str], act: Callable[[str], Awaitable[None]]) -> 
     async with asyncio.TaskGroup() as group:
         for _ in range(CONNECTIONS):
             group.create_task(work())
+
+
+def clear(environment: Mapping[str, str], prefix: str) -> int:
+    """Delete all objects with this prefix; how many there were."""
+    os.environ.update(environment)
+
+    async def delete() -> int:
+        bucket = connect(environment["AWS_REGION"], environment["AWS_BUCKET"], None)
+        count = 0
+        while (page := await bucket.door.list_page(prefix, "")).objects:
+            await bucket.door.delete_many([one.key for one in page.objects])
+            count += len(page.objects)
+        await bucket.close()
+        return count
+
+    return asyncio.run(delete())

@@ -17,7 +17,6 @@ from cli.doctor import Request, doctor
 from cli.look import Look, ls, status
 from cli.reconcile import reconcile
 from cli.selftest import selftest
-from cli.serve import serve
 from reconciler.exits import Exit
 
 _EXAMPLES: Final = """\
@@ -68,6 +67,9 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 def _start(given: argparse.Namespace, config: Config) -> int:
     match given.command:
         case "serve":
+            # Sanic takes a third of a second to import, and the CronJob starts every minute without it.
+            from cli.serve import serve  # noqa: PLC0415
+
             return serve(config, given.host, given.port, given.metrics_port)
         case "doctor":
             programs = frozenset(map(Program, given.program or Program))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
+import uvloop
 
 from assetstore.assets import Outcome
 from assetstore.errors import StoreError
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 def reconcile(config: Config, *, dry_run: bool) -> int:
     """Run once; the exit code."""
     configure_logs(config.log_level, config.log_format)
-    return asyncio.run(_reconcile(config, dry_run=dry_run))
+    return uvloop.run(_reconcile(config, dry_run=dry_run))
 
 
 async def _reconcile(config: Config, *, dry_run: bool) -> int:

@@ -36,6 +36,8 @@ T = TypeVar("T")
 ATTEMPTS: Final = 3
 ANSWER_LIMIT: Final = 64 * 1024
 READ: Final = Patience(silent_seconds=5, total_seconds=60)
+BATCH: Final = Patience(silent_seconds=60, total_seconds=120)
+"""Some stores delete a thousand objects one after the other before they answer."""
 COPY: Final = Patience(silent_seconds=300, total_seconds=300)
 """S3 answers CopyObject when the copy is made: minutes for the 5 GB that one may have."""
 _FIRST_PAUSE_SECONDS: Final = 0.1

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from assetstore.door import RESTATED_HEADERS, Head, Page, Said
-from assetstore.s3.caller import ANSWER_LIMIT, COPY, Ask, Caller
+from assetstore.s3.caller import ANSWER_LIMIT, BATCH, COPY, Ask, Caller
 from assetstore.s3.clock import parse_http_date
 from assetstore.s3.documents import UnreadableError, read_copied_etag, read_deletions, read_page, write_deletions
 from assetstore.s3.message import Answer
@@ -83,6 +83,7 @@ class S3Door:
             headers=headers,
             body=body,
             answer_limit=_LIST_LIMIT,
+            patience=BATCH,
         )
         return await self.caller.call(ask, lambda answer: read_deletions(answer.body))
 

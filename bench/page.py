@@ -1,0 +1,93 @@
+"""What was measured, as a page."""
+
+import os
+import platform
+from pathlib import Path
+
+from bench.goals import MEBIBYTE, Measured, goals_of
+from bench.price import CLASSES
+
+
+def write_page(measured: Measured, path: Path) -> None:
+    """Write `docs/bench.md`."""
+    parts = [_head(measured), _goals(measured), _service(measured), _reconciler(measured), _life(measured)]
+    path.write_text("\n".join(parts))
+
+
+def _head(measured: Measured) -> str:
+    return f"""\
+# How fast it is
+
+Written by `make bench`, all figures in one run on one machine: SeaweedFS, the program under measurement and wrk share
+{os.cpu_count()} cores. CPU is the program's own, user and system. Ratios carry over to another machine, absolute
+figures don't. What else runs weighs more on a program that waits for S3 than on one that answers a constant: it is
+woken for each answer.
+
+Python {platform.python_version()}, assetuploader {measured.version}; load average before it began: \
+{measured.load_before:.1f}.
+
+![CPU per request and per object](bench.png)
+"""
+
+
+def _goals(measured: Measured) -> str:
+    rows = [
+        f"| {goal.what} | {'≥' if goal.more_is_better else '≤'} {goal.limit:g} | {goal.figure:.4g} "
+        f"| {'reached' if goal.is_reached else '**missed**'} |"
+        for goal in goals_of(measured)
+    ]
+    return _table(("", "goal", "measured", ""), rows)
+
+
+def _service(measured: Measured) -> str:
+    rows = []
+    for cell in sorted(measured.cells, key=lambda cell: (cell.connections, cell.request, cell.program)):
+        hello = measured.cell("hello", "constant", cell.connections).cpu_us
+        rows.append(
+            f"| {cell.connections} | {cell.request} | {cell.program} | {cell.cpu_us:.0f} | {cell.cpu_us / hello:.2f} "
+            f"| {cell.per_second:,.0f} | {cell.p50_ms:.1f} | {cell.p99_ms:.1f} |"
+        )
+    columns = ("connections", "request", "program", "CPU µs", "÷ hello", "requests/s", "p50 ms", "p99 ms")
+    return f"""\
+## The service
+*hello* is Sanic answering a constant on the same route. *boto3 in threads* is what most would write: the same calls,
+without logs, metrics, checks and problem documents (`bench/in_threads.py`). Load is wrk's, one thread; each figure is
+the median of all rounds.
+
+{_table(columns, rows)}"""
+
+
+def _reconciler(measured: Measured) -> str:
+    s5cmd = measured.moving[-1]
+    rows = [
+        f"| {run.name} | {run.objects:,} | {run.per_second:,.0f} | {run.per_second / s5cmd.per_second:.2f} "
+        f"| {run.cpu_us:.0f} | {run.cpu_us / s5cmd.cpu_us:.2f} | {run.peak_rss_bytes / MEBIBYTE:.0f} |"
+        for run in measured.moving
+    ] + [
+        f"| {run.name} | {run.objects:,} | {run.per_second:,.0f} | "
+        f"| {run.cpu_us:.0f} | | {run.peak_rss_bytes / MEBIBYTE:.0f} |"
+        for run in measured.waiting
+    ]
+    columns = ("", "objects", "objects/s", "÷ s5cmd", "CPU µs each", "÷ s5cmd", "peak RSS MiB")
+    return f"""\
+## The reconciler
+Due assets of 1 kB finalized, beside `s5cmd mv` of as many objects of the same size on the same server. CPU is that of
+all processes, starting them included: one start takes {measured.start.cpu_seconds:.2f} s of it.
+
+{_table(columns, rows)}"""
+
+
+def _life(measured: Measured) -> str:
+    calls = ", ".join(f"{name} {number:g}" for name, number in measured.life.calls.items())
+    rows = [f"| {one.name} | {measured.life.dollars_per_million(one):.2f} |" for one in CLASSES]
+    return f"""\
+## What S3 charges
+An asset that is created, marked with a pin at once, finalized and read once: {measured.life.total:g} calls ({calls}).
+Each run that finds an asset not due yet adds one HeadObject. Requests for a million such assets, at Amazon's list for
+us-east-1 (2025), when final assets are of this storage class and all else is Standard:
+
+{_table(("storage class of final assets", "dollars per million assets"), rows)}"""
+
+
+def _table(columns: tuple[str, ...], rows: list[str]) -> str:
+    return "\n".join([f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *rows, ""])
