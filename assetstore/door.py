@@ -140,3 +140,5 @@ class Bucket:
     """At the endpoint that is reached from here."""
     close: Callable[[], Awaitable[None]] = _nothing_to_close
     """Ends the connections to S3; nothing can be asked any more."""
+    open_connections: Callable[[], int] = int
+    """How many connections to S3 are open now."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Self
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from assetstore.calls import Called, Ending
 
@@ -15,6 +15,7 @@ class S3Metrics:
     calls: Counter
     retries: Counter
     seconds: Histogram
+    connections: Gauge
     _labelled: dict[tuple[str, Ending], tuple[Counter, Counter, Histogram]] = field(default_factory=dict)
 
     @classmethod
@@ -30,6 +31,7 @@ class S3Metrics:
                 buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
                 registry=registry,
             ),
+            Gauge("assetuploader_s3_connections", "Connections to S3 that are open.", registry=registry),
         )
 
     def observe(self, called: Called) -> None:

@@ -127,7 +127,8 @@ class Caller:
                     self._went_well()
                     return answer
                 if refusal.asks_for_patience:
-                    self.pool.limit = self.pace.slow_down(asyncio.get_running_loop().time())
+                    under_way = self.pool.busy + 1  # this one has just left
+                    self.pool.limit = self.pace.slow_down(asyncio.get_running_loop().time(), under_way)
                 if self._may_correct_clock(refusal, answer, tries):
                     continue
                 if not refusal.may_pass or not self._may_repeat(tries):

@@ -76,4 +76,5 @@ def connect(  # noqa: PLR0913 -- three facts, and four that tests and metrics se
     caller = Caller(endpoint, keys, clock, pool, wrap(pool.send), pace, observe)
     door = S3Door(bucket, caller)
     public_signer = S3Signer(public, keys, clock)
-    return Bucket(bucket, door, door, public_signer, S3Signer(endpoint, keys, clock), door.close)
+    inner_signer = S3Signer(endpoint, keys, clock)
+    return Bucket(bucket, door, door, public_signer, inner_signer, door.close, lambda: pool.open_connections)

@@ -113,11 +113,6 @@ class S3Door:
         """End the connections; nothing can be asked any more."""
         await self.caller.pool.close()
 
-    @property
-    def open_connections(self) -> int:
-        """How many connections to S3 are open now."""
-        return self.caller.pool.open_connections
-
 
 def restatable(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     """Those of an upload's system headers that a copy can state again, as they are.

@@ -10,18 +10,18 @@ _RETRY_COST: Final = 5
 
 @dataclass(slots=True)
 class Pace:
-    """Additive increase, multiplicative decrease: halved at SlowDown, one more a round that went well."""
+    """Additive increase, multiplicative decrease: half of what there was at SlowDown, one more a good round."""
 
     most: int
     allowed: float
     """Now, between 1 and `most`."""
     eased_at: float = float("-inf")
 
-    def slow_down(self, now: float) -> int:
-        """S3 asked for patience; how many requests may be under way from now on."""
+    def slow_down(self, now: float, under_way: int) -> int:
+        """S3 asked for patience while so many requests were under way; how many may be from now on."""
         if now - self.eased_at >= _EASE_SECONDS:
             self.eased_at = now
-            self.allowed = max(1.0, self.allowed / 2)
+            self.allowed = max(1.0, min(self.allowed, under_way) / 2)
         return int(self.allowed)
 
     def speed_up(self) -> int:

@@ -21,7 +21,7 @@ CLOSE_SECONDS: Final = 1.0
 class Pool:
     """Sends requests over as many connections as needed, `size` at most. Bound to the event loop that first uses it."""
 
-    __slots__ = ("_busy", "_dial", "_idle", "_is_closed", "_open", "_waiting", "limit", "size")
+    __slots__ = ("_dial", "_idle", "_is_closed", "_open", "_waiting", "busy", "limit", "size")
 
     def __init__(self, dial: Callable[[], Awaitable[Connection]], size: int) -> None:
         self.size = size
@@ -29,7 +29,8 @@ class Pool:
         self.limit = size
         """How many requests may be under way now: at most `size`, fewer while S3 asks for patience."""
         self._dial = dial
-        self._busy = 0
+        self.busy = 0
+        """How many requests are under way."""
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: deque[Future[None]] = deque()
@@ -77,8 +78,8 @@ class Pool:
     # --- places, first come, first served -----------------------------------------------------------------------------
 
     async def _enter(self) -> None:
-        if self._busy < self.limit and not self._waiting:
-            self._busy += 1
+        if self.busy < self.limit and not self._waiting:
+            self.busy += 1
             return
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
@@ -92,15 +93,15 @@ class Pool:
             raise
 
     def _leave(self) -> None:
-        self._busy -= 1
+        self.busy -= 1
         self.admit()
 
     def admit(self) -> None:
         """Let in those who wait, as far as `limit` allows: to be called when it was raised."""
-        while self._waiting and self._busy < self.limit:
+        while self._waiting and self.busy < self.limit:
             place = self._waiting.popleft()
             if not place.done():
-                self._busy += 1
+                self.busy += 1
                 place.set_result(None)
 
     # --- connections --------------------------------------------------------------------------------------------------

@@ -197,6 +197,8 @@ def test_the_state_survives_its_metadata(status: Status, pin: str | None) -> Non
         {"status": "marked", "expires-at": "2026-01-01T12:15:00"},
         {"status": "marked", "expires-at": "2026-01-01T12:15:00+01:00"},
         {"status": "marked", "expires-at": "2026-13-01T12:15:00Z"},
+        {"status": "marked", "expires-at": "2026-1-1T12:15:00Z"},
+        {"status": "marked", "expires-at": "2026-01-01T12:15:00Z "},
         {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": ""},
         {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": f'"{A}"'},
         {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": "a b"},

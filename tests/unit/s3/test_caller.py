@@ -17,6 +17,7 @@ from assetstore.errors import (
 )
 from assetstore.s3.caller import ATTEMPTS
 from assetstore.s3.message import Answer, NoAnswerError, Request, Send
+from assetstore.s3.pace import Pace
 from tests.unit.s3.rig import NOW, an_answer, rigged
 from tests.unit.s3.scripted import Step, Then
 
@@ -185,15 +186,29 @@ class TestAnotherClock:
 
 
 async def test_slow_down_lets_fewer_in_and_success_lets_them_back() -> None:
-    """SlowDown halves how many requests may be under way; requests that go well bring them back one by one."""
+    """SlowDown halves what was under way then; requests that go well bring the others back one by one."""
     slow = an_error("503 Slow Down", "SlowDown")
-    async with rigged(Step(slow), *[Step(WRITTEN)] * 8) as rig:
+    async with rigged(*[Step(slow)] * 3, *[Step(WRITTEN)] * 12, connections=4) as rig:
         assert rig.pool.limit == 4
-        limits = []
+        await asyncio.gather(*[rig.door.put_if("k", b"", NOTHING, etag="old") for _ in range(4)])
+        assert rig.pool.limit < 4
+        limits = [rig.pool.limit]
         for _ in range(8):
             await rig.door.put_if("k", b"", NOTHING, etag="old")
             limits.append(rig.pool.limit)
-        assert limits == [2, 2, 3, 3, 3, 4, 4, 4]
+        assert limits == sorted(limits)
+        assert limits[-1] == 4
+
+
+def test_a_burst_of_slow_downs_counts_once() -> None:
+    """Answers to requests that were under way together halve it once; a later burst halves it again."""
+    pace = Pace(64, 64.0)
+    assert [pace.slow_down(at, 40) for at in (10.0, 10.1, 10.9, 11.0)] == [20, 20, 20, 10]
+    assert [pace.slow_down(100.0 + at, 1) for at in range(3)] == [1, 1, 1]
+    assert [pace.speed_up() for _ in range(3)] == [2, 2, 2]
+    for _ in range(5000):
+        pace.speed_up()
+    assert pace.speed_up() == 64
 
 
 async def test_retries_are_paid_for_by_successes() -> None:

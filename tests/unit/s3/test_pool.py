@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from assetstore.s3.connection import Connection
 from assetstore.s3.dial import Dialer
 from assetstore.s3.message import NoAnswerError
-from assetstore.s3.pool import Pool
+from assetstore.s3.pool import AGE_SECONDS, IDLE_SECONDS, Pool
 from tests.unit.s3.rig import a_request, an_answer
 from tests.unit.s3.scripted import Server, Step, Then, scripted, settled
 
@@ -87,6 +88,25 @@ async def test_a_stale_connection_is_replaced_without_a_word(ending: Then) -> No
         await pool.send(a_request())
         assert (await pool.send(a_request())).body == b"body"
         assert server.connections == 2
+        await pool.close()
+
+
+@pytest.mark.parametrize("clock", ["opened_at", "quiet_since"])
+async def test_an_old_or_long_quiet_connection_is_replaced(clock: str) -> None:
+    """After a while a connection is not used again: DNS may have changed, or a gateway forgotten it."""
+    async with scripted(Step(OK), Step(OK)) as server:
+        dialer, made = Dialer("127.0.0.1", server.port, None), []
+
+        async def dial() -> Connection:
+            made.append(await dialer.dial())
+            return made[-1]
+
+        pool = Pool(dial, 1)
+        await pool.send(a_request())
+        setattr(made[0], clock, getattr(made[0], clock) - max(AGE_SECONDS, IDLE_SECONDS))
+        assert (await pool.send(a_request())).body == b"body"
+        assert len(made) == 2
+        await made[0].closed
         await pool.close()
 
 
