@@ -50,6 +50,10 @@ MUTANT ?=
 replay: .venv/.ready ## one schedule of the interleaving explorer, told step by step: SCENARIO=, SCHEDULE=, MUTANT=
 	@$(RUN)/python -m tests.protocol.replay --mutant '$(MUTANT)' '$(SCENARIO)' '$(SCHEDULE)'
 
+.PHONY: races
+races: .venv/.ready ## how often the S3 server lets two writes of one version both succeed
+	@$(RUN)/python -m tests.contract.races
+
 .PHONY: memory
 memory: .venv/.ready ## the reconciler's peak memory for 1,000 and for 100,000 objects in temp/
 	@$(RUN)/python -m tests.memory

@@ -17,6 +17,11 @@ class Readiness:
     is_store_proven: bool = False
     """The probe has passed. Until then nothing is written: an unproven store may ignore conditions."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Traffic should come here. S3 may go away again afterwards: that takes no pod out of service."""
+        return self.is_started and self.is_store_proven and not self.is_draining
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -76,9 +76,9 @@ async def livez(request: Request) -> HTTPResponse:  # noqa: ARG001
 
 
 async def readyz(request: Request) -> HTTPResponse:
-    """`GET /readyz`: started, and not draining."""
+    """`GET /readyz`: started, the store once proven, and not draining."""
     readiness = request.app.ctx.context.readiness
-    if readiness.is_draining or not readiness.is_started:
+    if not readiness.is_ready:
         return json({"status": "draining" if readiness.is_draining else "starting"}, 503)
     return json({"status": "ready"})
 

@@ -18,12 +18,13 @@ class ReadinessCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The metrics as they are now."""
-        ready, proven = self.readiness, self.readiness.is_store_proven
         yield GaugeMetricFamily(
             "assetuploader_ready",
             "1 when traffic should come here, 0 while starting or draining.",
-            ready.is_started and not ready.is_draining,
+            self.readiness.is_ready,
         )
         yield GaugeMetricFamily(
-            "assetuploader_store_proven", "1 once the store was seen to honour every condition, 0 before.", proven
+            "assetuploader_store_proven",
+            "1 once the store was seen to honour every condition, 0 before.",
+            self.readiness.is_store_proven,
         )

@@ -7,6 +7,7 @@ import pytest
 
 from assetstore.door import Head
 from assetstore.errors import StoreDeniedError, StoreError, StoreMisconfiguredError, StoreUnavailableError
+from service.context import Readiness
 from tests.http.serving import Service, serving
 from tests.memory_s3 import MemoryS3
 
@@ -73,12 +74,20 @@ async def test_probes_of_kubernetes_do_not_depend_on_s3(service: Service, path: 
     assert service.s3.calls == []
 
 
-@pytest.mark.parametrize(("is_started", "is_draining", "said"), [(False, False, "starting"), (True, True, "draining")])
-async def test_readyz_says_when_not_to_send_traffic(
-    service: Service, said: str, *, is_started: bool, is_draining: bool
-) -> None:
-    """Before it has started and once it drains the service asks to be left alone, and still answers."""
-    service.readiness.is_started, service.readiness.is_draining = is_started, is_draining
+@pytest.mark.parametrize(
+    ("readiness", "said"),
+    [
+        (Readiness(is_started=False, is_store_proven=True), "starting"),
+        (Readiness(is_started=True, is_store_proven=False), "starting"),
+        (Readiness(is_started=True, is_store_proven=True, is_draining=True), "draining"),
+    ],
+    ids=["not started", "store not proven", "draining"],
+)
+async def test_readyz_says_when_not_to_send_traffic(service: Service, readiness: Readiness, said: str) -> None:
+    """Until it can do its work and once it drains the service asks to be left alone, and still answers."""
+    service.readiness.is_started = readiness.is_started
+    service.readiness.is_store_proven = readiness.is_store_proven
+    service.readiness.is_draining = readiness.is_draining
 
     answer = await service.client.get("/readyz")
     alive = await service.client.get("/livez")

@@ -90,7 +90,7 @@ def test_a_run_that_cannot_reach_s3_ends_unavailable(s3: LocalS3) -> None:
     code, reason = _reason(["reconcile"], {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"})
 
     assert code == 75
-    assert reason.startswith("S3 could not be reached (")
+    assert reason.startswith("S3 could not be reached: no connection (")
 
 
 def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from assetstore.assets import Outcome
@@ -163,7 +164,7 @@ async def test_one_assets_failure_never_stops_the_others(error: Exception) -> No
     s3.failing = {uploaded_key(name): error for name in names[::10]}
     tally = Tally()
 
-    with capture_logs() as logs:
+    with capture_logs(processors=[merge_contextvars]) as logs:
         await pass_over(s3, tally=tally).run()
 
     assert (tally.failed, tally.outcomes) == (10, {Outcome.FINALIZED: 90})

@@ -1,0 +1,56 @@
+"""`make races`: how often two conditional writes of one version, sent at once, both succeed. On a fit store: never.
+
+The probe of every start tries conditions one after the other, so it cannot see this. SeaweedFS takes one lock for
+PutObject and another for CopyObject, and now and then lets both through.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine  # noqa: TC003
+from typing import Any
+
+from assetstore.door import Door, Said
+from assetstore.errors import PreconditionFailedError
+from assetstore.s3.connect import connect
+from local.seaweedfs import REGION, free_port, running_s3
+
+TRIES = 1000
+SAID = Said({"purpose": "race"}, {"purpose": "race"})
+PAIRS = (("PutObject", "PutObject"), ("CopyObject", "CopyObject"), ("PutObject", "CopyObject"))
+
+
+async def both_won(door: Door, pair: tuple[str, str], key: str) -> bool:
+    """Send two writes that name the same version, at once.
+
+    Raises:
+        StoreError: S3 did not answer one of them.
+    """
+    source_etag = await door.put_if(f"temp/{key}", b"upload", SAID, etag=None)
+    etag = await door.put_if(f"uploaded/{key}", os.urandom(16), SAID, etag=None)
+    writes: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {
+        "PutObject": lambda: door.put_if(f"uploaded/{key}", os.urandom(16), SAID, etag=etag),
+        "CopyObject": lambda: door.copy_if(f"temp/{key}", source_etag, f"uploaded/{key}", etag, SAID),
+    }
+    ended = await asyncio.gather(*(writes[name]() for name in pair), return_exceptions=True)
+    for end in ended:
+        if isinstance(end, BaseException) and not isinstance(end, PreconditionFailedError):
+            raise end
+    return all(isinstance(end, str) for end in ended)
+
+
+async def _measure() -> None:
+    bucket = connect(REGION, "assets", None)
+    try:
+        for pair in PAIRS:
+            doubles = 0
+            for number in range(TRIES):
+                doubles += await both_won(bucket.door, pair, f"race-{'-'.join(pair)}-{number}")
+            print(f"{' and '.join(pair)} at once, {TRIES:,} times: both succeeded {doubles} times", flush=True)  # noqa: T201
+    finally:
+        await bucket.close()
+
+
+if __name__ == "__main__":
+    with running_s3(free_port(), "assets") as server:
+        os.environ.update(server.environment())
+        asyncio.run(_measure())
