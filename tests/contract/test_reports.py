@@ -29,5 +29,5 @@ async def test_an_object_that_is_too_long_is_not_read_whole(subject: Subject) ->
     subject.store.put(key, b"x" * 101)
 
     assert await subject.bucket.reports.get(key, 101) == b"x" * 101
-    with pytest.raises(StoreUnavailableError, match="is longer than 100 bytes: it is none of ours"):
+    with pytest.raises(StoreUnavailableError):
         await subject.bucket.reports.get(key, 100)

@@ -32,6 +32,10 @@ class Program:
         """The logged events of this name so far."""
         return [event for event in map(json.loads, self.lines) if event["event"] == name]
 
+    def errors(self) -> list[dict[str, Any]]:
+        """What was logged as an error so far."""
+        return [event for event in map(json.loads, self.lines) if event["level"] == "error"]
+
     def await_event(self, name: str) -> dict[str, Any]:
         """The first event of this name, once it is there."""
         found: list[dict[str, Any]] = await_until(f"{name} is logged", lambda: self.events(name))

@@ -116,6 +116,7 @@ def test_a_service_told_to_stop_serves_on_until_load_balancers_have_turned_away(
         alive = service.status("/livez")
         code = service.program.process.wait(20)
 
+    assert service.program.errors() == []
     assert (answer.status, answer.headers["Connection"], alive, code) == (201, "close", 200, 0)
 
 
