@@ -6,13 +6,15 @@ PutObject and another for CopyObject, and now and then lets both through.
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine  # noqa: TC003
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assetstore.door import Door, Said
 from assetstore.errors import PreconditionFailedError
 from assetstore.s3.connect import connect
 from local.seaweedfs import REGION, free_port, running_s3
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 TRIES = 1000
 SAID = Said({"purpose": "race"}, {"purpose": "race"})
