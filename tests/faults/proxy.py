@@ -18,7 +18,7 @@ class Mishap(StrEnum):
     """The connection is closed before the server sees it."""
     LOST = "reset after it took effect"
     HUNG = "hangs after it took effect"
-    """No answer, until the client gives up."""
+    """No answer, for HANG_SECONDS or until the client gives up."""
     CUT = "answer cut in half"
     SLOW_DOWN = "503 SlowDown"
     BROKEN = "500 InternalError"
@@ -28,6 +28,7 @@ class Mishap(StrEnum):
     """Only CopyObject does that; other requests get a 500."""
 
 
+HANG_SECONDS: Final = 8.0
 MISHAPS: Final = tuple(mishap for mishap in Mishap if mishap is not Mishap.NONE)
 _SPOKEN: Final = {
     Mishap.SLOW_DOWN: ("503 Slow Down", "SlowDown"),
@@ -86,7 +87,8 @@ class Proxy:
                 answer = await read_answer(upstream[0], request.method)
                 self.observe(request, answer)
                 if mishap is Mishap.HUNG:
-                    await reader.read()  # until the client gives up
+                    with suppress(TimeoutError):  # until the client gives up; for a copy it would wait for minutes
+                        await asyncio.wait_for(reader.read(), HANG_SECONDS)
                 if mishap in {Mishap.LOST, Mishap.HUNG}:
                     return
                 whole = answer.head + answer.body
