@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,14 +55,15 @@ class LoopbackService:
         Sanic.unregister_app(self.app)
 
     async def _start(self) -> None:
+        listening = socket.create_server(("127.0.0.1", 0))  # Sanic takes port 0 for its default, 8000
         server: Any = await self.app.create_server(
-            "127.0.0.1", 0, return_asyncio_server=True, protocol=PatientProtocol, access_log=False
+            sock=listening, return_asyncio_server=True, protocol=PatientProtocol, access_log=False
         )
         self._server = server
         await server.startup()
         await server.before_start()
         await server.after_start()
-        self._port = server.server.sockets[0].getsockname()[1]
+        self._port = listening.getsockname()[1]
 
     async def _stop(self) -> None:
         if self._streams is not None:
