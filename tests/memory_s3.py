@@ -8,7 +8,7 @@ S3 server.
 import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from assetstore.door import RESTATED_HEADERS, Head, Listed, Page, Said, SignedUrl
 from assetstore.errors import PreconditionFailedError
+from assetstore.s3.door import restatable
 
 START: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAGE_SIZE: Final = 1_000
@@ -76,7 +77,7 @@ class MemoryS3:
         """See `Door.put_if`."""
         self._enter("put_if", key)
         self._require(key, etag)
-        return self.store("put_if", key, body, said)
+        return self.store("put_if", key, body, _restated(said))
 
     async def copy_if(self, source: str, source_etag: str, target: str, target_etag: str, said: Said) -> str:
         """See `Door.copy_if`."""
@@ -118,7 +119,7 @@ class MemoryS3:
             PreconditionFailedError: the target is another version, or gone.
         """
         self._require(target, target_etag)
-        return self.store("copy_if", target, body, said)
+        return self.store("copy_if", target, body, _restated(said))
 
     def store(self, operation: str, key: str, body: bytes, said: Said) -> str:
         """Write an object whatever is there; its ETag."""
@@ -190,6 +191,11 @@ class MemoryS3:
         found = self.objects.get(key)
         if (found.etag if found else None) != etag:
             raise PreconditionFailedError(f"{key} is another version")
+
+
+def _restated(said: Said) -> Said:
+    """As the real door says it: a client's headers that cannot be restated are dropped."""
+    return replace(said, headers=dict(restatable(said.headers))) if said.headers else said
 
 
 # A scheduler signs and reads the same few URLs a million times.

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from assetstore.door import RESTATED_HEADERS, Head, Page, Said
+from assetstore.errors import StoreUnavailableError
 from assetstore.s3.caller import ANSWER_LIMIT, BATCH, COPY, Ask, Caller
 from assetstore.s3.clock import parse_http_date
 from assetstore.s3.documents import UnreadableError, read_copied_etag, read_deletions, read_page, write_deletions
@@ -97,7 +98,7 @@ class S3Door:
             if answer.status == _NOT_FOUND:
                 return None
             if len(answer.body) > limit_bytes:
-                raise UnreadableError("the object is too long")
+                raise StoreUnavailableError(f"{key} is longer than {limit_bytes} bytes: it is none of ours")
             return answer.body
 
         return await self.caller.call(ask, read)

@@ -90,7 +90,7 @@ def test_a_run_that_cannot_reach_s3_ends_unavailable(s3: LocalS3) -> None:
     code, reason = _reason(["reconcile"], {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"})
 
     assert code == 75
-    assert reason.startswith("S3 could not be reached")
+    assert reason.startswith("S3 could not be reached: ")
 
 
 def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
@@ -155,6 +155,4 @@ def test_a_service_may_be_stopped_before_its_store_was_there(s3: LocalS3) -> Non
     arguments = ["serve", "--host", HOST, "--port", str(free_port()), "--metrics-port", str(free_port())]
     with started(arguments, environment) as service:
         service.await_event("service_started")
-        code = service.end(signal.SIGTERM)
-
-    assert (code, service.errors()) == (0, [])
+        assert service.end(signal.SIGTERM) == 0
