@@ -77,8 +77,9 @@ def exit_for(findings: Sequence[Finding]) -> Exit:
 
 
 async def _examine(config: Config, request: Request, console: Console) -> list[Finding]:
+    bucket = open_bucket(config)
     patient = Patient(
-        open_bucket(config),
+        bucket,
         open_settings(config.region, config.bucket),
         Rules(config.upload_url_seconds, config.grace_seconds, config.unmarked_seconds),
         config.region,
@@ -87,11 +88,14 @@ async def _examine(config: Config, request: Request, console: Console) -> list[F
         lambda: datetime.now(UTC),
     )
     findings = []
-    async with aclosing(examine(patient)) as found:
-        async for finding in found:
-            findings.append(finding)
-            if not request.is_json:
-                _print(finding, console)
+    try:
+        async with aclosing(examine(patient)) as found:
+            async for finding in found:
+                findings.append(finding)
+                if not request.is_json:
+                    _print(finding, console)
+    finally:
+        await bucket.close()
     return findings
 
 

@@ -22,6 +22,9 @@ from cli.logs import configure_logs
 from cli.open import open_bucket
 from reconciler.exits import Exit, exit_on
 
+Tell = Callable[[Bucket, Rules], Coroutine[Any, Any, int]]
+"""Looks, prints, and answers the exit code."""
+
 _COLOURS: Final = {
     Kind.FINAL: "green",
     Kind.WAITING: "cyan",
@@ -79,14 +82,21 @@ def ls(config: Config, look: Look, console: Console) -> int:
     return _ask(config, tell, console)
 
 
-def _ask(config: Config, tell: Callable[[Bucket, Rules], Coroutine[Any, Any, int]], console: Console) -> int:
+def _ask(config: Config, tell: Tell, console: Console) -> int:
     configure_logs(config.log_level, config.log_format)
     try:
         rules = Rules(config.upload_url_seconds, config.grace_seconds, config.unmarked_seconds)
-        return asyncio.run(tell(open_bucket(config), rules))
+        return asyncio.run(_tell_and_close(open_bucket(config), rules, tell))
     except StoreError as error:
         console.print(f"[red]✗[/red] {escape(str(error))}")
         return exit_on(error)
+
+
+async def _tell_and_close(bucket: Bucket, rules: Rules, tell: Tell) -> int:
+    try:
+        return await tell(bucket, rules)
+    finally:
+        await bucket.close()
 
 
 def _print_story(seen: Seen, console: Console) -> None:
