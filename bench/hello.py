@@ -19,4 +19,4 @@ def build_app() -> Sanic[Any, Any]:
 
 
 if __name__ == "__main__":
-    build_app().run("127.0.0.1", int(sys.argv[1]), single_process=True, access_log=False)
+    build_app().run("127.0.0.1", int(sys.argv[1]), single_process=True, access_log=False, backlog=1024)

@@ -27,6 +27,8 @@ from service.s3_metrics import S3Metrics
 
 PROBE_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 3.0
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted: one more is dropped, and tries again after a whole second."""
 
 log = structlog.get_logger()
 
@@ -73,7 +75,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     except OSError as error:
         return _cannot_listen(host, metrics_port, error)
     try:
-        app.run(host, port, single_process=True, access_log=False, protocol=PatientProtocol)
+        app.run(host, port, single_process=True, access_log=False, protocol=PatientProtocol, backlog=BACKLOG)
     except OSError as error:
         return _cannot_listen(host, port, error)
     return _refuse(failures[0]) if failures else Exit.OK
