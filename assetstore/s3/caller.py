@@ -1,7 +1,7 @@
 """One call to S3, from what is asked to what came of it: signed, sent, repeated where that helps, observed.
 
 Every call may be repeated after a lost answer, conditional writes too. A write that was done although its answer was
-lost makes its repetition fail its condition, which tells every caller of the door to read again (DESIGN.md, rule 3);
+lost makes its repetition fail its condition, which tells every caller of the door to read again (docs/design.md, 3);
 and a first attempt that arrives late finds an ETag that never comes back, for each write has a new nonce.
 """
 

@@ -6,7 +6,7 @@ MEMBERS = {"type", "title", "status", "detail", "code", "request_id"}
 
 
 def problem_of(answer: httpx.Response) -> tuple[int, str]:
-    """The status and code of a problem document whose other members are as RFC 9457 and DESIGN.md have them."""
+    """The status and code of a problem document whose other members are as RFC 9457 and docs/design.md have them."""
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"

@@ -27,7 +27,7 @@ DESIGN_CODES = {
 
 
 def test_the_table_has_every_code_of_the_design() -> None:
-    """What DESIGN.md promises to programs is in the table, with its status."""
+    """What docs/design.md promises to programs is in the table, with its status."""
     table = {(problem.code, problem.status) for problem in (INTERNAL, *PROBLEMS.values())}
 
     assert table >= DESIGN_CODES

@@ -1,4 +1,4 @@
-"""The invariants of DESIGN.md, held against the bucket after every S3 call, and at the end.
+"""The invariants of docs/design.md, held against the bucket after every S3 call, and at the end.
 
 The ledger knows the protocol only by its promises: it reads what is in the bucket and what clients were told, and
 shares no code with what it judges.
@@ -36,7 +36,7 @@ _STEPS: Final = {
     "uploaded": set[str](),
     "expired": set[str](),
 }
-"""Which status may follow which, written down from DESIGN.md."""
+"""Which status may follow which, written down from docs/design.md."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What should happen, as a dictionary: written from DESIGN.md, sharing no code with the product."""
+"""What should happen, as a dictionary: written from docs/design.md, sharing no code with the product."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -17,7 +17,7 @@ def _problems(**environment: str) -> list[str]:
 
 
 def test_region_and_bucket_are_enough() -> None:
-    """All else has the default that DESIGN.md names."""
+    """All else has the default that docs/design.md names."""
     assert read_config(GOOD).model_dump(by_alias=True) == {
         "AWS_REGION": "eu-west-1",
         "AWS_BUCKET": "my-assets",

@@ -52,7 +52,7 @@ class WatchedS3(MemoryS3):
 
 
 async def test_a_pass_brings_every_asset_as_far_as_it_is_due() -> None:
-    """Each state of DESIGN.md's table gets what the table says, and the tally counts it."""
+    """Each state of docs/design.md's table gets what the table says, and the tally counts it."""
     s3 = MemoryS3()
     due = add(s3, 1)
     pinned = add(s3, 2, pin=b"bytes 2", expires_at=SOON)

@@ -96,7 +96,7 @@ class TestWhatMayPass:
 
 
 async def test_a_write_done_although_its_answer_was_lost_is_a_failed_precondition() -> None:
-    """Repeated, such a write meets its own ETag: 412, which tells the caller to read again (DESIGN.md, rule 3)."""
+    """Repeated, such a write meets its own ETag: 412, which tells the caller to read again (docs/design.md, rule 3)."""
     taken = an_error("412 Precondition Failed", "PreconditionFailed")
     async with rigged(Step(b"", Then.CLOSE), Step(taken)) as rig:
         with pytest.raises(PreconditionFailedError):
