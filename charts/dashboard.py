@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 TARGET: Final = Path(__file__).parent / "assetuploader" / "files" / "dashboard.json"
-OURS: Final = 'namespace="RELEASE_NAMESPACE", job="RELEASE_SERVICE"'
+OURS: Final = 'namespace="RELEASE_NAMESPACE", job="RELEASE_SERVICE-metrics"'
 CRONJOB: Final = 'namespace="RELEASE_NAMESPACE", cronjob="RELEASE_CRONJOB"'
 ASSETS: Final = 'route=~"/asset.*"'
 ERRORS: Final = 'route=~"/asset.*", status=~"5.."'

@@ -1,5 +1,7 @@
 """What the chart makes of `service`, and of what leads to it."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
@@ -192,6 +194,22 @@ def test_monitoring_speaks_of_this_release(render: Render) -> None:
     for text in (str(rules), dashboard):
         assert "everything-reconciler" in text
         assert "RELEASE_" not in text
+
+
+def test_alerts_and_dashboard_ask_for_the_job_that_is_scraped(render: Render) -> None:
+    """prometheus-operator names the job after the Service that has the metrics port: rules and panels ask for it."""
+    manifests = render("everything-values.yaml")
+    [service] = [
+        manifest["metadata"]["name"]
+        for manifest in manifests
+        if manifest["kind"] == "Service" and "metrics" in {port["name"] for port in manifest["spec"]["ports"]}
+    ]
+    groups = _one(manifests, "PrometheusRule")["spec"]["groups"]
+    rules = [rule["expr"] for group in groups for rule in group["rules"]]
+    dashboard = json.loads(_one(manifests, "ConfigMap")["data"]["assetuploader.json"])
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    for expressions in (rules, queries):
+        assert set(re.findall(r'\bjob="([^"]*)"', "\n".join(expressions))) == {service}
 
 
 def test_network_policies_cover_every_pod_but_the_test(render: Render) -> None:

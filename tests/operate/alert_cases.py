@@ -6,7 +6,7 @@ from typing import Final
 Series = dict[str, str]
 """Values, in promtool's notation, by series without the labels that every one of ours has."""
 
-OURS: Final = 'namespace="RELEASE_NAMESPACE", job="RELEASE_SERVICE"'
+OURS: Final = 'namespace="RELEASE_NAMESPACE", job="RELEASE_SERVICE-metrics"'
 CRONJOB: Final = 'namespace="RELEASE_NAMESPACE", cronjob="RELEASE_CRONJOB"'
 
 

@@ -16,13 +16,14 @@ import yaml
 from local.seaweedfs import HOST, free_port
 from tests.operate.product import Product, await_until
 
-LABELS: Final = {"namespace": "assets", "job": "assets-assetuploader"}
+RELEASE: Final = "assets-assetuploader"
+NAMESPACE: Final = "assets"
 RULES: Final = Path(__file__).parents[2] / "charts" / "assetuploader" / "files" / "alerts.yaml"
 
 
 def of_this_release(text: str) -> str:
-    """The chart's file, as the release of LABELS would get it."""
-    names = {"NAMESPACE": LABELS["namespace"], "SERVICE": LABELS["job"], "CRONJOB": f"{LABELS['job']}-reconciler"}
+    """The chart's file, as the release RELEASE would get it."""
+    names = {"NAMESPACE": NAMESPACE, "SERVICE": RELEASE, "CRONJOB": f"{RELEASE}-reconciler"}
     for word, name in names.items():
         text = text.replace(f"RELEASE_{word}", name)
     return text
@@ -53,7 +54,7 @@ def running_prometheus(product: Product) -> Iterator[Prometheus]:
     program = shutil.which("prometheus")
     assert program, "prometheus is not installed: apt-get install prometheus"
     port = free_port()
-    target = {"targets": [f"{HOST}:{product.metrics_port}"], "labels": {"namespace": LABELS["namespace"], "pod": "a"}}
+    target = {"targets": [f"{HOST}:{product.metrics_port}"], "labels": {"namespace": NAMESPACE, "pod": "a"}}
     with tempfile.TemporaryDirectory() as folder, urllib3.PoolManager(timeout=10, retries=False) as http:
         rules, configuration = Path(folder, "rules.yaml"), Path(folder, "prometheus.yaml")
         rules.write_text(of_this_release(RULES.read_text()))
@@ -62,7 +63,7 @@ def running_prometheus(product: Product) -> Iterator[Prometheus]:
                 {
                     "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
                     "rule_files": [str(rules)],
-                    "scrape_configs": [{"job_name": LABELS["job"], "static_configs": [target]}],
+                    "scrape_configs": [{"job_name": f"{RELEASE}-metrics", "static_configs": [target]}],
                 }
             )
         )
