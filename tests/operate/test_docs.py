@@ -27,6 +27,13 @@ def test_the_settings_page_is_what_the_code_says() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == settings_page()
 
 
+def test_the_readme_has_the_same_table_of_settings() -> None:
+    """Whoever reads only README.md reads the same."""
+    rows = [line for line in settings_page().splitlines() if line.startswith("|")]
+
+    assert "\n".join(rows) in (ROOT / "README.md").read_text()
+
+
 def test_the_api_page_tells_every_code() -> None:
     """Each code that the API's own routes can answer stands in docs/api.md, with its status."""
     page = (ROOT / "docs" / "api.md").read_text()
