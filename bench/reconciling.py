@@ -40,7 +40,14 @@ def measure_moving(environment: Mapping[str, str], objects: int, say: Callable[[
     runs = []
     for shards in (1, 2, 4):
         write_assets(environment, objects, Status.MARKED, upload=BODY)
-        runs.append(_told(say, _summed(f"reconcile, {shards} shards", objects, _reconcile(environment, shards))))
+        runs.append(
+            _told(
+                say,
+                _summed(
+                    f"reconcile, {shards} shard{'s' if shards > 1 else ''}", objects, _reconcile(environment, shards)
+                ),
+            )
+        )
         left = clear(environment, "temp/")
         if left:
             raise AssertionError(f"{left} of {objects} assets were not finalized")

@@ -84,6 +84,8 @@ def _loads(environment: Mapping[str, str]) -> dict[str, dict[str, Load]]:
         "PUT": Load("PUT", to_mark, MARK),
     }
     others = {
+        "nothing (/livez)": Load("GET", ["/livez"]),
+        "a wrong id": Load("GET", ["/asset/wrong"], is_refused=True),
         "GET not final": Load("GET", unmarked, is_refused=True),
         "GET unknown": Load("GET", unknown, is_refused=True),
     }
