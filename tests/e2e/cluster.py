@@ -57,10 +57,6 @@ class Cluster:
         items: list[Manifest] = found.get("items", [found])
         return items
 
-    def pods(self, namespace: str, component: str) -> list[Manifest]:
-        """The pods of one component of the chart."""
-        return self.get("pods", namespace, "-l", f"{SELECTOR}={component}")
-
     @contextmanager
     def forward(self, namespace: str, target: str, port: int | str, local: int | None = None) -> Iterator[int]:
         """`kubectl port-forward`, to a free port of this machine unless told which."""
@@ -137,6 +133,11 @@ class Release:
     namespace: str
     s3_of: str = ""
     """The release whose embedded S3 this one uses, when it has none of its own."""
+
+    def pods(self, component: str) -> list[Manifest]:
+        """The release's own pods of one component: other releases may be in the same namespace."""
+        selector = f"{SELECTOR}={component},app.kubernetes.io/instance={self.name}"
+        return self.cluster.get("pods", self.namespace, "-l", selector)
 
     @property
     def fullname(self) -> str:

@@ -125,7 +125,7 @@ def install(cluster: Cluster, image: Image, s3_image: Image) -> Install:
 
 def _await_store(release: Release) -> None:
     """A pod that came up before its S3 did answers 503 until it has tried again: wait until each of them stores."""
-    for pod in release.cluster.pods(release.namespace, "service"):
+    for pod in release.pods("service"):
         name = pod["metadata"]["name"]
         if pod["metadata"]["labels"]["app.kubernetes.io/instance"] != release.name:
             continue

@@ -20,7 +20,7 @@ def test_every_pod_runs_where_restricted_is_enforced(release: Release) -> None:
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
     def running(component: str) -> bool:
-        pods = release.cluster.pods(release.namespace, component)
+        pods = release.pods(component)
         return any(pod["status"]["phase"] in {"Running", "Succeeded"} for pod in pods)
 
     wait_until("each component runs", lambda: all(map(running, ("service", "s3", "reconciler"))), 90)
@@ -101,12 +101,12 @@ def test_the_service_never_routes_to_cronjob_pods(release: Release) -> None:
     cluster = release.cluster
     wait_until(
         "a reconciler pod runs",
-        lambda: [pod for pod in cluster.pods(release.namespace, "reconciler") if pod["status"]["phase"] == "Running"],
+        lambda: [pod for pod in release.pods("reconciler") if pod["status"]["phase"] == "Running"],
         90,
     )
     slices = cluster.get("endpointslices", release.namespace, "-l", f"kubernetes.io/service-name={release.fullname}")
     routed = {endpoint["targetRef"]["name"] for one in slices for endpoint in one["endpoints"]}
-    assert routed == {pod["metadata"]["name"] for pod in cluster.pods(release.namespace, "service")}
+    assert routed == {pod["metadata"]["name"] for pod in release.pods("service")}
     assert len(routed) == 2
 
 

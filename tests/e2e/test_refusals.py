@@ -30,7 +30,7 @@ def test_the_pods_say_what_is_wrong_and_the_job_fails_once(wrong: tuple[Release,
     release.start_run(f"{release.name}-run")
 
     def backing_off() -> Manifest | None:
-        for pod in release.cluster.pods(release.namespace, "service"):
+        for pod in release.pods("service"):
             if pod["metadata"]["labels"]["app.kubernetes.io/instance"] == release.name:
                 [status] = pod["status"].get("containerStatuses", [{}])
                 if status.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":

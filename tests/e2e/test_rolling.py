@@ -65,7 +65,7 @@ def _check_nobody_noticed(load: Script) -> None:
 def _ready_pods(release: Release) -> set[str]:
     return {
         pod["metadata"]["uid"]
-        for pod in release.cluster.pods(release.namespace, "service")
+        for pod in release.pods("service")
         if "deletionTimestamp" not in pod["metadata"]
         and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
     }
@@ -75,7 +75,7 @@ def test_a_deleted_pod_fails_no_request(release: Release, load: Script) -> None:
     """`kubectl delete pod` of a pod under load: 0 failed requests."""
     before = _ready_pods(release)
     assert len(before) == 2
-    victim = release.cluster.pods(release.namespace, "service")[0]["metadata"]["name"]
+    victim = release.pods("service")[0]["metadata"]["name"]
     # Returns when the pod is gone.
     release.cluster.kubectl("-n", release.namespace, "delete", "pod", victim)
     wait_until("two pods are ready again", lambda: len(_ready_pods(release)) == 2, 60)
@@ -87,20 +87,18 @@ def test_an_upgrade_to_the_next_chart_version_loses_no_request_and_no_asset(
 ) -> None:
     """`helm upgrade` to a newer chart that changes the pods: 0 failed requests, and the embedded S3 is left alone."""
     asset_id = client.store(b"before the upgrade", is_pinned=True)
-    before, s3 = _ready_pods(release), release.cluster.pods(release.namespace, "s3")
+    before, s3 = _ready_pods(release), release.pods("s3")
     newer = Path(copytree(CHART, tmp_path / "assetuploader"))
     about = (newer / "Chart.yaml").read_text()
     (newer / "Chart.yaml").write_text(re.sub(r"(?m)^version: .*", "version: 99.0.0", about))
     release.upgrade(newer, {"service": {"podAnnotations": {"example.com/rolled": "yes"}}})
     wait_until(
         "the old pods are gone",
-        lambda: not before & {p["metadata"]["uid"] for p in release.cluster.pods(release.namespace, "service")},
+        lambda: not before & {p["metadata"]["uid"] for p in release.pods("service")},
         60,
     )
     assert len(_ready_pods(release)) == 2
     _check_nobody_noticed(load)
-    assert [pod["metadata"]["uid"] for pod in s3] == [
-        pod["metadata"]["uid"] for pod in release.cluster.pods(release.namespace, "s3")
-    ]
+    assert [pod["metadata"]["uid"] for pod in s3] == [pod["metadata"]["uid"] for pod in release.pods("s3")]
     with connected(release) as again:  # the other forward led to a pod that is gone
         assert again.download(asset_id, 90) == b"before the upgrade"
