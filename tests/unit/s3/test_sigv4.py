@@ -9,7 +9,7 @@ import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assetstore.s3.clock import parse_http_date
@@ -140,11 +140,12 @@ def test_a_url_is_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all that a
     method: str, host: str, key: str, query: dict[str, str], seconds: int, keys: Keys, scope: Scope
 ) -> None:
     """Whatever a URL is for, botocore's presigned one and ours are equal byte for byte."""
+    assume(not any(name.lower().startswith("x-amz-") for name in query))  # those are the signature's own
     path = "/" + encode_path(key)
     plain = f"https://{host}{path}"
     request: Any = AWSRequest(method, f"{plain}?{encode_query(query.items())}" if query else plain)
     S3SigV4QueryAuth(botocore_keys(keys), scope.service, scope.region, expires=seconds).add_auth(request)
-    at = request.url.partition("X-Amz-Date=")[2][:16]
+    at = request.url.rpartition("X-Amz-Date=")[2][:16]
     ours = sign_query(Target(method, host, path, list(query.items())), seconds, Signature(keys, scope, at_of(at)))
     assert f"{plain}?{ours}" == request.url
 
