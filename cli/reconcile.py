@@ -61,9 +61,9 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
         code, ending, reason = exit_after(report), ending_after(report), None
     except StoreError as error:
         report, code, ending, reason = tally.report(), exit_on(error), ending_on(error), str(error)
-    if bucket is not None and not dry_run:
-        await publish(bucket.reports, Ended(settings.shard, started_at, datetime.now(UTC), ending, report))
     if bucket is not None:
+        if not dry_run:
+            await publish(bucket.reports, Ended(settings.shard, started_at, datetime.now(UTC), ending, report))
         await bucket.close()
     overdue = report.oldest_overdue
     log.log(

@@ -130,9 +130,8 @@ class _Running:
             return
         self.unanswered = 0
         given.tally.add(asset_id, done, now, is_full_pass=given.younger_than is None)
-        if done.is_garbage:
+        if done.is_garbage:  # the asset's life is over, so this run changed something
             self.garbage.append(temp_key(asset_id))
-        if done.outcome in {Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT}:
             done_at = now + timedelta(seconds=given.monotonic() - item.listed_on)
             if done.outcome is Outcome.FINALIZED:
                 given.tally.add_final(done, done_at)
