@@ -19,7 +19,7 @@ class Ending(StrEnum):
     """The caller did not wait for the end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Called:
     """One call that ended."""
 

@@ -5,6 +5,7 @@ import logging
 import sys
 from typing import Any, Final, Literal, TextIO
 
+import orjson
 import structlog
 
 # These write URLs, at DEBUG whole and signed ones; what of theirs matters comes as an error.
@@ -60,10 +61,15 @@ def configure_logs(level: str, log_format: Literal["json", "console"] | None) ->
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    hush()
     for name in ("sanic.root", "sanic.error", "sanic.server", "sanic.websockets"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def hush() -> None:
+    """Hear only the errors of libraries that write URLs into their logs."""
+    for name in _LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 class _Stderr:
@@ -80,8 +86,8 @@ class _Stderr:
     log = debug = info = warning = error = critical = exception = msg
 
 
-_ENCODER: Final = json.JSONEncoder(default=repr)
-
-
 def _as_json(line: Any, **_: object) -> str:  # noqa: ANN401 -- structlog's own word for it
-    return _ENCODER.encode(line)
+    try:
+        return orjson.dumps(line, default=repr).decode()
+    except TypeError:  # what JSON has no word for, such as half a surrogate pair: written as escapes
+        return json.dumps(line, default=repr)

@@ -6,9 +6,8 @@ from time import perf_counter
 from typing import Any, Final
 
 import structlog
-from sanic import HTTPResponse, Request, Sanic
+from sanic import HTTPResponse, Sanic
 from sanic.exceptions import RequestCancelled
-from sanic.response import BaseHTTPResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from service import handlers
@@ -47,10 +46,8 @@ def build_app(context: Context, drain_seconds: float) -> Sanic[Any, Any]:
         }
     )
     _add_routes(app)
-    app.error_handler.add(Exception, answer_problem)
-    app.error_handler.add(RequestCancelled, answer_problem)  # which is no Exception
-    app.register_middleware(_begin, "request")
-    app.register_middleware(_finish, "response")
+    app.error_handler.add(Exception, _answer_unanswered)
+    app.error_handler.add(RequestCancelled, _answer_unanswered)  # which is no Exception
 
     @app.after_server_start
     async def _start(_: Sanic[Any, Any]) -> None:
@@ -85,38 +82,51 @@ def _add_routes(app: Sanic[Any, Any]) -> None:
     for handler, path, methods, template in routes:
         name = f"{handler.__name__}_{path.split('/')[1]}"
         # The handlers read bodies themselves, with a deadline: Sanic answers a stalled one with 503.
-        app.route(path, methods, name=name, ignore_body=True, ctx_template=template)(_tracked(handler))
+        app.route(path, methods, name=name, ignore_body=True, ctx_template=template)(_answered(handler, template))
 
 
-def _tracked(handler: Handler) -> Handler:
-    async def tracked(request: Request, **parameters: str) -> HTTPResponse:
-        with request.app.ctx.context.metrics.in_flight.track_inprogress():
-            return await handler(request, **parameters)
+def _answered(handler: Handler, route: str) -> Handler:
+    """The handler with all that every answer has: no middleware, which would cost as much again."""
 
-    return tracked
+    async def answered(request: ApiRequest, **parameters: str) -> HTTPResponse:
+        context: Context = request.app.ctx.context
+        clear_contextvars()  # Sanic runs all requests of a kept-alive connection in one context
+        bind_contextvars(request_id=request.id)
+        context.metrics.in_flight += 1
+        try:
+            http: Any = request.stream
+            if http.request_body and request.headers.getone("content-length", "") == "0":
+                # Ends a body of no bytes: Sanic logs an unread one as an error.
+                await request.receive_body()  # type: ignore[no-untyped-call]
+            response = await handler(request, **parameters)
+        except Exception as error:  # noqa: BLE001 -- whatever it is becomes an answer
+            response = answer_problem(request, error)
+        finally:
+            context.metrics.in_flight -= 1
+        return _finished(request, route, response)
+
+    return answered
 
 
-async def _begin(request: Request) -> None:
-    clear_contextvars()  # Sanic runs all requests of a kept-alive connection in one context
-    bind_contextvars(request_id=request.id)
-    if request.headers.getone("content-length", "") == "0":
-        await request.receive_body()  # type: ignore[no-untyped-call] # ends a body of no bytes: Sanic logs an unread one as an error
-
-
-async def _finish(request: ApiRequest, response: BaseHTTPResponse) -> None:
-    response.headers["X-Request-ID"] = request.id
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
+def _answer_unanswered(request: ApiRequest, error: BaseException) -> HTTPResponse:
+    """What no handler answers: there is none, the request cannot be read, or the client has gone."""
+    if request.route is None:
+        clear_contextvars()
+        bind_contextvars(request_id=request.id)
     route = request.route.ctx.template if request.route else "unmatched"
+    return _finished(request, route, answer_problem(request, error))
+
+
+def _finished(request: ApiRequest, route: str, response: HTTPResponse) -> HTTPResponse:
+    headers = response.headers
+    headers["X-Request-ID"] = request.id
+    headers.setdefault("Cache-Control", "no-store")
+    headers["X-Content-Type-Options"] = "nosniff"
     seconds = perf_counter() - request.started
     request.app.ctx.context.metrics.count(route, request.method, response.status, seconds)
-    level = 10 if route in QUIET_ROUTES and response.status == 200 else 20  # noqa: PLR2004
-    log.log(
-        level,
-        "request_finished",
-        method=request.method,
-        route=route,
-        status=response.status,
-        **({"code": request.ctx.code} if hasattr(request.ctx, "code") else {}),
-        milliseconds=round(seconds * 1000, 1),
-    )
+    told = {"method": request.method, "route": route, "status": response.status}
+    if request.problem_code is not None:
+        told["code"] = request.problem_code
+    tell = log.debug if response.status == 200 and route in QUIET_ROUTES else log.info  # noqa: PLR2004
+    tell("request_finished", **told, milliseconds=round(seconds * 1000, 1))
+    return response

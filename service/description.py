@@ -5,8 +5,9 @@ from html import escape
 from importlib.metadata import version
 from typing import Any, Final
 
-from sanic import HTTPResponse, Request, html, json
+from sanic import HTTPResponse, Request, html
 
+from service.answers import Answer
 from service.bodies import MAX_URL_SECONDS
 from service.problems import INTERNAL, PROBLEMS
 
@@ -227,9 +228,9 @@ def _page() -> str:
 _PAGE: Final = _page()
 
 
-async def openapi(request: Request) -> HTTPResponse:  # noqa: ARG001
+async def openapi(request: Request) -> Answer:  # noqa: ARG001
     """`GET /openapi.json`."""
-    return json(OPENAPI)
+    return Answer(OPENAPI)
 
 
 async def docs(request: Request) -> HTTPResponse:  # noqa: ARG001

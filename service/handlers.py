@@ -1,64 +1,64 @@
 """One handler for each row of the API: HTTP in, one assetstore call, HTTP out."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
-from sanic import HTTPResponse, Request, json
-from sanic.response import empty
+from sanic import Request
 from structlog.contextvars import bind_contextvars
 
 from assetstore.assets import create, mark, resolve
 from assetstore.errors import StoreError, StoreUnavailableError
 from assetstore.probe import PROBE_KEY
-from assetstore.protocol import is_asset_id
+from assetstore.protocol import is_asset_id, spell_instant
+from service.answers import Answer
 from service.bodies import check_empty, parse_mark, parse_timeout, read_body
 from service.context import Context
 from service.problems import BadAssetIdError
+
+T = TypeVar("T")
 
 STORE_SECONDS: Final = 2.5
 """A client hears 503 within three seconds, whatever S3 does."""
 HEALTH_SECONDS: Final = 1.5
 
 
-async def post_asset(request: Request) -> HTTPResponse:
+async def post_asset(request: Request) -> Answer:
     """`POST /asset`."""
     context: Context = request.app.ctx.context
     check_empty(await read_body(request))
-    async with _store(context):
-        created = await create(context.assets)
+    created = await _from_store(context, create(context.assets))
     bind_contextvars(asset_id=created.asset_id)
     body = {
         "upload_url": created.upload.url,
         "id": created.asset_id,
-        "expires_at": created.upload.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expires_at": spell_instant(created.upload.expires_at),
     }
-    return json(body, 201, {"Location": f"/asset/{created.asset_id}"})
+    return Answer(body, 201, {"Location": f"/asset/{created.asset_id}"})
 
 
-async def put_asset(request: Request, asset_id: str) -> HTTPResponse:
+async def put_asset(request: Request, asset_id: str) -> Answer:
     """`PUT /asset/{id}`: the client's mark."""
     context: Context = request.app.ctx.context
     _check_asset_id(asset_id)
     body = parse_mark(request.headers.getone("content-type", None), await read_body(request))
-    async with _store(context):
-        await mark(context.assets, asset_id, body.pin)
-    return empty(202)
+    await _from_store(context, mark(context.assets, asset_id, body.pin))
+    return Answer(None, 202)
 
 
-async def get_asset(request: Request, asset_id: str) -> HTTPResponse:
+async def get_asset(request: Request, asset_id: str) -> Answer:
     """`GET /asset/{id}[?timeout=SECONDS]`."""
     context: Context = request.app.ctx.context
     _check_asset_id(asset_id)
-    arguments = request.get_args(keep_blank_values=True)
-    seconds = parse_timeout(arguments.getlist("timeout", []), context.download_url_seconds)
-    async with _store(context):
-        download = await resolve(context.assets, asset_id, seconds, context.now())
-    return json({"Download_url": download.url})
+    seconds = context.download_url_seconds
+    if request.query_string:
+        arguments = request.get_args(keep_blank_values=True)
+        seconds = parse_timeout(arguments.getlist("timeout", []), seconds)
+    download = await _from_store(context, resolve(context.assets, asset_id, seconds, context.now()))
+    return Answer({"Download_url": download.url})
 
 
-async def healthcheck(request: Request) -> HTTPResponse:
+async def healthcheck(request: Request) -> Answer:
     """`GET /healthcheck`: whether S3 answers, within two seconds whatever it does."""
     context: Context = request.app.ctx.context
     try:
@@ -67,20 +67,20 @@ async def healthcheck(request: Request) -> HTTPResponse:
         is_up = context.readiness.is_store_proven
     except (StoreError, TimeoutError):
         is_up = False
-    return json({"Status": "UP"}) if is_up else json({"Status": "DOWN"}, 503)
+    return Answer({"Status": "UP"}) if is_up else Answer({"Status": "DOWN"}, 503)
 
 
-async def livez(request: Request) -> HTTPResponse:  # noqa: ARG001
+async def livez(request: Request) -> Answer:  # noqa: ARG001
     """`GET /livez`: the process answers."""
-    return json({"status": "alive"})
+    return Answer({"status": "alive"})
 
 
-async def readyz(request: Request) -> HTTPResponse:
+async def readyz(request: Request) -> Answer:
     """`GET /readyz`: started, the store once proven, and not draining."""
     readiness = request.app.ctx.context.readiness
     if not readiness.is_ready:
-        return json({"status": "draining" if readiness.is_draining else "starting"}, 503)
-    return json({"status": "ready"})
+        return Answer({"status": "draining" if readiness.is_draining else "starting"}, 503)
+    return Answer({"status": "ready"})
 
 
 def _check_asset_id(asset_id: str) -> None:
@@ -89,12 +89,12 @@ def _check_asset_id(asset_id: str) -> None:
     bind_contextvars(asset_id=asset_id)
 
 
-@asynccontextmanager
-async def _store(context: Context) -> AsyncIterator[None]:
+async def _from_store(context: Context, asked: Coroutine[Any, Any, T]) -> T:
     if not context.readiness.is_store_proven:
+        asked.close()
         raise StoreUnavailableError("this store has not been proven fit yet: it could not be reached at start")
     try:
         async with asyncio.timeout(STORE_SECONDS):
-            yield
+            return await asked
     except TimeoutError:
         raise StoreUnavailableError(f"S3 did not answer within {STORE_SECONDS} s") from None

@@ -20,7 +20,7 @@ from prometheus_client import (
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
@@ -28,13 +28,14 @@ class Metrics:
     requests: Counter = field(init=False)
     seconds: Histogram = field(init=False)
     _labelled: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(init=False, default_factory=dict)
-    in_flight: Gauge = field(init=False)
+    in_flight: int = 0
+    """Requests being answered now."""
 
     def __post_init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, which nobody asks for
         labels = ("route", "method", "status")
-        requests = Counter("assetuploader_http_requests", "Requests answered.", labels, registry=self.registry)
-        seconds = Histogram(
+        self.requests = Counter("assetuploader_http_requests", "Requests answered.", labels, registry=self.registry)
+        self.seconds = Histogram(
             "assetuploader_http_request_duration_seconds",
             "From the request's head to its answer.",
             ("route", "method"),
@@ -42,9 +43,7 @@ class Metrics:
             registry=self.registry,
         )
         in_flight = Gauge("assetuploader_http_requests_in_flight", "Requests being answered.", registry=self.registry)
-        object.__setattr__(self, "in_flight", in_flight)
-        object.__setattr__(self, "requests", requests)
-        object.__setattr__(self, "seconds", seconds)
+        in_flight.set_function(lambda: self.in_flight)
         build = Info("assetuploader_build", "The running version.", registry=self.registry)
         build.info({"version": version("assetuploader")})
         ProcessCollector(registry=self.registry)

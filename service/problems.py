@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from sanic import HTTPResponse, Request, json
 from sanic.exceptions import (
     BadRequest,
     MethodNotAllowed,
@@ -24,7 +23,9 @@ from assetstore.errors import (
     StoreError,
     UploadMismatchError,
 )
+from service.answers import PROBLEM_TYPE, Answer
 from service.bodies import BadRequestError
+from service.requests import ApiRequest
 
 RETRY_AFTER_SECONDS: Final = 2
 
@@ -88,7 +89,7 @@ PROBLEMS: Final[dict[type[Exception], Problem]] = {
 }
 
 
-def answer_problem(request: Request, error: BaseException) -> HTTPResponse:
+def answer_problem(request: ApiRequest, error: BaseException) -> Answer:
     """The problem document for any exception: the one place where exceptions become HTTP."""
     problem = _problem(error)
     headers = {}
@@ -104,7 +105,7 @@ def answer_problem(request: Request, error: BaseException) -> HTTPResponse:
         log.log(40 if isinstance(error, StoreDeniedError) else 30, "store_failed", reason=str(error))
     elif problem is INTERNAL:
         log.error("internal_error", exc_info=error)
-    request.ctx.code = problem.code
+    request.problem_code = problem.code
     body = {
         "type": f"/docs#{problem.code}",
         "title": problem.title,
@@ -113,10 +114,10 @@ def answer_problem(request: Request, error: BaseException) -> HTTPResponse:
         "code": problem.code,
         "request_id": request.id,
     }
-    return json(body, problem.status, headers, content_type="application/problem+json")
+    return Answer(body, problem.status, headers, PROBLEM_TYPE)
 
 
-def _methods_of_parametrized_paths(request: Request) -> str:
+def _methods_of_parametrized_paths(request: ApiRequest) -> str:
     """What Sanic leaves out for a path with a parameter: ours all allow the same."""
     routes = [route for route in request.app.router.routes if "<" in route.path]
     return ", ".join(sorted({method for route in routes for method in route.methods}))

@@ -21,12 +21,11 @@ from assetstore.errors import (
     StoreMisconfiguredError,
     StoreUnavailableError,
 )
-from assetstore.s3.clock import Clock
-from assetstore.s3.credentials import KeyRing
 from assetstore.s3.documents import UnreadableError
 from assetstore.s3.endpoint import Endpoint
 from assetstore.s3.message import Answer, NoAnswerError, Patience, Request, Send, UntrustedError
 from assetstore.s3.pace import Pace, RetryBudget
+from assetstore.s3.pen import Pen
 from assetstore.s3.pool import Pool
 from assetstore.s3.refusal import Missing, Refusal, error_of, refusal_of
 from assetstore.s3.sigv4 import EMPTY_SHA256, Signature, Target, canonical_query, sign_headers
@@ -46,7 +45,7 @@ _MISSING_STATUS: Final = 404
 _CONDITIONS: Final = frozenset({"if-match", "if-none-match", "x-amz-copy-source-if-match"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as all that each request has one of: that takes twice as long to make
 class Ask:
     """One call, before it is signed."""
 
@@ -75,8 +74,7 @@ class Caller:
     """Makes calls to one bucket."""
 
     endpoint: Endpoint
-    keys: KeyRing
-    clock: Clock
+    pen: Pen
     pool: Pool
     send: Send
     """`pool.send`, or what a test wrapped round it."""
@@ -112,7 +110,8 @@ class Caller:
 
     async def _answered(self, ask: Ask, tries: "_Tries") -> Answer:
         while True:
-            request = await self._sign(ask)
+            _, signature = await self.pen.take()
+            request = self._sign(ask, signature)
             try:
                 answer = await self.send(request)
             except UntrustedError as error:
@@ -136,14 +135,13 @@ class Caller:
             longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (tries.retries - 1))
             await self.pause(longest * self.chance())
 
-    async def _sign(self, ask: Ask) -> Request:
-        timed = self.keys.at_hand() or await self.keys.take()
+    def _sign(self, ask: Ask, by: Signature) -> Request:
         path = self.endpoint.path_of(ask.key)
         headers = sign_headers(
             Target(ask.method, self.endpoint.host, path, ask.query),
             ask.headers,
             sha256(ask.body).hexdigest() if ask.body else EMPTY_SHA256,
-            Signature(timed.keys, self.endpoint.scope, int(self.clock.now())),
+            by,
         )
         length = f"content-length: {len(ask.body)}\r\n" if ask.method in {"PUT", "POST"} else ""
         query = f"?{canonical_query(ask.query)}" if ask.query else ""
@@ -166,12 +164,12 @@ class Caller:
     def _may_correct_clock(self, refusal: Refusal, answer: Answer, tries: "_Tries") -> bool:
         date = answer.header("date")
         is_skewed = refusal.code == "RequestTimeTooSkewed" or (
-            refusal.status == 403 and self.clock.is_far_from(date)  # noqa: PLR2004 -- HEAD is refused without a code
+            refusal.status == 403 and self.pen.clock.is_far_from(date)  # noqa: PLR2004 -- HEAD is refused without a code
         )
         if not is_skewed or tries.is_clock_set or date is None:
             return False
         tries.is_clock_set = True
-        self.clock.set_by(date)
+        self.pen.clock.set_by(date)
         return True
 
 

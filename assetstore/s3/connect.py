@@ -18,6 +18,7 @@ from assetstore.s3.door import S3Door
 from assetstore.s3.endpoint import refuse_proxy, resolve, trust
 from assetstore.s3.message import Send
 from assetstore.s3.pace import Pace
+from assetstore.s3.pen import Pen
 from assetstore.s3.pool import Pool
 from assetstore.s3.signer import S3Signer
 
@@ -73,8 +74,8 @@ def connect(  # noqa: PLR0913 -- three facts, and four that tests and metrics se
     keys = KeyRing(credentials, clock)
     pool = Pool(Dialer(endpoint.hostname, endpoint.port, trust(session, endpoint)).dial, connections)
     pace = Pace(connections, float(connections))
-    caller = Caller(endpoint, keys, clock, pool, wrap(pool.send), pace, observe)
+    caller = Caller(endpoint, Pen(keys, clock, endpoint.scope), pool, wrap(pool.send), pace, observe)
     door = S3Door(bucket, caller)
-    public_signer = S3Signer(public, keys, clock)
-    inner_signer = S3Signer(endpoint, keys, clock)
+    public_signer = S3Signer(public, Pen(keys, clock, public.scope))
+    inner_signer = S3Signer(endpoint, Pen(keys, clock, endpoint.scope))
     return Bucket(bucket, door, door, public_signer, inner_signer, door.close, lambda: pool.open_connections)

@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_raw_headers",
         "_request",
+        "_rings_at",
         "_started_at",
         "_status",
         "_timer",
@@ -57,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: Future[Answer] | None = None
         self._timer: TimerHandle | None = None
+        self._rings_at = 0.0
         self._last_id: bytes | None = None
         self._is_answered = True
         self.closed: Future[None] = loop.create_future()
@@ -89,15 +91,14 @@ class Connection(asyncio.Protocol):
         self._is_head_done = self._is_answered = False
         waiter: Future[Answer] = self._loop.create_future()
         self._waiter = waiter
-        self._started_at = self._heard_at = self._loop.time()
+        now = self._started_at = self._heard_at = self._loop.time()
         patience = request.patience
-        self._timer = self._loop.call_later(min(patience.silent_seconds, patience.total_seconds), self._look_at_clock)
+        self._look_by(now + min(patience.silent_seconds, patience.total_seconds))
         self.is_reusable = False
         transport.write(request.data)
         try:
             return await waiter
         finally:
-            self._timer.cancel()
             self._waiter = None
             self.answers += 1
             self.quiet_since = self._loop.time()
@@ -125,6 +126,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: it is gone."""
         self.is_reusable = False
+        if self._timer is not None:
+            self._timer.cancel()
         if not self.closed.done():
             self.closed.set_result(None)
         if self.answers and not self._is_answered and not self._fed:
@@ -208,14 +211,23 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
 
+    def _look_by(self, when: float) -> None:
+        # A timer that is set already is left alone if it rings in time: setting one for each request costs more than
+        # looking at the clock for nothing every few seconds.
+        if self._timer is not None:
+            if self._rings_at <= when:
+                return
+            self._timer.cancel()
+        self._rings_at = when
+        self._timer = self._loop.call_at(when, self._look_at_clock)
+
     def _look_at_clock(self) -> None:
+        self._timer = None
+        if self._is_answered:
+            return
         patience = self._request.patience
-        now = self._loop.time()
-        left = min(
-            self._heard_at + patience.silent_seconds - now,
-            self._started_at + patience.total_seconds - now,
-        )
-        if left <= 0:
+        ends_at = min(self._heard_at + patience.silent_seconds, self._started_at + patience.total_seconds)
+        if ends_at <= self._loop.time():
             self._fail(NoAnswerError("no answer in time", was_sent=True))
         else:
-            self._timer = self._loop.call_later(left, self._look_at_clock)
+            self._look_by(ends_at)

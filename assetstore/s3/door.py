@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import md5
 from typing import Final
 from urllib.parse import urlencode
@@ -134,8 +135,14 @@ def _spoken(said: Said) -> list[tuple[str, str]]:
     return [
         *restatable(said.headers),
         *[(_META + name, value) for name, value in said.metadata.items()],
-        ("x-amz-tagging", urlencode(said.tags)),
+        ("x-amz-tagging", _tagging(tuple(said.tags.items()))),
     ]
+
+
+@lru_cache(maxsize=256)
+def _tagging(tags: tuple[tuple[str, str], ...]) -> str:
+    """Kept: many assets expire in one second, and have the same."""
+    return urlencode(tags)
 
 
 def _read_etag(answer: Answer) -> str:

@@ -14,7 +14,7 @@ class Patience:
     """Longest wait for the whole answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see assetstore.s3.caller.Ask
 class Request:
     """One signed request, ready to be written."""
 
@@ -29,7 +29,7 @@ class Request:
     patience: Patience
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see assetstore.s3.caller.Ask
 class Answer:
     """What S3 answered, whole."""
 

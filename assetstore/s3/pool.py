@@ -51,17 +51,28 @@ class Pool:
         Raises:
             NoAnswerError: no connection, or no whole answer in time.
         """
-        await self._enter()
+        if self.busy < self.limit and not self._waiting:
+            self.busy += 1
+        else:
+            await self._wait_for_place()
         try:
             connection = self._warmest()
             if connection is not None:
                 try:
-                    return await self._exchange(connection, request)
+                    return await connection.exchange(request)
                 except StaleConnectionError:
                     pass
-            return await self._exchange(await self._open_one(), request)
+                finally:
+                    self._take_back(connection)
+            connection = await self._open_one()
+            try:
+                return await connection.exchange(request)
+            finally:
+                self._take_back(connection)
         finally:
-            self._leave()
+            self.busy -= 1
+            if self._waiting:
+                self.admit()
 
     async def close(self) -> None:
         """Close what is idle, and what is under way once it is answered; nothing can be sent any more."""
@@ -77,24 +88,18 @@ class Pool:
 
     # --- places, first come, first served -----------------------------------------------------------------------------
 
-    async def _enter(self) -> None:
-        if self.busy < self.limit and not self._waiting:
-            self.busy += 1
-            return
+    async def _wait_for_place(self) -> None:
         place = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
             await place
         except BaseException:
             if place.done() and not place.cancelled():  # given a place and cancelled at once: pass it on
-                self._leave()
+                self.busy -= 1
+                self.admit()
             elif place in self._waiting:
                 self._waiting.remove(place)
             raise
-
-    def _leave(self) -> None:
-        self.busy -= 1
-        self.admit()
 
     def admit(self) -> None:
         """Let in those who wait, as far as `limit` allows: to be called when it was raised."""
@@ -129,11 +134,8 @@ class Pool:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    async def _exchange(self, connection: Connection, request: Request) -> Answer:
-        try:
-            return await connection.exchange(request)
-        finally:
-            if self._is_closed:
-                connection.close()
-            elif connection.is_reusable:
-                self._idle.append(connection)
+    def _take_back(self, connection: Connection) -> None:
+        if self._is_closed:
+            connection.close()
+        elif connection.is_reusable:
+            self._idle.append(connection)

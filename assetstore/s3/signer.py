@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from assetstore.door import SignedUrl
-from assetstore.s3.clock import Clock
-from assetstore.s3.credentials import KeyRing
 from assetstore.s3.endpoint import Endpoint
-from assetstore.s3.sigv4 import Signature, Target, sign_query
+from assetstore.s3.pen import Pen
+from assetstore.s3.sigv4 import Target, sign_query
 
 _SAVE_AS_FILE: Final = (("response-content-disposition", "attachment"),)
 """The client chose the content type of what it uploaded: no browser shall show it as a page of the store's."""
@@ -19,8 +18,7 @@ class S3Signer:
     """Signs for the endpoint that clients reach."""
 
     endpoint: Endpoint
-    keys: KeyRing
-    clock: Clock
+    pen: Pen
 
     async def sign_upload(self, key: str, seconds: int) -> SignedUrl:
         """See `Signer.sign_upload`."""
@@ -31,12 +29,10 @@ class S3Signer:
         return await self._sign("GET", key, _SAVE_AS_FILE, seconds)
 
     async def _sign(self, method: str, key: str, query: tuple[tuple[str, str], ...], seconds: int) -> SignedUrl:
-        timed = self.keys.at_hand() or await self.keys.take()
-        now = int(self.clock.now())
+        timed, by = await self.pen.take()
+        now = by.at_seconds
         if timed.ends_at is not None:  # the URL dies with the keys that signed it, whatever it says
             seconds = max(1, min(seconds, int(timed.ends_at) - now))
         path = self.endpoint.path_of(key)
-        by = Signature(timed.keys, self.endpoint.scope, now)
         signed = sign_query(Target(method, self.endpoint.host, path, query), seconds, by)
-        url = f"{self.endpoint.scheme}://{self.endpoint.host}{path}?{signed}"
-        return SignedUrl(url, datetime.fromtimestamp(now + seconds, UTC))
+        return SignedUrl(f"{self.endpoint.origin}{path}?{signed}", datetime.fromtimestamp(now + seconds, UTC))

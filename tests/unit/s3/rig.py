@@ -15,6 +15,7 @@ from assetstore.s3.door import S3Door
 from assetstore.s3.endpoint import Endpoint
 from assetstore.s3.message import Patience, Request, Send
 from assetstore.s3.pace import Pace
+from assetstore.s3.pen import Pen
 from assetstore.s3.pool import Pool
 from assetstore.s3.sigv4 import Scope
 from tests.unit.s3.scripted import Server, Step, scripted
@@ -54,8 +55,7 @@ async def rigged(
         host = f"127.0.0.1:{server.port}"
         caller = Caller(
             Endpoint("http", "127.0.0.1", server.port, host, "/bucket/", Scope("us-east-1")),
-            KeyRing(Credentials("AK", "SK"), clock),
-            clock,
+            Pen(KeyRing(Credentials("AK", "SK"), clock), clock, Scope("us-east-1")),
             pool,
             wrap(pool.send),
             Pace(connections, float(connections)),

@@ -10,6 +10,7 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from assetstore.s3.clock import Clock
 from assetstore.s3.credentials import KeyRing
 from assetstore.s3.endpoint import resolve
+from assetstore.s3.pen import Pen
 from assetstore.s3.signer import S3Signer
 from tests.unit.s3.sessions import a_session
 
@@ -38,7 +39,8 @@ async def test_urls_are_boto3s(
     theirs = client.generate_presigned_url(operation, Params={"Bucket": "b", "Key": KEY, **parameters}, ExpiresIn=900)
     at = datetime.strptime(parse_qs(urlsplit(theirs).query)["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     clock = Clock(lambda: at.timestamp() + 0.9)
-    signer = S3Signer(resolve(session, "b", endpoint_url), KeyRing(Credentials("AK", "SK", token), clock), clock)
+    endpoint = resolve(session, "b", endpoint_url)
+    signer = S3Signer(endpoint, Pen(KeyRing(Credentials("AK", "SK", token), clock), clock, endpoint.scope))
     sign = signer.sign_upload if operation == "put_object" else signer.sign_download
     signed = await sign(KEY, 900)
     assert signed.url == theirs
@@ -55,6 +57,6 @@ async def test_a_url_does_not_outlive_the_keys_that_signed_it(asked: int, given:
     )
     clock = Clock(now.timestamp)
     endpoint = resolve(a_session(), "b", "http://127.0.0.1:8333")
-    signed = await S3Signer(endpoint, KeyRing(role, clock), clock).sign_upload(KEY, asked)
+    signed = await S3Signer(endpoint, Pen(KeyRing(role, clock), clock, endpoint.scope)).sign_upload(KEY, asked)
     assert signed.expires_at == now + timedelta(seconds=given)
     assert parse_qs(urlsplit(signed.url).query)["X-Amz-Expires"] == [str(given)]
