@@ -80,7 +80,7 @@ async def create(assets: Assets) -> Created:
     try:
         await _write(assets, asset_id, state, etag=None)
     except PreconditionFailedError:
-        placeholder = await _read(assets, asset_id)
+        placeholder = await read_placeholder(assets.door, asset_id)
         if placeholder is None or placeholder.state != state:  # not our own write, whose answer was lost
             raise StoreUnavailableError("the new asset's key is being written by somebody else; try again") from None
     return Created(asset_id, upload)
@@ -95,7 +95,7 @@ async def mark(assets: Assets, asset_id: str, pin: str | None) -> None:
         StoreError: S3 did not do it, or too many others wrote the same asset; the mark may have happened all the same.
     """
     for _ in range(ATTEMPTS):
-        placeholder = await _read(assets, asset_id)
+        placeholder = await read_placeholder(assets.door, asset_id)
         if placeholder is None:
             raise AssetNotFoundError
         verdict = judge_mark(placeholder.state, pin)
@@ -109,7 +109,7 @@ async def mark(assets: Assets, asset_id: str, pin: str | None) -> None:
             case Mark.COMPARE:
                 if not await _is_in_temp(assets, asset_id, pin):
                     # Another run may have finalized these very bytes since the placeholder was read, and deleted temp/.
-                    if await _read(assets, asset_id) == placeholder:
+                    if await read_placeholder(assets.door, asset_id) == placeholder:
                         raise UploadMismatchError
                     continue
             case Mark.WRITE:
@@ -132,7 +132,7 @@ async def resolve(assets: Assets, asset_id: str, seconds: int, now: datetime) ->
         AssetNotFoundError, AssetNotUploadedError, AssetExpiredError: as the asset is.
         StoreError: S3 did not answer.
     """
-    placeholder = await _read(assets, asset_id)
+    placeholder = await read_placeholder(assets.door, asset_id)
     if placeholder is None:
         raise AssetNotFoundError
     match placeholder.state.status:
@@ -193,7 +193,7 @@ async def reconcile(assets: Assets, asset_id: str, now: datetime, *, dry_run: bo
         StoreError: S3 did not do it, or too many others wrote the same asset. The next run continues.
     """
     for _ in range(ATTEMPTS):
-        placeholder = await _read(assets, asset_id)
+        placeholder = await read_placeholder(assets.door, asset_id)
         if placeholder is None:
             return Reconciled(Outcome.ORPHANED, is_garbage=False)
         try:
@@ -244,10 +244,6 @@ async def _advance(assets: Assets, asset_id: str, placeholder: Placeholder, now:
 async def _is_in_temp(assets: Assets, asset_id: str, pin: str | None) -> bool:
     upload = await assets.door.head(temp_key(asset_id))
     return upload is not None and upload.etag == pin
-
-
-async def _read(assets: Assets, asset_id: str) -> Placeholder | None:
-    return await read_placeholder(assets.door, asset_id)
 
 
 async def read_placeholder(door: Door, asset_id: str) -> Placeholder | None:

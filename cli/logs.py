@@ -3,7 +3,8 @@
 import json
 import logging
 import sys
-from typing import Any, Final, Literal, TextIO
+from datetime import UTC, datetime
+from typing import Final, Literal, TextIO
 
 import orjson
 import structlog
@@ -30,23 +31,17 @@ class _Stream(logging.StreamHandler[TextIO]):
 def configure_logs(level: str, log_format: Literal["json", "console"] | None) -> None:
     """Send every log to standard error."""
     is_console = log_format == "console" or (log_format is None and sys.stderr.isatty())
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    rendered: list[structlog.typing.Processor]
+    ours: list[structlog.typing.Processor] = [structlog.contextvars.merge_contextvars]
     if is_console:
-        rendered = [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=20
-            )
-        ]
+        ours += [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+        render: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=20
+        )
     else:
-        rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_as_json)]
+        render = _as_json
     # Our own lines do not pass through `logging`: that takes longer than all else about a line.
     structlog.configure(
-        processors=[*shared, *rendered],
+        processors=[*ours, render],
         logger_factory=_Stderr,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
@@ -54,8 +49,8 @@ def configure_logs(level: str, log_format: Literal["json", "console"] | None) ->
     handler = _Stream()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+            foreign_pre_chain=[*ours, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
     root = logging.getLogger()
@@ -86,8 +81,16 @@ class _Stderr:
     log = debug = info = warning = error = critical = exception = msg
 
 
-def _as_json(line: Any, **_: object) -> str:  # noqa: ANN401 -- structlog's own word for it
+def _as_json(_: object, method: str, line: structlog.typing.EventDict) -> str:
+    """One line of JSON: what structlog's own processors for level, time, exception and JSON do, in one step.
+
+    Each request has such a line, and four steps take three times as long.
+    """
+    line["level"] = method
+    line["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    if "exc_info" in line:
+        structlog.processors.format_exc_info(None, method, line)
     try:
         return orjson.dumps(line, default=repr).decode()
-    except TypeError:  # what JSON has no word for, such as half a surrogate pair: written as escapes
+    except TypeError:  # what UTF-8 has no bytes for, such as half a surrogate pair: written as escapes
         return json.dumps(line, default=repr)

@@ -38,9 +38,10 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     configure_logs(config.log_level, config.log_format)
     readiness, metrics = Readiness(), Metrics()
     try:
-        s3_metrics = S3Metrics.on(metrics.registry)
+        s3_metrics = S3Metrics()
         bucket = open_bucket(config, to_both(s3_metrics.observe, call_logger(config)))
-        s3_metrics.connections.set_function(bucket.open_connections)
+        s3_metrics.open_connections = bucket.open_connections
+        metrics.registry.register(s3_metrics)
         asyncio.run(_prove_and_close(open_bucket(config)))
         readiness.is_store_proven = True
     except StoreUnavailableError as error:

@@ -1,6 +1,7 @@
 """The Sanic application: routes, one line of log for each request, and a stop that fails nobody."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any, Final
@@ -124,9 +125,13 @@ def _finished(request: ApiRequest, route: str, response: HTTPResponse) -> HTTPRe
     headers["X-Content-Type-Options"] = "nosniff"
     seconds = perf_counter() - request.started
     request.app.ctx.context.metrics.count(route, request.method, response.status, seconds)
-    told = {"method": request.method, "route": route, "status": response.status}
-    if request.problem_code is not None:
-        told["code"] = request.problem_code
-    tell = log.debug if response.status == 200 and route in QUIET_ROUTES else log.info  # noqa: PLR2004
-    tell("request_finished", **told, milliseconds=round(seconds * 1000, 1))
+    log.log(
+        logging.DEBUG if response.status == 200 and route in QUIET_ROUTES else logging.INFO,  # noqa: PLR2004
+        "request_finished",
+        method=request.method,
+        route=route,
+        status=response.status,
+        **({} if request.problem_code is None else {"code": request.problem_code}),
+        milliseconds=round(seconds * 1000, 1),
+    )
     return response

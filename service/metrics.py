@@ -1,51 +1,46 @@
 """What Prometheus sees of the service. Labels come from closed sets only: never an id, never a path."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     GCCollector,
-    Histogram,
     Info,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
     start_http_server,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from service.durations import Durations
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 
 
-@dataclass(slots=True)
-class Metrics:
+@dataclass(slots=True, eq=False)  # a registry knows its collectors by identity
+class Metrics(Collector):
     """The metrics of one process, in a registry of their own."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    requests: Counter = field(init=False)
-    seconds: Histogram = field(init=False)
-    _labelled: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(init=False, default_factory=dict)
+    answered: dict[tuple[str, str, int], Durations] = field(default_factory=dict)
+    """By route, method and status."""
     in_flight: int = 0
     """Requests being answered now."""
 
     def __post_init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, which nobody asks for
-        labels = ("route", "method", "status")
-        self.requests = Counter("assetuploader_http_requests", "Requests answered.", labels, registry=self.registry)
-        self.seconds = Histogram(
-            "assetuploader_http_request_duration_seconds",
-            "From the request's head to its answer.",
-            ("route", "method"),
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-            registry=self.registry,
-        )
         in_flight = Gauge("assetuploader_http_requests_in_flight", "Requests being answered.", registry=self.registry)
         in_flight.set_function(lambda: self.in_flight)
         build = Info("assetuploader_build", "The running version.", registry=self.registry)
         build.info({"version": version("assetuploader")})
+        self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -53,15 +48,28 @@ class Metrics:
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request; `route` is a template or "unmatched"."""
         key = route, method if method in METHODS else "other", status
-        found = self._labelled.get(key)
-        if found is None:  # found again for each request: `labels` takes longer than counting
-            route, method, _ = key
-            found = self._labelled[key] = (
-                self.requests.labels(route, method, str(status)),
-                self.seconds.labels(route, method),
-            )
-        found[0].inc()
-        found[1].observe(seconds)
+        durations = self.answered.get(key)
+        if durations is None:
+            durations = self.answered[key] = Durations()
+        durations.observe(seconds)
+
+    def collect(self) -> Iterable[Metric]:
+        """The requests as they are now."""
+        requests = CounterMetricFamily(
+            "assetuploader_http_requests", "Requests answered.", labels=("route", "method", "status")
+        )
+        seconds = HistogramMetricFamily(
+            "assetuploader_http_request_duration_seconds",
+            "From the request's head to its answer.",
+            labels=("route", "method"),
+        )
+        of_all_statuses: dict[tuple[str, str], Durations] = {}
+        for (route, method, status), durations in list(self.answered.items()):
+            requests.add_metric((route, method, str(status)), sum(durations.counts))
+            of_all_statuses.setdefault((route, method), Durations()).add(durations)
+        for labels, durations in of_all_statuses.items():
+            seconds.add_metric(labels, durations.buckets, durations.sum_seconds)
+        yield from (requests, seconds)
 
 
 def serve_metrics(metrics: Metrics, host: str, port: int) -> WSGIServer:

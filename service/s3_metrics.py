@@ -1,51 +1,56 @@
 """What Prometheus sees of the calls to S3."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Self
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from assetstore.calls import Called, Ending
+from service.durations import Durations
 
 
-@dataclass(frozen=True, slots=True)
-class S3Metrics:
+@dataclass(slots=True, eq=False)  # a registry knows its collectors by identity
+class S3Metrics(Collector):
     """The metrics of one process' calls to S3: by S3's name of the call, and how it ended."""
 
-    calls: Counter
-    retries: Counter
-    seconds: Histogram
-    connections: Gauge
-    _labelled: dict[tuple[str, Ending], tuple[Counter, Counter, Histogram]] = field(default_factory=dict)
-
-    @classmethod
-    def on(cls, registry: CollectorRegistry) -> Self:
-        """New metrics in this registry."""
-        return cls(
-            Counter("assetuploader_s3_calls", "Calls to S3 that ended.", ("operation", "outcome"), registry=registry),
-            Counter("assetuploader_s3_retries", "Calls to S3 that were repeated.", ("operation",), registry=registry),
-            Histogram(
-                "assetuploader_s3_call_duration_seconds",
-                "From asking S3 to the end of its answer, repetitions included.",
-                ("operation",),
-                buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-                registry=registry,
-            ),
-            Gauge("assetuploader_s3_connections", "Connections to S3 that are open.", registry=registry),
-        )
+    open_connections: Callable[[], int] = int
+    ended: dict[tuple[str, Ending], Durations] = field(default_factory=dict)
+    retries: Counter[str] = field(default_factory=Counter)
 
     def observe(self, called: Called) -> None:
         """Count one call."""
         key = called.operation, called.ending
-        found = self._labelled.get(key)
-        if found is None:  # a handful of them, found again for each call: `labels` takes longer than counting
-            found = self._labelled[key] = (
-                self.calls.labels(called.operation, called.ending.value),
-                self.retries.labels(called.operation),
-                self.seconds.labels(called.operation),
-            )
-        calls, retries, seconds = found
-        calls.inc()
+        durations = self.ended.get(key)
+        if durations is None:
+            durations = self.ended[key] = Durations()
+        durations.observe(called.seconds)
         if called.retries:
-            retries.inc(called.retries)
-        seconds.observe(called.seconds)
+            self.retries[called.operation] += called.retries
+
+    def collect(self) -> Iterable[Metric]:
+        """The calls as they are now."""
+        calls = CounterMetricFamily(
+            "assetuploader_s3_calls", "Calls to S3 that ended.", labels=("operation", "outcome")
+        )
+        retries = CounterMetricFamily(
+            "assetuploader_s3_retries", "Calls to S3 that were repeated.", labels=("operation",)
+        )
+        seconds = HistogramMetricFamily(
+            "assetuploader_s3_call_duration_seconds",
+            "From asking S3 to the end of its answer, repetitions included.",
+            labels=("operation",),
+        )
+        of_all_endings: dict[str, Durations] = {}
+        for (operation, ending), durations in list(self.ended.items()):
+            calls.add_metric((operation, ending.value), sum(durations.counts))
+            of_all_endings.setdefault(operation, Durations()).add(durations)
+        for operation, durations in of_all_endings.items():
+            retries.add_metric((operation,), self.retries[operation])
+            seconds.add_metric((operation,), durations.buckets, durations.sum_seconds)
+        yield from (calls, retries, seconds)
+        yield GaugeMetricFamily(
+            "assetuploader_s3_connections", "Connections to S3 that are open.", self.open_connections()
+        )

@@ -10,7 +10,7 @@ from typing import Final
 SKEW_SECONDS: Final = 15 * 60
 """A request signed with a time further off than this is refused (RequestTimeTooSkewed)."""
 _MONTHS: Final = {
-    name: number
+    name: f"{number:02}"
     for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)  # noqa: SIM905
 }
 _IMF_FIXDATE_LENGTH: Final = len("Sun, 06 Nov 1994 08:49:37 GMT")
@@ -50,16 +50,9 @@ def parse_http_date(text: str) -> datetime:
     Raises:
         ValueError: it names none.
     """
-    # By hand, as S3 spells it: parsedate_to_datetime takes five times as long, and two of them come with each answer.
-    if len(text) == _IMF_FIXDATE_LENGTH and text.endswith(" GMT") and text[8:11] in _MONTHS:
-        return datetime(
-            int(text[12:16]),
-            _MONTHS[text[8:11]],
-            int(text[5:7]),
-            int(text[17:19]),
-            int(text[20:22]),
-            int(text[23:25]),
-            tzinfo=UTC,
-        )
+    # As S3 spells it: parsedate_to_datetime takes five times as long, and each answer has two.
+    month = _MONTHS.get(text[8:11])
+    if month is not None and len(text) == _IMF_FIXDATE_LENGTH and text.endswith(" GMT"):
+        return datetime.fromisoformat(f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}+00:00")
     date = parsedate_to_datetime(text)
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

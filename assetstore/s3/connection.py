@@ -165,7 +165,8 @@ class Connection(asyncio.Protocol):
         if self._status < _FINAL or self._is_answered:
             return
         self._is_head_done = True
-        self._headers = {name.lower(): value.strip(b" \t") for name, value in self._raw_headers.items()}
+        raw = self._raw_headers  # taken apart in C: there are fifteen of them
+        self._headers = dict(zip(map(bytes.lower, raw), map(bytes.strip, raw.values()), strict=True))
         if self._request.is_head:  # llhttp does not know what was asked, and would wait for a body
             is_kept = b"close" not in self._headers.get(b"connection", b"").lower()
             self._answer(is_kept=is_kept and self._parser.get_http_version() == "1.1")

@@ -19,6 +19,7 @@ from assetstore.s3.sigv4 import encode_path
 
 _META: Final = "x-amz-meta-"
 _META_BYTES: Final = _META.encode()
+_META_LENGTH: Final = len(_META)
 _RESTATED: Final = tuple((name.encode(), name) for name in RESTATED_HEADERS)
 _RESTATED_LIMIT: Final = 4 * 1024
 """Longest sum of a client's own headers that a copy states again. S3 takes 8 kB of headers, with the token."""
@@ -161,9 +162,9 @@ def _read_head(answer: Answer) -> Head | None:
         int(headers[b"content-length"]),
         parse_http_date(headers[b"last-modified"].decode("latin-1")),
         {
-            name[len(_META) :].decode("latin-1"): value.decode("latin-1")
+            name[_META_LENGTH:].decode("latin-1"): value.decode("latin-1")
             for name, value in headers.items()
-            if name.startswith(_META_BYTES)
+            if name[:_META_LENGTH] == _META_BYTES
         },
         {name: headers[raw].decode("latin-1") for raw, name in _RESTATED if raw in headers},
     )

@@ -40,7 +40,7 @@ def lived() -> Iterator[Lived]:
                 run = product.run("reconcile")
                 assert run.returncode == 0, run.stderr
                 runs.append(run.stderr)
-                return "".join(runs).count('"outcome": "finalized"') == 2
+                return "".join(runs).count('"outcome":"finalized"') == 2
 
             await_until("both assets are final", both_are_final)
             log = product.log()

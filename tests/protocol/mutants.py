@@ -22,11 +22,11 @@ _MARK_LOST: Final = """        except PreconditionFailedError:
 _ADVANCE_LOST: Final = """        except PreconditionFailedError:
             continue
         except StoreError"""
-_MARK_READS: Final = """        placeholder = await _read(assets, asset_id)
+_MARK_READS: Final = """        placeholder = await read_placeholder(assets.door, asset_id)
         if placeholder is None:
             raise AssetNotFoundError
 """
-_RECONCILE_READS: Final = """        placeholder = await _read(assets, asset_id)
+_RECONCILE_READS: Final = """        placeholder = await read_placeholder(assets.door, asset_id)
         if placeholder is None:
             return Reconciled"""
 _LOOKS: Final = """            upload = await assets.door.head(temp_key(asset_id))
@@ -126,7 +126,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "pin: 409 without a second look at the placeholder",
-        (_assets("if await _read(assets, asset_id) == placeholder:", "if placeholder:"),),
+        (_assets("if await read_placeholder(assets.door, asset_id) == placeholder:", "if placeholder:"),),
     ),
     Mutant(
         "pin: expire judges by what lay in temp/ before the placeholder was read",
