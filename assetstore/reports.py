@@ -89,8 +89,8 @@ class Lags:
         """These and one more; a negative lag, two clocks' rounding, counts as none."""
         seconds = max(0.0, lag.total_seconds())
         bucket = bisect_left(LAG_BOUNDS, seconds)
-        counts = tuple(count + (index == bucket) for index, count in enumerate(self.counts))
-        return type(self)(counts, self.sum_seconds + seconds)
+        counts = self.counts
+        return type(self)((*counts[:bucket], counts[bucket] + 1, *counts[bucket + 1 :]), self.sum_seconds + seconds)
 
     def __add__(self, other: "Lags") -> "Lags":
         return Lags(

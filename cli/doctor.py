@@ -11,8 +11,9 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from assetstore.doctor.examine import Patient, Program, examine
+from assetstore.doctor.examine import Patient, examine
 from assetstore.doctor.findings import Finding, Level
+from assetstore.doctor.programs import Program
 from assetstore.doctor.settings import open_settings
 from assetstore.errors import StoreMisconfiguredError
 from assetstore.protocol import Rules

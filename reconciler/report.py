@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -71,9 +71,7 @@ class Tally:
         if done.marked_at is None or done.due_at is None:
             return
         lags = self.pinned if done.is_pinned else self.unpinned
-        lags = replace(
-            lags, mark=lags.mark.with_one(final_at - done.marked_at), due=lags.due.with_one(final_at - done.due_at)
-        )
+        lags = FinalizeLags(lags.mark.with_one(final_at - done.marked_at), lags.due.with_one(final_at - done.due_at))
         if done.is_pinned:
             self.pinned = lags
         else:

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from assetstore.doctor import client, judgements
 from assetstore.doctor.findings import Finding, Level, failed, good, skipped, tried
+from assetstore.doctor.programs import Program
 from assetstore.doctor.settings import Setting, Settings
 from assetstore.door import Bucket, Head
 from assetstore.errors import PreconditionFailedError, StoreError, StoreUnfitError
@@ -20,13 +20,6 @@ REPORT_PROBE_KEY: Final = REPORTS_PREFIX + "_probe"
 ABSENT_KEY: Final = UPLOADED_PREFIX + "_no-such-object"
 SKEW_SECONDS: Final = 5.0
 """More than S3's whole seconds and a slow answer explain."""
-
-
-class Program(StrEnum):
-    """Whose permissions are tried."""
-
-    SERVICE = "service"
-    RECONCILER = "reconciler"
 
 
 @dataclass(frozen=True, slots=True)
