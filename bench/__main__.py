@@ -12,7 +12,7 @@ from bench.page import write_page
 from bench.picture import draw
 from bench.price import measure_life
 from bench.processes import BenchError
-from bench.reconciling import measure_moving, measure_start, measure_waiting
+from bench.reconciling import Place, measure_moving, measure_start, measure_waiting
 from bench.service import Plan, measure_service
 from bench.wrk import require_wrk
 from local.seaweedfs import LocalError, free_port, running_s3
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("docs"), help="where to write (default: docs)")
     given = parser.parse_args()
     plan = Plan(1, 1, (1, 32, 256)) if given.quick else Plan(4, 3, (1, 32, 256))
-    moving, waiting = (300, 1_000) if given.quick else (3_000, 100_000)
+    moving, waiting = (300, 1_000) if given.quick else (10_000, 100_000)
     load_before = os.getloadavg()[0]
     try:
         require_wrk()
@@ -35,9 +35,10 @@ def main() -> int:
             clear(environment, "temp/")
             cells = measure_service(environment, plan, _say)
             clear(environment, "temp/")
-            start = measure_start(environment, _say)
-            moved = measure_moving(environment, moving, _say)
-            waited = measure_waiting(environment, waiting, _say)
+            place = Place(environment, s3.process.pid, _say)
+            start = measure_start(place)
+            moved = measure_moving(place, moving)
+            waited = measure_waiting(place, waiting)
     except (BenchError, LocalError) as error:
         _say(f"bench: {error}")
         return 1

@@ -50,10 +50,11 @@ def _service(measured: Measured) -> str:
     columns = ("connections", "request", "program", "CPU µs", "÷ hello", "requests/s", "p50 ms", "p99 ms")
     return f"""\
 ## The service
-*hello* is Sanic answering a constant on the same route. *boto3 in threads* is what most would write: the same calls,
-without logs, metrics, checks and problem documents (`bench/in_threads.py`). Load is wrk's, one thread; each figure is
-the median of all rounds. *Nothing* is what a request costs the service without S3, a log line and a document; *a wrong
-id* has the latter two. What a row costs above those is S3's.
+*hello* is Sanic answering a constant on the same route. *bare HEAD* is the least that a GET can cost: Sanic, and one
+HEAD whose answer is not read, without errors, deadlines, URL, log and metrics (`bench/bare_head.py`). *boto3 in
+threads* is what most would write: the same calls, without logs, metrics, checks and problem documents
+(`bench/in_threads.py`). Load is wrk's, one thread; each figure is the median of all rounds. *Nothing* is what a request
+costs the service without S3, a log line and a document; *a wrong id* has the latter two.
 
 {_table(columns, rows)}"""
 
@@ -62,18 +63,20 @@ def _reconciler(measured: Measured) -> str:
     s5cmd = measured.moving[-1]
     rows = [
         f"| {run.name} | {run.objects:,} | {run.per_second:,.0f} | {run.per_second / s5cmd.per_second:.2f} "
-        f"| {run.cpu_us:.0f} | {run.cpu_us / s5cmd.cpu_us:.2f} | {run.peak_rss_bytes / MEBIBYTE:.0f} |"
+        f"| {run.cpu_us:.0f} | {run.cpu_us / s5cmd.cpu_us:.2f} | {run.s3_cpu_us:.0f} "
+        f"| {run.peak_rss_bytes / MEBIBYTE:.0f} |"
         for run in measured.moving
     ] + [
         f"| {run.name} | {run.objects:,} | {run.per_second:,.0f} | "
-        f"| {run.cpu_us:.0f} | | {run.peak_rss_bytes / MEBIBYTE:.0f} |"
+        f"| {run.cpu_us:.0f} | | {run.s3_cpu_us:.0f} | {run.peak_rss_bytes / MEBIBYTE:.0f} |"
         for run in measured.waiting
     ]
-    columns = ("", "objects", "objects/s", "÷ s5cmd", "CPU µs each", "÷ s5cmd", "peak RSS MiB")
+    columns = ("", "objects", "objects/s", "÷ s5cmd", "CPU µs each", "÷ s5cmd", "S3's CPU µs each", "peak RSS MiB")
     return f"""\
 ## The reconciler
 Due assets of 1 kB finalized, beside `s5cmd mv` of as many objects of the same size on the same server. CPU is that of
-all processes, starting them included: one start takes {measured.start.cpu_seconds:.2f} s of it.
+all processes, starting them included: one start takes {measured.start.cpu_seconds:.2f} s of it. *S3's* is the
+server's on the same cores: what is left of them bounds the rate.
 
 {_table(columns, rows)}"""
 

@@ -1,13 +1,13 @@
 """The reconciler beside `s5cmd mv`: assets per second, CPU per asset, and memory however many are not due."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from assetstore.protocol import Status
 from bench.bucket import clear, write_assets, write_objects
-from bench.processes import BIN, Used, ran
+from bench.processes import BIN, cpu_seconds, ran
 
 BODY: Final = b"x" * 1024
 
@@ -23,6 +23,8 @@ class Run:
     """Of all its processes together, starting them included."""
     peak_rss_bytes: int
     """Of the largest process."""
+    s3_cpu_seconds: float
+    """Of the S3 server, meanwhile."""
 
     @property
     def per_second(self) -> float:
@@ -34,68 +36,72 @@ class Run:
         """CPU time per object."""
         return self.cpu_seconds / self.objects * 1e6
 
+    @property
+    def s3_cpu_us(self) -> float:
+        """CPU time of the S3 server per object."""
+        return self.s3_cpu_seconds / self.objects * 1e6
 
-def measure_moving(environment: Mapping[str, str], objects: int, say: Callable[[str], None]) -> list[Run]:
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where is measured."""
+
+    environment: Mapping[str, str]
+    s3_pid: int
+    say: Callable[[str], None]
+
+    def measure(self, name: str, objects: int, commands: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> Run:
+        """Run these side by side, each with variables of its own, and add up what they used."""
+        s3_before = cpu_seconds(self.s3_pid)
+        with ThreadPoolExecutor(len(commands)) as threads:
+            used = list(threads.map(lambda one: ran(one[0], {**self.environment, **one[1]}), commands))
+        run = Run(
+            name,
+            objects,
+            max(one.seconds for one in used),
+            sum(one.cpu_seconds for one in used),
+            max(one.peak_rss_bytes for one in used),
+            cpu_seconds(self.s3_pid) - s3_before,
+        )
+        self.say(f"{name}: {run.per_second:.0f}/s, {run.cpu_us:.0f} us each, {run.peak_rss_bytes / 2**20:.0f} MiB")
+        return run
+
+    def reconcile(self, name: str, objects: int, shards: int = 1) -> Run:
+        """A run of each shard, at once."""
+        command = [str(BIN / "assetuploader"), "reconcile"]
+        numbers = range(shards)
+        commands = [(command, {"JOB_COMPLETION_INDEX": str(n), "ASSETUPLOADER_SHARDS": str(shards)}) for n in numbers]
+        return self.measure(name, objects, commands)
+
+
+def measure_moving(place: Place, objects: int) -> list[Run]:
     """Due assets finalized with 1, 2 and 4 shards, and as many objects of the same size moved by s5cmd."""
-    runs = []
+    runs, environment = [], place.environment
     for shards in (1, 2, 4):
         write_assets(environment, objects, Status.MARKED, upload=BODY)
-        runs.append(
-            _told(
-                say,
-                _summed(
-                    f"reconcile, {shards} shard{'s' if shards > 1 else ''}", objects, _reconcile(environment, shards)
-                ),
-            )
-        )
+        runs.append(place.reconcile(f"reconcile, {shards} shard{'s' if shards > 1 else ''}", objects, shards))
         left = clear(environment, "temp/")
         if left:
             raise AssertionError(f"{left} of {objects} assets were not finalized")
     write_objects(environment, [f"mv/{number:06}" for number in range(objects)], BODY)
-    used = ran([str(BIN / "s5cmd"), "mv", f"s3://{environment['AWS_BUCKET']}/mv/*", _moved(environment)], environment)
-    runs.append(_told(say, _summed("s5cmd mv", objects, [used])))
+    bucket = f"s3://{environment['AWS_BUCKET']}"
+    runs.append(
+        place.measure("s5cmd mv", objects, [([str(BIN / "s5cmd"), "mv", f"{bucket}/mv/*", f"{bucket}/moved/"], {})])
+    )
     clear(environment, "moved/")
     return runs
 
 
-def measure_waiting(environment: Mapping[str, str], objects: int, say: Callable[[str], None]) -> list[Run]:
+def measure_waiting(place: Place, objects: int) -> list[Run]:
     """Runs over a tenth of so many assets that are not due, and over all of them."""
     runs: list[Run] = []
     for count in (objects // 10, objects - objects // 10):
-        write_assets(environment, count, Status.PENDING, upload=b"x")
+        write_assets(place.environment, count, Status.PENDING, upload=b"x")
         looked_at = count if not runs else objects
-        runs.append(_told(say, _summed(f"{looked_at:,} not due", looked_at, _reconcile(environment, 1))))
+        runs.append(place.reconcile(f"{looked_at:,} not due", looked_at))
     return runs
 
 
-def measure_start(environment: Mapping[str, str], say: Callable[[str], None]) -> Run:
+def measure_start(place: Place) -> Run:
     """A run over nothing: what starting costs."""
-    return _told(say, _summed("nothing to do", 1, _reconcile(environment, 1)))
-
-
-def _reconcile(environment: Mapping[str, str], shards: int) -> list[Used]:
-    def one(shard: int) -> Used:
-        numbered = {"JOB_COMPLETION_INDEX": str(shard), "ASSETUPLOADER_SHARDS": str(shards)}
-        return ran([str(BIN / "assetuploader"), "reconcile"], {**environment, **numbered})
-
-    with ThreadPoolExecutor(shards) as threads:
-        return list(threads.map(one, range(shards)))
-
-
-def _summed(name: str, objects: int, used: list[Used]) -> Run:
-    return Run(
-        name,
-        objects,
-        max(one.seconds for one in used),
-        sum(one.cpu_seconds for one in used),
-        max(one.peak_rss_bytes for one in used),
-    )
-
-
-def _moved(environment: Mapping[str, str]) -> str:
-    return f"s3://{environment['AWS_BUCKET']}/moved/"
-
-
-def _told(say: Callable[[str], None], run: Run) -> Run:
-    say(f"{run.name}: {run.per_second:.0f}/s, {run.cpu_us:.0f} us each, {run.peak_rss_bytes / 2**20:.0f} MiB")
-    return run
+    return place.reconcile("nothing to do", 1)

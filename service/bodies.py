@@ -38,11 +38,13 @@ async def read_body(request: Request) -> bytes:
         RequestTimeout: it did not come within BODY_SECONDS, however steadily it trickles.
         BadRequestError: its framing is broken.
     """
+    http: Any = request.stream
+    if not http.request_body:
+        return b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             await request.receive_body()  # type: ignore[no-untyped-call] # Sanic's
     except TimeoutError:
-        http: Any = request.stream
         http.request_body = None  # else Sanic reads the rest after the answer, however slowly it comes
         http.keep_alive = False
         raise RequestTimeout(f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
