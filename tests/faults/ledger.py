@@ -29,6 +29,8 @@ _RATES: Final = {
     Mishap.NOT_SENT: 0.01,
     Mishap.LOST: 0.01,
     Mishap.CUT: 0.005,
+    Mishap.TWICE: 0.005,
+    Mishap.GARBAGE: 0.002,
     Mishap.SLOW_DOWN: 0.01,
     Mishap.BROKEN: 0.005,
     Mishap.CONFLICT: 0.002,

@@ -20,6 +20,8 @@ class Mishap(StrEnum):
     HUNG = "hangs after it took effect"
     """No answer, for HANG_SECONDS or until the client gives up."""
     CUT = "answer cut in half"
+    TWICE = "answered twice"
+    GARBAGE = "answered with no HTTP"
     SLOW_DOWN = "503 SlowDown"
     BROKEN = "500 InternalError"
     CONFLICT = "409 ConditionalRequestConflict"
@@ -91,10 +93,9 @@ class Proxy:
                         await asyncio.wait_for(reader.read(), HANG_SECONDS)
                 if mishap in {Mishap.LOST, Mishap.HUNG}:
                     return
-                whole = answer.head + answer.body
-                writer.write(whole[: len(whole) // 2] if mishap is Mishap.CUT else whole)
+                writer.write(_garble(mishap, answer.head + answer.body))
                 await writer.drain()
-                if mishap is Mishap.CUT or answer.closes or request.closes:
+                if mishap in {Mishap.CUT, Mishap.GARBAGE} or answer.closes or request.closes:
                     return
         except (ConnectionError, asyncio.IncompleteReadError):
             return  # either side went away: so does the other
@@ -119,6 +120,18 @@ async def running_proxy(
         for writer in proxy.connections.values():
             writer.close()
         await asyncio.wait(proxy.connections, timeout=5) if proxy.connections else None
+
+
+def _garble(mishap: Mishap, whole: bytes) -> bytes:
+    match mishap:
+        case Mishap.CUT:
+            return whole[: len(whole) // 2]
+        case Mishap.TWICE:
+            return whole + whole
+        case Mishap.GARBAGE:
+            return whole[::-1]
+        case _:
+            return whole
 
 
 def _speak(mishap: Mishap, method: str) -> bytes:
