@@ -41,8 +41,9 @@ async def read_body(request: Request) -> bytes:
     http: Any = request.stream
     if not http.request_body:
         return b""
+    is_here = http.request_body is True and len(http.recv_buffer) >= http.request_bytes_left
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(None if is_here else BODY_SECONDS):
             await request.receive_body()  # type: ignore[no-untyped-call] # Sanic's
     except TimeoutError:
         http.request_body = None  # else Sanic reads the rest after the answer, however slowly it comes
@@ -71,7 +72,7 @@ def parse_mark(content_type: str | None, body: bytes) -> MarkBody:
     if media_type != "application/json":
         raise BadRequestError("Send Content-Type: application/json.")
     try:
-        members = json.loads(body, object_pairs_hook=_members, parse_constant=_refuse_constant)
+        members = _DECODER.decode(body.decode())
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         members = None
     if not isinstance(members, dict) or not members.keys() <= {"status", "etag"} or members.get("status") != "uploaded":
@@ -93,6 +94,9 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant)
 
 
 def parse_timeout(given: list[str], default_seconds: int) -> int:
