@@ -24,6 +24,7 @@ async def test_a_presigned_url_in_a_log_is_found() -> None:
         b"Signature=" + b"0a" * 32,
         b"AWS_SECRET_ACCESS_KEY=local-secret",
     ],
+    ids=["credential", "authorization", "token", "signature", "key"],  # a test's name is written too
 )
 def test_every_kind_of_secret_is_found(line: bytes) -> None:
     """Signatures, credentials, tokens and keys are leaks wherever they stand."""

@@ -75,8 +75,9 @@ async def _schema(examples: int) -> Outcome:
 
 def suite(_: int) -> Outcome:
     """Everything that `make test` writes, every log record of every level in it."""
-    # werkzeug is the server of moto, which logs what it is asked as any S3 does: nothing of ours.
-    command = f"pytest -n 2 -q -rA --log-level=DEBUG --log-disable=werkzeug -p {hushed.__name__}".split()
+    # httpx is the tests' client, and werkzeug moto's server: they log what they are told to ask. Nothing of it is ours.
+    options = "-n 2 -q -rA --log-level=DEBUG --log-disable=werkzeug --log-disable=httpx"
+    command = ["pytest", *options.split(), "-p", hushed.__name__]
     done = subprocess.run([_BIN / command[0], *command[1:]], capture_output=True, check=False)  # noqa: S603 -- our own suite
     said = done.stdout + done.stderr
     found = leaks(said)
