@@ -123,6 +123,9 @@ def _finished(request: ApiRequest, route: str, response: HTTPResponse) -> HTTPRe
     headers["X-Request-ID"] = request.id
     headers.setdefault("Cache-Control", "no-store")
     headers["X-Content-Type-Options"] = "nosniff"
+    if request.is_finished:
+        return response
+    request.is_finished = True
     seconds = perf_counter() - request.started
     request.app.ctx.context.metrics.count(route, request.method, response.status, seconds)
     log.log(

@@ -18,7 +18,7 @@ _BOGUS_METHOD: Final = "NONE"
 class ApiRequest(Request):
     """A request whose id is the caller's `X-Request-ID` only if that is a UUID: stock Sanic takes anything."""
 
-    __slots__ = ("_request_id", "problem_code", "started")
+    __slots__ = ("_request_id", "is_finished", "problem_code", "started")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- whatever Sanic passes
         try:
@@ -30,6 +30,8 @@ class ApiRequest(Request):
             # nobody would be answered, and a traceback logged.
             super().__init__(*args, **{**kwargs, "url_bytes": b"*"})
         self.started = perf_counter()
+        self.is_finished = False
+        """It was counted and logged: a client that goes while its answer is written makes Sanic ask for another."""
         self.problem_code: str | None = None
         """The code of the problem that it was answered with."""
         given = self.headers.getone("x-request-id", "")

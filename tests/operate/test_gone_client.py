@@ -3,6 +3,9 @@
 import os
 import signal
 import socket
+import struct
+from collections import Counter
+from contextlib import suppress
 
 from local.seaweedfs import HOST
 from tests.operate.product import await_until, running_product
@@ -23,3 +26,19 @@ def test_a_request_whose_client_went_away_is_counted_and_logged() -> None:
         lines = [line for line in product.log() if line["event"] == "request_finished"]
         assert len(lines) == 1, lines
         assert (lines[0]["status"], lines[0]["route"]) == (499, "/asset")
+
+
+def test_a_request_whose_client_goes_while_it_is_answered_is_counted_once() -> None:
+    """Answers that nobody reads fill the connection; when it breaks, Sanic asks for another answer to the last one."""
+    with running_product() as product:
+        with socket.create_connection((HOST, product.port)) as client:
+            client.settimeout(1)
+            request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+            with suppress(TimeoutError):
+                while True:  # until the service reads no more, because its answers are not read
+                    client.send(request)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # end with a reset
+        assert product.http.request("GET", f"{product.url}/nothing").status == 404
+        finished = [line for line in product.log() if line["event"] == "request_finished"]
+        assert sum(line["route"] == "/openapi.json" for line in finished) > 100
+        assert max(Counter(line["request_id"] for line in finished).values()) == 1
