@@ -91,6 +91,7 @@ def _as_json(_: object, method: str, line: structlog.typing.EventDict) -> str:
     if "exc_info" in line:
         structlog.processors.format_exc_info(None, method, line)
     try:
-        return orjson.dumps(line, default=repr).decode()
-    except TypeError:  # what UTF-8 has no bytes for, such as half a surrogate pair: written as escapes
+        # Dataclasses by their repr, as anything else that is no JSON: some hide a secret in it.
+        return orjson.dumps(line, default=repr, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+    except TypeError:  # what orjson refuses: keys that are no text, integers above 64 bits, half a surrogate pair
         return json.dumps(line, default=repr)

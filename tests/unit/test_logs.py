@@ -50,6 +50,25 @@ def test_each_event_is_one_line_of_json() -> None:
     assert "ZeroDivisionError" in events[2]["exception"]
 
 
+OBJECTS = """
+import structlog
+from assetstore.s3.sigv4 import Keys
+from cli.logs import configure_logs
+configure_logs("info", "json")
+for more in ({}, {"half": "\\ud800"}, {"names": {1: 2}}, {"number": 2**70}):
+    structlog.get_logger().info("keys", keys=Keys("AK", "the secret key"), **more)
+"""
+
+
+def test_an_object_is_written_by_its_repr_whatever_stands_beside_it() -> None:
+    """What an object's repr hides stays hidden, in lines that JSON's quick way cannot write, too."""
+    command = [sys.executable, "-c", OBJECTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 -- our own words
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["keys"] for line in lines] == ["Keys(access_key_id='AK')"] * 4
+    assert [line["event"] for line in lines] == ["keys"] * 4
+
+
 @pytest.mark.parametrize("log_format", ["json", "console", None])
 def test_no_library_writes_urls_and_no_traceback_tells_values(log_format: str | None) -> None:
     """At debug too: what signs URLs is silent, and a traceback has lines of code but no local's value."""
