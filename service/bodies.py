@@ -72,7 +72,7 @@ def parse_mark(content_type: str | None, body: bytes) -> MarkBody:
     if media_type != "application/json":
         raise BadRequestError("Send Content-Type: application/json.")
     try:
-        members = _DECODER.decode(body.decode())
+        members = _DECODER.decode(body.decode("utf-8-sig"))  # some clients begin with a byte order mark
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         members = None
     if not isinstance(members, dict) or not members.keys() <= {"status", "etag"} or members.get("status") != "uploaded":

@@ -211,6 +211,15 @@ async def test_json_is_taken_by_any_of_its_names_or_none(service: Service, conte
     assert answer.status_code == 202
 
 
+async def test_a_byte_order_mark_before_the_json_is_passed_over(service: Service) -> None:
+    """Some clients' libraries begin every UTF-8 text with one."""
+    asset_id, _ = await service.create()
+
+    answer = await service.client.put(f"/asset/{asset_id}", content=b"\xef\xbb\xbf" + json.dumps(GOOD[0]).encode())
+
+    assert answer.status_code == 202
+
+
 @pytest.mark.parametrize(
     "content_type",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ";"],
