@@ -19,7 +19,7 @@ class Ending(StrEnum):
     """The caller did not wait for the end."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # not frozen: see assetstore.s3.caller.Ask
 class Called:
     """One call that ended."""
 

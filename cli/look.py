@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
@@ -16,7 +15,7 @@ from assetstore.door import Bucket
 from assetstore.errors import StoreError
 from assetstore.looking import Seen, look_at, look_over
 from assetstore.prognosis import Kind
-from assetstore.protocol import Rules
+from assetstore.protocol import Rules, spell_instant
 from cli.config import Config
 from cli.logs import configure_logs
 from cli.open import open_bucket
@@ -102,17 +101,19 @@ async def _tell_and_close(bucket: Bucket, rules: Rules, tell: Tell) -> int:
 def _print_story(seen: Seen, console: Console) -> None:
     colour = _COLOURS[seen.prognosis.kind]
     console.print(f"asset    {seen.asset_id}")
-    console.print(f"now      {_instant(seen.now)} (S3's clock)")
+    console.print(f"now      {spell_instant(seen.now)} (S3's clock)")
     if (placeholder := seen.placeholder) is not None:
         state = placeholder.state
-        console.print(f"status   [{colour}]{state.status.value}[/{colour}] since {_instant(placeholder.written_at)}")
-        console.print(f"expiry   {_instant(state.expires_at)}: the upload URL's end")
+        console.print(
+            f"status   [{colour}]{state.status.value}[/{colour}] since {spell_instant(placeholder.written_at)}"
+        )
+        console.print(f"expiry   {spell_instant(state.expires_at)}: the upload URL's end")
         console.print(f"pin      {state.pin or 'none'}")
     if (upload := seen.upload) is not None:
-        console.print(f"temp/    {upload.size} bytes, ETag {upload.etag}, since {_instant(upload.last_modified)}")
+        console.print(f"temp/    {upload.size} bytes, ETag {upload.etag}, since {spell_instant(upload.last_modified)}")
     else:
         console.print("temp/    nothing")
-    at = f" ({_instant(seen.prognosis.at)})" if seen.prognosis.at else ""
+    at = f" ({spell_instant(seen.prognosis.at)})" if seen.prognosis.at else ""
     console.print(f"next     [{colour}]{seen.prognosis.says}[/{colour}]{at}")
 
 
@@ -121,7 +122,7 @@ def _row(seen: Seen) -> str:
     state = seen.placeholder.state if seen.placeholder else None
     status_ = state.status.value if state else "-"
     pinned = "yes" if state and state.pin else "no"
-    at = _instant(seen.prognosis.at) if seen.prognosis.at else "-"
+    at = spell_instant(seen.prognosis.at) if seen.prognosis.at else "-"
     colour = _COLOURS[kind]
     return (
         f"{seen.asset_id}  [{colour}]{kind.value:8}[/{colour}]  {status_:8}  {pinned:6}  {at:20}  {seen.prognosis.says}"
@@ -132,19 +133,15 @@ def _values(seen: Seen) -> dict[str, Any]:
     placeholder, upload = seen.placeholder, seen.upload
     return {
         "id": seen.asset_id,
-        "now": _instant(seen.now),
+        "now": spell_instant(seen.now),
         "kind": seen.prognosis.kind.value,
         "next": seen.prognosis.says,
-        "at": _instant(seen.prognosis.at) if seen.prognosis.at else None,
+        "at": spell_instant(seen.prognosis.at) if seen.prognosis.at else None,
         "status": placeholder.state.status.value if placeholder else None,
-        "status_since": _instant(placeholder.written_at) if placeholder else None,
-        "expires_at": _instant(placeholder.state.expires_at) if placeholder else None,
+        "status_since": spell_instant(placeholder.written_at) if placeholder else None,
+        "expires_at": spell_instant(placeholder.state.expires_at) if placeholder else None,
         "pin": placeholder.state.pin if placeholder else None,
-        "upload": {"bytes": upload.size, "etag": upload.etag, "since": _instant(upload.last_modified)}
+        "upload": {"bytes": upload.size, "etag": upload.etag, "since": spell_instant(upload.last_modified)}
         if upload
         else None,
     }
-
-
-def _instant(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

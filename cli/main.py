@@ -62,9 +62,11 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return _refuse([*error.problems, *credentials_problems()])
     # Nothing that is imported is garbage: looking for some in it takes a fifth of a start, and of all that follows.
     gc.disable()
-    start = _command(given)
-    gc.freeze()
-    gc.enable()
+    try:
+        start = _command(given)
+    finally:
+        gc.freeze()
+        gc.enable()
     return start(config)
 
 

@@ -10,10 +10,10 @@ PROBLEM_TYPE: Final = "application/problem+json"
 
 
 class Answer(HTTPResponse):
-    """A JSON answer whose headers need no cleaning: none of them repeats what a client sent.
+    """A JSON answer whose headers need no cleaning: all that they repeat of a client's is a UUID (`ApiRequest.id`).
 
     Stock Sanic keeps headers in a multidict and translates each name and value, for every answer; that takes longer
-    than all else about it.
+    than all else about it. Here they are a plain dict, so a name has one spelling.
     """
 
     __slots__ = ()

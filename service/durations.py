@@ -1,6 +1,6 @@
 """Counts and durations: what a counter and a histogram of prometheus-client say, at an eighth of their cost.
 
-A request passes four of prometheus-client's, each behind locks and checks; that took as long as answering a constant.
+A request is counted in two of each, and prometheus-client's stand behind locks and checks of their own.
 Everything here is counted in the one thread of the event loop and only read by the thread that Prometheus asks.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 from prometheus_client.utils import floatToGoString
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the buckets in seconds, as in prometheus-client; beyond the last it is +Inf."""
+"""Upper bounds of the buckets in seconds, inclusive as Prometheus' `le`; beyond the last it is +Inf."""
 _NAMES: Final = (*map(floatToGoString, BOUNDS), "+Inf")
 
 

@@ -45,7 +45,7 @@ _MISSING_STATUS: Final = 404
 _CONDITIONS: Final = frozenset({"if-match", "if-none-match", "x-amz-copy-source-if-match"})
 
 
-@dataclass(slots=True)  # not frozen, as all that each request has one of: that takes twice as long to make
+@dataclass(slots=True)  # not frozen: a frozen one takes twice as long to make, and each request has one
 class Ask:
     """One call, before it is signed."""
 

@@ -1,7 +1,8 @@
 """AWS Signature Version 4, for headers and for queries: pure functions, the same bytes as botocore's.
 
-The signing key changes once a day and is kept; all else is one SHA-256 and one HMAC for each request. Source of the
-rules: "Signature Version 4" in the Amazon S3 API reference (S3 signs the path as it is sent, encoded once).
+What all that is signed in one second has in common is kept in a `Signature`, and the day's key beyond it; all else is
+one SHA-256 and one HMAC for each request. Source of the rules: "Signature Version 4" in the Amazon S3 API reference (S3
+signs the path as it is sent, encoded once).
 """
 
 import hmac
