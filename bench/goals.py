@@ -20,7 +20,7 @@ class Measured:
     cells: Sequence[Cell]
     start: Run
     moving: Sequence[Run]
-    """One, two, four shards; s5cmd."""
+    """One, two, four shards; bare calls; s5cmd."""
     waiting: Sequence[Run]
     """A tenth, and all."""
     life: Life

@@ -50,11 +50,12 @@ def _service(measured: Measured) -> str:
     columns = ("connections", "request", "program", "CPU µs", "÷ hello", "requests/s", "p50 ms", "p99 ms")
     return f"""\
 ## The service
-*hello* is Sanic answering a constant on the same route. *bare HEAD* is the least that a GET can cost: Sanic, and one
-HEAD whose answer is not read, without errors, deadlines, URL, log and metrics (`bench/bare_head.py`). *boto3 in
-threads* is what most would write: the same calls, without logs, metrics, checks and problem documents
-(`bench/in_threads.py`). Load is wrk's, one thread; each figure is the median of all rounds. *Nothing* is what a request
-costs the service without S3, a log line and a document; *a wrong id* has the latter two.
+*hello* is Sanic answering a constant on the same route. *bare* is the least that each request can cost in Python: Sanic
+and the same S3 calls, signed, over kept-alive connections, and nothing else: no checks, deadlines, errors, URLs, logs
+and metrics, and of S3's answers no more is read than an ETag (`bench/bare.py`). *boto3 in threads* is what most would
+write: the same calls, without logs, metrics, checks and problem documents (`bench/in_threads.py`). Load is wrk's, one
+thread; each figure is the median of all rounds. *Nothing* is what a request costs the service without S3, a log line
+and a document; *a wrong id* has the latter two.
 
 {_table(columns, rows)}"""
 
@@ -75,8 +76,9 @@ def _reconciler(measured: Measured) -> str:
     return f"""\
 ## The reconciler
 Due assets of 1 kB finalized, beside `s5cmd mv` of as many objects of the same size on the same server. CPU is that of
-all processes, starting them included: one start takes {measured.start.cpu_seconds:.2f} s of it. *S3's* is the
-server's on the same cores: what is left of them bounds the rate.
+all processes, starting them included: one start takes {measured.start.cpu_seconds:.2f} s of it. *Bare* is the same
+three calls for each asset and nothing else, as above. *S3's* is the server's CPU on the same cores: what it leaves of
+them bounds the rate.
 
 {_table(columns, rows)}"""
 

@@ -1,5 +1,6 @@
 """The reconciler beside `s5cmd mv`: assets per second, CPU per asset, and memory however many are not due."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,11 +76,14 @@ class Place:
 
 
 def measure_moving(place: Place, objects: int) -> list[Run]:
-    """Due assets finalized with 1, 2 and 4 shards, and as many objects of the same size moved by s5cmd."""
+    """Due assets finalized with 1, 2 and 4 shards and by bare calls, and as many objects moved by s5cmd."""
     runs, environment = [], place.environment
-    for shards in (1, 2, 4):
+    for shards in (1, 2, 4, 0):
         write_assets(environment, objects, Status.MARKED, upload=BODY)
-        runs.append(place.reconcile(f"reconcile, {shards} shard{'s' if shards > 1 else ''}", objects, shards))
+        if shards:
+            runs.append(place.reconcile(f"reconcile, {shards} shard{'s' if shards > 1 else ''}", objects, shards))
+        else:
+            runs.append(place.measure("bare", objects, [([sys.executable, "-m", "bench.bare", "reconcile"], {})]))
         left = clear(environment, "temp/")
         if left:
             raise AssertionError(f"{left} of {objects} assets were not finalized")

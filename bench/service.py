@@ -1,4 +1,4 @@
-"""The service beside Sanic alone, Sanic and a bare HEAD, and boto3 in threads: CPU per request, rates and latencies."""
+"""The service beside Sanic alone, Sanic with bare S3 calls, and boto3 in threads: CPU, rates and latencies."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -43,10 +43,10 @@ class Plan:
 def measure_service(environment: Mapping[str, str], plan: Plan, say: Callable[[str], None]) -> list[Cell]:
     """Measure all programs side by side, round after round, so that all meet the same weather."""
     loads = _loads(environment)
-    ports = {program: free_port() for program in ("hello", "bare HEAD", "assetuploader", "boto3 in threads")}
+    ports = {program: free_port() for program in ("hello", "bare", "assetuploader", "boto3 in threads")}
     commands = {
         "hello": [str(BIN / "python"), "-m", "bench.hello", str(ports["hello"])],
-        "bare HEAD": [str(BIN / "python"), "-m", "bench.bare_head", str(ports["bare HEAD"])],
+        "bare": [str(BIN / "python"), "-m", "bench.bare", "serve", str(ports["bare"])],
         "assetuploader": [
             str(BIN / "assetuploader"), "serve", "--host", "127.0.0.1",
             "--port", str(ports["assetuploader"]), "--metrics-port", str(free_port()),
@@ -92,7 +92,7 @@ def _loads(environment: Mapping[str, str]) -> dict[str, dict[str, Load]]:
     }
     return {
         "hello": {"constant": Load("GET", final)},
-        "bare HEAD": {"GET final": three["GET final"]},
+        "bare": three,
         "assetuploader": three | others,
         "boto3 in threads": three,
     }
