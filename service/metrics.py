@@ -1,5 +1,6 @@
 """What Prometheus sees of the service. Labels come from closed sets only: never an id, never a path."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -29,7 +30,7 @@ class Metrics(Collector):
     """The metrics of one process, in a registry of their own."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    answered: dict[tuple[str, str, int], Durations] = field(default_factory=dict)
+    answered: defaultdict[tuple[str, str, int], Durations] = field(default_factory=lambda: defaultdict(Durations))
     """By route, method and status."""
     in_flight: int = 0
     """Requests being answered now."""
@@ -47,11 +48,7 @@ class Metrics(Collector):
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request; `route` is a template or "unmatched"."""
-        key = route, method if method in METHODS else "other", status
-        durations = self.answered.get(key)
-        if durations is None:
-            durations = self.answered[key] = Durations()
-        durations.observe(seconds)
+        self.answered[route, method if method in METHODS else "other", status].observe(seconds)
 
     def collect(self) -> Iterable[Metric]:
         """The requests as they are now."""
@@ -63,10 +60,10 @@ class Metrics(Collector):
             "From the request's head to its answer.",
             labels=("route", "method"),
         )
-        of_all_statuses: dict[tuple[str, str], Durations] = {}
+        of_all_statuses: defaultdict[tuple[str, str], Durations] = defaultdict(Durations)
         for (route, method, status), durations in list(self.answered.items()):
             requests.add_metric((route, method, str(status)), sum(durations.counts))
-            of_all_statuses.setdefault((route, method), Durations()).add(durations)
+            of_all_statuses[route, method].add(durations)
         for labels, durations in of_all_statuses.items():
             seconds.add_metric(labels, durations.buckets, durations.sum_seconds)
         yield from (requests, seconds)

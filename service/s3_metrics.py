@@ -1,6 +1,6 @@
 """What Prometheus sees of the calls to S3."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -17,16 +17,12 @@ class S3Metrics(Collector):
     """The metrics of one process' calls to S3: by S3's name of the call, and how it ended."""
 
     open_connections: Callable[[], int] = int
-    ended: dict[tuple[str, Ending], Durations] = field(default_factory=dict)
+    ended: defaultdict[tuple[str, Ending], Durations] = field(default_factory=lambda: defaultdict(Durations))
     retries: Counter[str] = field(default_factory=Counter)
 
     def observe(self, called: Called) -> None:
         """Count one call."""
-        key = called.operation, called.ending
-        durations = self.ended.get(key)
-        if durations is None:
-            durations = self.ended[key] = Durations()
-        durations.observe(called.seconds)
+        self.ended[called.operation, called.ending].observe(called.seconds)
         if called.retries:
             self.retries[called.operation] += called.retries
 
@@ -43,10 +39,10 @@ class S3Metrics(Collector):
             "From asking S3 to the end of its answer, repetitions included.",
             labels=("operation",),
         )
-        of_all_endings: dict[str, Durations] = {}
+        of_all_endings: defaultdict[str, Durations] = defaultdict(Durations)
         for (operation, ending), durations in list(self.ended.items()):
             calls.add_metric((operation, ending.value), sum(durations.counts))
-            of_all_endings.setdefault(operation, Durations()).add(durations)
+            of_all_endings[operation].add(durations)
         for operation, durations in of_all_endings.items():
             retries.add_metric((operation,), self.retries[operation])
             seconds.add_metric((operation,), durations.buckets, durations.sum_seconds)
