@@ -7,10 +7,10 @@ Nothing is awaited here but the door and the signer, so that a test can step the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
 from assetstore.door import Door, Said, SignedUrl, Signer
@@ -168,8 +168,7 @@ class Outcome(StrEnum):
     """Bytes in `temp/` without a placeholder, or under an object that is no asset: left alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(NamedTuple):
     """What became of one asset, and what is left to do about it."""
 
     outcome: Outcome
@@ -181,6 +180,9 @@ class Reconciled:
     """When it was due, or will be; None when it is not marked, or its life was over already."""
     is_pinned: bool = False
     """Its last mark named the bytes that it means."""
+
+
+_ENDS: Final = frozenset({Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT})
 
 
 async def reconcile(assets: Assets, asset_id: str, now: datetime, *, dry_run: bool = False) -> Reconciled:
@@ -205,7 +207,7 @@ async def reconcile(assets: Assets, asset_id: str, now: datetime, *, dry_run: bo
             raise
         return Reconciled(
             outcome,
-            is_garbage=outcome in {Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT},
+            is_garbage=outcome in _ENDS,
             marked_at=placeholder.written_at if placeholder.state.status is Status.MARKED else None,
             due_at=due_at(placeholder, assets.rules),
             is_pinned=placeholder.state.pin is not None,
@@ -232,10 +234,10 @@ async def _advance(assets: Assets, asset_id: str, placeholder: Placeholder, now:
         return Outcome.MISMATCHED
     if verdict is Verdict.EXPIRE:
         if not dry_run:
-            await _write(assets, asset_id, replace(state, status=Status.EXPIRED), etag=placeholder.etag)
+            await _write(assets, asset_id, state._replace(status=Status.EXPIRED), etag=placeholder.etag)
         return Outcome.EXPIRED
     if not dry_run:
-        final = replace(state, status=Status.UPLOADED)
+        final = state._replace(status=Status.UPLOADED)
         said = Said(to_metadata(final), to_tags(final), upload.headers)
         await assets.door.copy_if(temp_key(asset_id), upload.etag, uploaded_key(asset_id), placeholder.etag, said)
     return Outcome.FINALIZED

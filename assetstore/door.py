@@ -10,11 +10,10 @@ apart. ETags come and go without quotes; instants are UTC.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """One version of an object, as HeadObject answers."""
 
     etag: str
@@ -104,7 +103,7 @@ class ReportStore(Protocol):
         """Write the object, whatever is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see assetstore.s3.caller.Ask
 class SignedUrl:
     """A presigned URL: a bearer token, never logged."""
 

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 UPLOADED_PREFIX: Final = "uploaded/"
 TEMP_PREFIX: Final = "temp/"
@@ -40,8 +41,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What `uploaded/{id}` says of its asset, written in one S3 call with the bytes it belongs to."""
 
     status: Status
@@ -51,8 +51,7 @@ class State:
     """The ETag, without quotes, of the bytes that the client means; None when its mark named none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(NamedTuple):
     """One version of `uploaded/{id}`: its state, and the ETag that a write must name to replace it."""
 
     etag: str
@@ -113,8 +112,9 @@ def to_tags(state: State) -> dict[str, str]:
     return {"status": state.status.value, "expires-at": spell_instant(state.expires_at)}
 
 
+@lru_cache(maxsize=256)
 def spell_instant(instant: datetime) -> str:
-    """A UTC instant in whole seconds: `2026-01-31T12:00:00Z`."""
+    """A UTC instant in whole seconds: `2026-01-31T12:00:00Z`. Kept, for each is spelled two or three times."""
     return instant.isoformat()[:19] + "Z"  # a quarter of strftime's time
 
 

@@ -12,6 +12,8 @@ import structlog
 # These write URLs, at DEBUG whole and signed ones; what of theirs matters comes as an error.
 _LOUD: Final = ("botocore", "boto3", "urllib3", "kubernetes", "asyncio")
 
+_HOW: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_UTC_Z
+
 
 class _Stream(logging.StreamHandler[TextIO]):
     """Writes to whatever `sys.stderr` is now: a progress bar puts itself in between."""
@@ -28,10 +30,14 @@ class _Stream(logging.StreamHandler[TextIO]):
         raise NotImplementedError
 
 
-def configure_logs(level: str, log_format: Literal["json", "console"] | None) -> None:
-    """Send every log to standard error."""
+def configure_logs(
+    level: str,
+    log_format: Literal["json", "console"] | None,
+    add_names: structlog.typing.Processor = structlog.contextvars.merge_contextvars,
+) -> None:
+    """Send every log to standard error; `add_names` says in each line what it is about."""
     is_console = log_format == "console" or (log_format is None and sys.stderr.isatty())
-    ours: list[structlog.typing.Processor] = [structlog.contextvars.merge_contextvars]
+    ours = [add_names]
     if is_console:
         ours += [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
         render: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
@@ -87,11 +93,12 @@ def _as_json(_: object, method: str, line: structlog.typing.EventDict) -> str:
     Each request has such a line, and four steps take three times as long.
     """
     line["level"] = method
-    line["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    line["timestamp"] = datetime.now(UTC)
     if "exc_info" in line:
         structlog.processors.format_exc_info(None, method, line)
     try:
         # Dataclasses by their repr, as anything else that is no JSON: some hide a secret in it.
-        return orjson.dumps(line, default=repr, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+        return orjson.dumps(line, default=repr, option=_HOW).decode()
     except TypeError:  # what orjson refuses: keys that are no text, integers above 64 bits, half a surrogate pair
+        line["timestamp"] = line["timestamp"].isoformat().replace("+00:00", "Z")
         return json.dumps(line, default=repr)

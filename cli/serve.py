@@ -22,7 +22,7 @@ from service.metrics import Metrics, serve_metrics
 from service.readiness_metrics import ReadinessCollector
 from service.reconciler_metrics import ReconcilerCollector
 from service.reports import REFRESH_SECONDS, Reports
-from service.requests import PatientProtocol
+from service.requests import PatientProtocol, name_request
 from service.s3_metrics import S3Metrics
 
 PROBE_SECONDS: Final = 10.0
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     """Serve until told to stop; the exit code."""
-    configure_logs(config.log_level, config.log_format)
+    configure_logs(config.log_level, config.log_format, name_request)
     readiness, metrics = Readiness(), Metrics()
     try:
         s3_metrics = S3Metrics()

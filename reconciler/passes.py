@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from assetstore.assets import Assets, Outcome, reconcile
 from assetstore.door import Page
@@ -110,9 +110,10 @@ class _Running:
     async def work(self) -> None:
         while (item := await self.queue.get()) is not None:
             if not self.given.should_halt():
-                with bound_contextvars(asset_id=item.asset_id):
-                    await self._reconcile(item)
+                bind_contextvars(asset_id=item.asset_id)  # this worker's own context
+                await self._reconcile(item)
             if len(self.garbage) >= BATCH:
+                unbind_contextvars("asset_id")
                 await self.delete()
 
     async def _reconcile(self, item: _Item) -> None:

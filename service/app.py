@@ -9,7 +9,6 @@ from typing import Any, Final
 import structlog
 from sanic import HTTPResponse, Sanic
 from sanic.exceptions import RequestCancelled
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from service import handlers
 from service.bodies import BODY_BYTES
@@ -91,8 +90,6 @@ def _answered(handler: Handler, route: str) -> Handler:
 
     async def answered(request: ApiRequest, **parameters: str) -> HTTPResponse:
         context: Context = request.app.ctx.context
-        clear_contextvars()  # Sanic runs all requests of a kept-alive connection in one context
-        bind_contextvars(request_id=request.id)
         context.metrics.in_flight += 1
         try:
             http: Any = request.stream
@@ -111,9 +108,6 @@ def _answered(handler: Handler, route: str) -> Handler:
 
 def _answer_unanswered(request: ApiRequest, error: BaseException) -> HTTPResponse:
     """What no handler answers: there is none, the request cannot be read, or the client has gone."""
-    if request.route is None:
-        clear_contextvars()
-        bind_contextvars(request_id=request.id)
     route = request.route.ctx.template if request.route else "unmatched"
     return _finished(request, route, answer_problem(request, error))
 

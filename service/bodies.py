@@ -41,10 +41,12 @@ async def read_body(request: Request) -> bytes:
     http: Any = request.stream
     if not http.request_body:
         return b""
-    is_here = http.request_body is True and len(http.recv_buffer) >= http.request_bytes_left
+    if http.request_body is True and len(http.recv_buffer) >= http.request_bytes_left:  # it is all here
+        await request.receive_body()  # type: ignore[no-untyped-call] # Sanic's
+        return request.body
     try:
-        async with asyncio.timeout(None if is_here else BODY_SECONDS):
-            await request.receive_body()  # type: ignore[no-untyped-call] # Sanic's
+        async with asyncio.timeout(BODY_SECONDS):
+            await request.receive_body()  # type: ignore[no-untyped-call]
     except TimeoutError:
         http.request_body = None  # else Sanic reads the rest after the answer, however slowly it comes
         http.keep_alive = False

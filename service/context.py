@@ -1,11 +1,16 @@
 """What every request needs, made once when the process starts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from assetstore.assets import Assets
+from service.deadline import Deadline
 from service.metrics import Metrics
+
+STORE_SECONDS: Final = 2.5
+"""A client hears 503 within three seconds, whatever S3 does."""
 
 
 @dataclass(slots=True)
@@ -32,3 +37,4 @@ class Context:
     now: Callable[[], datetime]
     metrics: Metrics
     readiness: Readiness
+    store_deadline: Deadline = field(default_factory=lambda: Deadline(STORE_SECONDS))

@@ -4,31 +4,27 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
-from sanic import Request
-from structlog.contextvars import bind_contextvars
-
 from assetstore.assets import create, mark, resolve
 from assetstore.errors import StoreError, StoreUnavailableError
 from assetstore.probe import PROBE_KEY
 from assetstore.protocol import is_asset_id, spell_instant
 from service.answers import Answer
 from service.bodies import check_empty, parse_mark, parse_timeout, read_body
-from service.context import Context
+from service.context import STORE_SECONDS, Context
 from service.problems import BadAssetIdError
+from service.requests import ApiRequest
 
 T = TypeVar("T")
 
-STORE_SECONDS: Final = 2.5
-"""A client hears 503 within three seconds, whatever S3 does."""
 HEALTH_SECONDS: Final = 1.5
 
 
-async def post_asset(request: Request) -> Answer:
+async def post_asset(request: ApiRequest) -> Answer:
     """`POST /asset`."""
     context: Context = request.app.ctx.context
     check_empty(await read_body(request))
     created = await _from_store(context, create(context.assets))
-    bind_contextvars(asset_id=created.asset_id)
+    request.asset_id = created.asset_id
     body = {
         "upload_url": created.upload.url,
         "id": created.asset_id,
@@ -37,19 +33,19 @@ async def post_asset(request: Request) -> Answer:
     return Answer(body, 201, {"Location": f"/asset/{created.asset_id}"})
 
 
-async def put_asset(request: Request, asset_id: str) -> Answer:
+async def put_asset(request: ApiRequest, asset_id: str) -> Answer:
     """`PUT /asset/{id}`: the client's mark."""
     context: Context = request.app.ctx.context
-    _check_asset_id(asset_id)
+    _check_asset_id(request, asset_id)
     body = parse_mark(request.headers.getone("content-type", None), await read_body(request))
     await _from_store(context, mark(context.assets, asset_id, body.pin))
     return Answer(None, 202)
 
 
-async def get_asset(request: Request, asset_id: str) -> Answer:
+async def get_asset(request: ApiRequest, asset_id: str) -> Answer:
     """`GET /asset/{id}[?timeout=SECONDS]`."""
     context: Context = request.app.ctx.context
-    _check_asset_id(asset_id)
+    _check_asset_id(request, asset_id)
     seconds = context.download_url_seconds
     if request.query_string:
         arguments = request.get_args(keep_blank_values=True)
@@ -58,7 +54,7 @@ async def get_asset(request: Request, asset_id: str) -> Answer:
     return Answer({"Download_url": download.url})
 
 
-async def healthcheck(request: Request) -> Answer:
+async def healthcheck(request: ApiRequest) -> Answer:
     """`GET /healthcheck`: whether S3 answers, within two seconds whatever it does."""
     context: Context = request.app.ctx.context
     try:
@@ -70,12 +66,12 @@ async def healthcheck(request: Request) -> Answer:
     return Answer({"Status": "UP"}) if is_up else Answer({"Status": "DOWN"}, 503)
 
 
-async def livez(request: Request) -> Answer:  # noqa: ARG001
+async def livez(request: ApiRequest) -> Answer:  # noqa: ARG001
     """`GET /livez`: the process answers."""
     return Answer({"status": "alive"})
 
 
-async def readyz(request: Request) -> Answer:
+async def readyz(request: ApiRequest) -> Answer:
     """`GET /readyz`: started, the store once proven, and not draining."""
     readiness = request.app.ctx.context.readiness
     if not readiness.is_ready:
@@ -83,10 +79,10 @@ async def readyz(request: Request) -> Answer:
     return Answer({"status": "ready"})
 
 
-def _check_asset_id(asset_id: str) -> None:
+def _check_asset_id(request: ApiRequest, asset_id: str) -> None:
     if not is_asset_id(asset_id):
         raise BadAssetIdError
-    bind_contextvars(asset_id=asset_id)
+    request.asset_id = asset_id
 
 
 async def _from_store(context: Context, asked: Coroutine[Any, Any, T]) -> T:
@@ -94,7 +90,6 @@ async def _from_store(context: Context, asked: Coroutine[Any, Any, T]) -> T:
         asked.close()
         raise StoreUnavailableError("this store has not been proven fit yet: it could not be reached at start")
     try:
-        async with asyncio.timeout(STORE_SECONDS):
-            return await asked
+        return await context.store_deadline.wait_for(asked)
     except TimeoutError:
         raise StoreUnavailableError(f"S3 did not answer within {STORE_SECONDS} s") from None

@@ -110,7 +110,7 @@ class Caller:
 
     async def _answered(self, ask: Ask, tries: "_Tries") -> Answer:
         while True:
-            _, signature = await self.pen.take()
+            _, signature = self.pen.at_hand() or await self.pen.take()
             request = self._sign(ask, signature)
             try:
                 answer = await self.send(request)

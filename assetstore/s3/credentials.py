@@ -65,7 +65,7 @@ class KeyRing:
 
         Raises:
             StoreUnavailableError: there are none that still work, and none could be fetched.
-        StoreDeniedError: there are none, and the role may not be taken on.
+            StoreDeniedError: there are none, and the role may not be taken on.
         """
         if (found := self.at_hand()) is not None:
             return found

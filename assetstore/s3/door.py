@@ -1,11 +1,11 @@
 """`assetstore.door.Door` and `ReportStore` on one bucket: what each S3 call says, and how its answer reads."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import md5
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from assetstore.door import RESTATED_HEADERS, Head, Page, Said
@@ -36,19 +36,23 @@ class S3Door:
     bucket: str
     caller: Caller
 
-    async def head(self, key: str) -> Head | None:
-        """See `Door.head`."""
-        return await self.caller.call(Ask("HeadObject", "HEAD", key, Missing.IS_AN_ANSWER), _read_head)
+    # Plain functions, which hand on the one coroutine that does it: each between costs again at each step.
 
-    async def put_if(self, key: str, body: bytes, said: Said, *, etag: str | None) -> str:
+    def head(self, key: str) -> Coroutine[Any, Any, Head | None]:
+        """See `Door.head`."""
+        return self.caller.call(Ask("HeadObject", "HEAD", key, Missing.IS_AN_ANSWER), _read_head)
+
+    def put_if(self, key: str, body: bytes, said: Said, *, etag: str | None) -> Coroutine[Any, Any, str]:
         """See `Door.put_if`."""
         condition = ("if-none-match", "*") if etag is None else ("if-match", etag)
         missing = Missing.IS_NOT_UNDERSTOOD if etag is None else Missing.FAILS_THE_CONDITION
-        return await self.caller.call(
+        return self.caller.call(
             Ask("PutObject", "PUT", key, missing, headers=[condition, *_spoken(said)], body=body), _read_etag
         )
 
-    async def copy_if(self, source: str, source_etag: str, target: str, target_etag: str, said: Said) -> str:
+    def copy_if(
+        self, source: str, source_etag: str, target: str, target_etag: str, said: Said
+    ) -> Coroutine[Any, Any, str]:
         """See `Door.copy_if`."""
         headers = [
             ("if-match", target_etag),
@@ -59,7 +63,7 @@ class S3Door:
             *_spoken(said),
         ]
         ask = Ask("CopyObject", "PUT", target, Missing.FAILS_THE_CONDITION, headers=headers, patience=COPY)
-        return await self.caller.call(ask, lambda answer: read_copied_etag(answer.body))
+        return self.caller.call(ask, lambda answer: read_copied_etag(answer.body))
 
     async def list_page(self, prefix: str, start_after: str) -> Page:
         """See `Door.list_page`."""
@@ -164,7 +168,7 @@ def _read_head(answer: Answer) -> Head | None:
         {
             name[_META_LENGTH:].decode("latin-1"): value.decode("latin-1")
             for name, value in headers.items()
-            if name[:_META_LENGTH] == _META_BYTES
+            if name.startswith(_META_BYTES)
         },
         {name: headers[raw].decode("latin-1") for raw, name in _RESTATED if raw in headers},
     )

@@ -14,7 +14,12 @@ class Pen:
     keys: KeyRing
     clock: Clock
     scope: Scope
-    _last: Signature | None = field(init=False, default=None)
+    _last: tuple[TimedKeys, Signature] | None = field(init=False, default=None)
+
+    def at_hand(self) -> tuple[TimedKeys, Signature] | None:
+        """The keys, and what signs with them, if they need no renewing: what nearly every call comes to."""
+        timed = self.keys.at_hand()
+        return None if timed is None else self._signing_with(timed)
 
     async def take(self) -> tuple[TimedKeys, Signature]:
         """The keys, and what signs with them.
@@ -22,9 +27,11 @@ class Pen:
         Raises:
             StoreUnavailableError, StoreDeniedError: there are none (see `KeyRing.take`).
         """
-        timed = self.keys.at_hand() or await self.keys.take()
+        return self._signing_with(await self.keys.take())
+
+    def _signing_with(self, timed: TimedKeys) -> tuple[TimedKeys, Signature]:
         second = int(self.clock.now())
         last = self._last
-        if last is None or last.at_seconds != second or last.keys is not timed.keys:
-            last = self._last = Signature(timed.keys, self.scope, second)
-        return timed, last
+        if last is None or last[1].at_seconds != second or last[0] is not timed:
+            last = self._last = timed, Signature(timed.keys, self.scope, second)
+        return last

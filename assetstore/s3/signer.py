@@ -1,8 +1,9 @@
 """`assetstore.door.Signer` on one bucket: presigned URLs, made without asking anybody."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from assetstore.door import SignedUrl
 from assetstore.s3.endpoint import Endpoint
@@ -20,16 +21,16 @@ class S3Signer:
     endpoint: Endpoint
     pen: Pen
 
-    async def sign_upload(self, key: str, seconds: int) -> SignedUrl:
+    def sign_upload(self, key: str, seconds: int) -> Coroutine[Any, Any, SignedUrl]:
         """See `Signer.sign_upload`."""
-        return await self._sign("PUT", key, (), seconds)
+        return self._sign("PUT", key, (), seconds)
 
-    async def sign_download(self, key: str, seconds: int) -> SignedUrl:
+    def sign_download(self, key: str, seconds: int) -> Coroutine[Any, Any, SignedUrl]:
         """See `Signer.sign_download`."""
-        return await self._sign("GET", key, _SAVE_AS_FILE, seconds)
+        return self._sign("GET", key, _SAVE_AS_FILE, seconds)
 
     async def _sign(self, method: str, key: str, query: tuple[tuple[str, str], ...], seconds: int) -> SignedUrl:
-        timed, by = await self.pen.take()
+        timed, by = self.pen.at_hand() or await self.pen.take()
         now = by.at_seconds
         if timed.ends_at is not None:  # the URL dies with the keys that signed it, whatever it says
             seconds = max(1, min(seconds, int(timed.ends_at) - now))

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import httpx
 from sanic import Sanic
-from structlog.contextvars import clear_contextvars
 
 from assetstore.assets import Assets, mark, reconcile
 from assetstore.door import Door
@@ -118,4 +117,3 @@ async def serving(
         for connection in list(server.connections):
             connection.close()
         await server.after_stop()
-        clear_contextvars()

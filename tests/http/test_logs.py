@@ -1,10 +1,10 @@
 """What the service writes about requests."""
 
 import pytest
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from assetstore.errors import StoreUnavailableError
+from service.requests import name_request
 from tests.http.serving import Service
 from tests.memory_s3 import etag_of
 
@@ -13,7 +13,7 @@ ID = "00000000-0000-4001-8000-000000000000"
 
 async def test_each_request_is_one_line(service: Service) -> None:
     """One canonical line for each request says what was asked, of which asset, and how it was answered."""
-    with capture_logs(processors=[merge_contextvars]) as logs:
+    with capture_logs(processors=[name_request]) as logs:
         answers = [
             await service.client.post("/assets"),
             await service.client.put(f"/assets/{ID}", json={"Status": "uploaded"}),
@@ -63,8 +63,8 @@ async def test_health_checks_that_pass_are_quiet(service: Service) -> None:
 
 
 async def test_nothing_of_one_request_stands_in_the_line_of_the_next(service: Service) -> None:
-    """Requests of a kept-alive connection share a context, which is cleared for each."""
-    with capture_logs(processors=[merge_contextvars]) as logs:
+    """Requests of a kept-alive connection share a context, in which each names itself."""
+    with capture_logs(processors=[name_request]) as logs:
         await service.client.get(f"/asset/{ID}")
         await service.client.get("/nowhere")
 
@@ -73,7 +73,7 @@ async def test_nothing_of_one_request_stands_in_the_line_of_the_next(service: Se
 
 async def test_no_line_holds_a_presigned_url(service: Service) -> None:
     """A presigned URL is a bearer token: no line has any part of one, through a whole life and its errors."""
-    with capture_logs(processors=[merge_contextvars]) as logs:
+    with capture_logs(processors=[name_request]) as logs:
         asset_id, upload_url = await service.create()
         service.s3.put(upload_url, b"bytes")
         await service.client.put(f"/asset/{asset_id}", json={"Status": "uploaded", "etag": etag_of(b"bytes")})

@@ -97,7 +97,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "finalize forgets the pin",
-        (_assets("replace(state, status=Status.UPLOADED)", "replace(state, status=Status.UPLOADED, pin=None)"),),
+        (_assets("_replace(status=Status.UPLOADED)", "_replace(status=Status.UPLOADED, pin=None)"),),
     ),
     Mutant("the tags keep the old state", (_assets(_WRITES, _WRITES.replace("to_tags(state)", '{"status": ""}')),)),
     Mutant(
