@@ -35,7 +35,7 @@ test: check ## everything that needs no cluster, a few minutes
 	$(RUN)/pytest -n 2
 
 .PHONY: bench
-bench: .venv/.ready ## how fast it is, beside others: docs/bench.md; a quarter of an hour, on an idle machine (QUICK=1: a minute)
+bench: .venv/.ready ## how fast it is, beside others: docs/bench.md; twenty minutes, on an idle machine (QUICK=1: a minute)
 	@$(UV) sync --locked --quiet --inexact --group bench
 	@$(RUN)/python -m bench $(if $(QUICK),--quick --out .cache/bench)
 

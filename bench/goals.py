@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.price import Life
-from bench.reconciling import Run
+from bench.reconciling import Moved, Run
 from bench.service import Cell
 
 CPU_GOALS: Final = {"GET final": 2.5, "POST": 3.5, "PUT": 4.0}
@@ -19,7 +19,7 @@ class Measured:
 
     cells: Sequence[Cell]
     start: Run
-    moving: Sequence[Run]
+    moving: Sequence[Moved]
     """One, two, four shards; bare calls; s5cmd."""
     waiting: Sequence[Run]
     """A tenth, and all."""
@@ -53,20 +53,19 @@ class Goal:
 
 def goals_of(measured: Measured) -> list[Goal]:
     """All that must be reached, with what was."""
-    hello = measured.cell("hello", "constant", 32).cpu_us
-    ours, s5cmd = measured.moving[0], measured.moving[-1]
+    ours = measured.moving[0]
     tenth, everything = measured.waiting
     return [
         *[
             Goal(
                 f"{request}: CPU ÷ Sanic's constant answer",
                 limit,
-                measured.cell("assetuploader", request, 32).cpu_us / hello,
+                measured.cell("assetuploader", request, 32).to_hello,
             )
             for request, limit in CPU_GOALS.items()
         ],
-        Goal("CPU per finalized asset ÷ `s5cmd mv`'s per object", 0.5, ours.cpu_us / s5cmd.cpu_us),
-        Goal("assets/s ÷ `s5cmd mv`'s objects/s", 1, ours.per_second / s5cmd.per_second, more_is_better=True),
+        Goal("CPU per finalized asset ÷ `s5cmd mv`'s per object", 0.5, ours.cpu_to_s5cmd),
+        Goal("assets/s ÷ `s5cmd mv`'s objects/s", 1, ours.rate_to_s5cmd, more_is_better=True),
         Goal(f"peak RSS over {everything.name}, MiB", 120, everything.peak_rss_bytes / MEBIBYTE),
         Goal(f"that ÷ peak RSS over {tenth.name}", 1.05, everything.peak_rss_bytes / tenth.peak_rss_bytes),
         Goal("S3 calls in a pinned asset's life", 8.001, measured.life.total),

@@ -40,13 +40,11 @@ def _goals(measured: Measured) -> str:
 
 
 def _service(measured: Measured) -> str:
-    rows = []
-    for cell in sorted(measured.cells, key=lambda cell: (cell.connections, cell.request, cell.program)):
-        hello = measured.cell("hello", "constant", cell.connections).cpu_us
-        rows.append(
-            f"| {cell.connections} | {cell.request} | {cell.program} | {cell.cpu_us:.0f} | {cell.cpu_us / hello:.2f} "
-            f"| {cell.per_second:,.0f} | {cell.p50_ms:.1f} | {cell.p99_ms:.1f} |"
-        )
+    rows = [
+        f"| {cell.connections} | {cell.request} | {cell.program} | {cell.cpu_us:.0f} | {cell.to_hello:.2f} "
+        f"| {cell.per_second:,.0f} | {cell.p50_ms:.1f} | {cell.p99_ms:.1f} |"
+        for cell in sorted(measured.cells, key=lambda cell: (cell.connections, cell.request, cell.program))
+    ]
     columns = ("connections", "request", "program", "CPU µs", "÷ hello", "requests/s", "p50 ms", "p99 ms")
     return f"""\
 ## The service
@@ -54,17 +52,17 @@ def _service(measured: Measured) -> str:
 and the same S3 calls, signed, over kept-alive connections, and nothing else: no checks, deadlines, errors, URLs, logs
 and metrics, and of S3's answers no more is read than an ETag (`bench/bare.py`). *boto3 in threads* is what most would
 write: the same calls, without logs, metrics, checks and problem documents (`bench/in_threads.py`). Load is wrk's, one
-thread; each figure is the median of all rounds. *Nothing* is what a request costs the service without S3, a log line
-and a document; *a wrong id* has the latter two.
+thread. Each figure is the median of many short rounds in which all programs have their turn, and a ratio the median of
+each round's. *Nothing* is what a request costs the service without S3, a log line and a document; *a wrong id* has the
+latter two.
 
 {_table(columns, rows)}"""
 
 
 def _reconciler(measured: Measured) -> str:
-    s5cmd = measured.moving[-1]
     rows = [
-        f"| {run.name} | {run.objects:,} | {run.per_second:,.0f} | {run.per_second / s5cmd.per_second:.2f} "
-        f"| {run.cpu_us:.0f} | {run.cpu_us / s5cmd.cpu_us:.2f} | {run.s3_cpu_us:.0f} "
+        f"| {run.name} | {run.objects:,} | {run.per_second:,.0f} | {run.rate_to_s5cmd:.2f} "
+        f"| {run.cpu_us:.0f} | {run.cpu_to_s5cmd:.2f} | {run.s3_cpu_us:.0f} "
         f"| {run.peak_rss_bytes / MEBIBYTE:.0f} |"
         for run in measured.moving
     ] + [
@@ -76,9 +74,9 @@ def _reconciler(measured: Measured) -> str:
     return f"""\
 ## The reconciler
 Due assets of 1 kB finalized, beside `s5cmd mv` of as many objects of the same size on the same server. CPU is that of
-all processes, starting them included: one start takes {measured.start.cpu_seconds:.2f} s of it. *Bare* is the same
-three calls for each asset and nothing else, as above. *S3's* is the server's CPU on the same cores: what it leaves of
-them bounds the rate.
+all processes, starting them included: one start takes {measured.start.cpu_seconds:.2f} s of it. Each figure is the
+median of {measured.moving[0].rounds} rounds in which all have their turn. *Bare* is the same three calls for each asset
+and nothing else, as above. *S3's* is the server's CPU on the same cores: what it leaves of them bounds the rate.
 
 {_table(columns, rows)}"""
 

@@ -12,10 +12,9 @@ def draw(measured: Measured, path: Path) -> None:
     """Draw `docs/bench.png`."""
     mpl.use("Agg")
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=(3, 2))
-    hello = measured.cell("hello", "constant", 32).cpu_us
     places = range(len(CPU_GOALS))
     for offset, program, colour in ((-0.2, "assetuploader", "tab:blue"), (0.2, "boto3 in threads", "tab:gray")):
-        ratios = [measured.cell(program, request, 32).cpu_us / hello for request in CPU_GOALS]
+        ratios = [measured.cell(program, request, 32).to_hello for request in CPU_GOALS]
         bars = left.bar([place + offset for place in places], ratios, 0.38, label=program, color=colour)
         left.bar_label(bars, fmt="%.1f")
     ends = [place - 0.4 for place in places], [place + 0.4 for place in places]

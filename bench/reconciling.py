@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from assetstore.protocol import Status
@@ -75,8 +76,46 @@ class Place:
         return self.measure(name, objects, commands)
 
 
-def measure_moving(place: Place, objects: int) -> list[Run]:
-    """Due assets finalized with 1, 2 and 4 shards and by bare calls, and as many objects moved by s5cmd."""
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What finalizing or moving so many objects took: medians of all rounds."""
+
+    name: str
+    rounds: int
+    objects: int
+    """In each round."""
+    per_second: float
+    rate_to_s5cmd: float
+    """Objects per second as a multiple of `s5cmd mv`'s in the same round."""
+    cpu_us: float
+    cpu_to_s5cmd: float
+    s3_cpu_us: float
+    peak_rss_bytes: int
+
+
+def measure_moving(place: Place, objects: int, rounds: int) -> list[Moved]:
+    """Due assets finalized with 1, 2 and 4 shards and by bare calls, and as many objects moved by s5cmd, in turn."""
+    turns = [_move(place, objects) for _ in range(rounds)]
+    moved = []
+    for runs in zip(*turns, strict=True):
+        beside = [(run, turn[-1]) for run, turn in zip(runs, turns, strict=True)]
+        moved.append(
+            Moved(
+                runs[0].name,
+                rounds,
+                objects,
+                median(run.per_second for run in runs),
+                median(run.per_second / s5cmd.per_second for run, s5cmd in beside),
+                median(run.cpu_us for run in runs),
+                median(run.cpu_us / s5cmd.cpu_us for run, s5cmd in beside),
+                median(run.s3_cpu_us for run in runs),
+                max(run.peak_rss_bytes for run in runs),
+            )
+        )
+    return moved
+
+
+def _move(place: Place, objects: int) -> list[Run]:
     runs, environment = [], place.environment
     for shards in (1, 2, 4, 0):
         write_assets(environment, objects, Status.MARKED, upload=BODY)

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -19,13 +20,15 @@ MARK: Final = '{"Status": "uploaded"}'
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One program, one request, one number of connections: the median of all rounds."""
+    """One program, one request, one number of connections: medians of all rounds."""
 
     program: str
     request: str
     connections: int
     cpu_us: float
     """CPU time of the program per request."""
+    to_hello: float
+    """CPU time as a multiple of Sanic's constant answer in the same round."""
     per_second: float
     p50_ms: float
     p99_ms: float
@@ -33,15 +36,18 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How thoroughly."""
+    """How thoroughly, with one number of connections."""
 
+    connections: int
     seconds: int
+    """Of load on each program with each request in each round."""
     rounds: int
-    connections: Sequence[int]
 
 
-def measure_service(environment: Mapping[str, str], plan: Plan, say: Callable[[str], None]) -> list[Cell]:
-    """Measure all programs side by side, round after round, so that all meet the same weather."""
+def measure_service(environment: Mapping[str, str], plans: Sequence[Plan], say: Callable[[str], None]) -> list[Cell]:
+    """Measure all programs in turn, in many short rounds, so that all meet the same weather: a host's speed changes
+    by half within seconds, and a ratio holds only between neighbours.
+    """  # noqa: D205 -- one sentence
     loads = _loads(environment)
     ports = {program: free_port() for program in ("hello", "bare", "assetuploader", "boto3 in threads")}
     commands = {
@@ -53,25 +59,33 @@ def measure_service(environment: Mapping[str, str], plan: Plan, say: Callable[[s
         ],
         "boto3 in threads": [str(BIN / "python"), "-m", "bench.in_threads", str(ports["boto3 in threads"])],
     }  # fmt: skip
-    found: dict[tuple[str, str, int], list[tuple[float, float, float, float]]] = {}
-    for number in range(plan.rounds):
-        for program, command in commands.items():
-            base = f"http://127.0.0.1:{ports[program]}"
-            with serving(command, environment, f"{base}/readyz") as process:
-                for request, load in loads[program].items():
-                    drive(base, load, 8, 1)  # warm: connections, caches, the interpreter
-                    for connections in plan.connections:
-                        before = cpu_seconds(process.pid)
-                        seen = drive(base, load, connections, plan.seconds)
-                        cpu_us = (cpu_seconds(process.pid) - before) / seen.requests * 1e6
-                        say(f"round {number + 1}: {program}, {request}, {connections} connections: {cpu_us:.0f} us")
-                        found.setdefault((program, request, connections), []).append(
-                            (cpu_us, seen.requests / seen.seconds, seen.p50_ms, seen.p99_ms)
-                        )
-    return [
-        Cell(*key, *(statistics.median(figures) for figures in zip(*rounds, strict=True)))
-        for key, rounds in found.items()
-    ]
+    bases = {program: f"http://127.0.0.1:{port}" for program, port in ports.items()}
+    cells: list[Cell] = []
+    with ExitStack() as stack:
+        served = {
+            program: stack.enter_context(serving(command, environment, f"{bases[program]}/readyz"))
+            for program, command in commands.items()
+        }
+        asked = [(program, request) for program in commands for request in loads[program]]
+        for program, request in asked:
+            drive(bases[program], loads[program][request], 8, 1)  # warm: connections, caches, the interpreter
+        for plan in plans:
+            found: dict[tuple[str, str], list[tuple[float, ...]]] = {one: [] for one in asked}
+            for number in range(plan.rounds):
+                for program, request in asked:
+                    before = cpu_seconds(served[program].pid)
+                    seen = drive(bases[program], loads[program][request], plan.connections, plan.seconds)
+                    cpu_us = (cpu_seconds(served[program].pid) - before) / seen.requests * 1e6
+                    hello_us = found["hello", "constant"][number][0] if program != "hello" else cpu_us
+                    found[program, request].append(
+                        (cpu_us, cpu_us / hello_us, seen.requests / seen.seconds, seen.p50_ms, seen.p99_ms)
+                    )
+                say(f"{plan.connections} connections: round {number + 1} of {plan.rounds}")
+            cells += [
+                Cell(*one, plan.connections, *(statistics.median(figures) for figures in zip(*rounds, strict=True)))
+                for one, rounds in found.items()
+            ]
+    return cells
 
 
 def _loads(environment: Mapping[str, str]) -> dict[str, dict[str, Load]]:
