@@ -114,7 +114,10 @@ def to_tags(state: State) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def spell_instant(instant: datetime) -> str:
-    """A UTC instant in whole seconds: `2026-01-31T12:00:00Z`. Kept, for each is spelled two or three times."""
+    """An instant in UTC, as all are here, in whole seconds: `2026-01-31T12:00:00Z`.
+
+    Kept, for each is spelled two or three times.
+    """
     return instant.isoformat()[:19] + "Z"  # a quarter of strftime's time
 
 

@@ -1,4 +1,4 @@
-"""Each call to S3 as a line of the log, at debug: never a key or a URL; the ids that are bound say whose it is."""
+"""Each call to S3 as a line of the log, at debug: never a key or a URL; the ids on the line say whose it is."""
 
 import structlog
 

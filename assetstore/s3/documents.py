@@ -1,6 +1,7 @@
 """S3's XML: the few documents that go each way.
 
-Parsed by expat with every document type refused, so there are no entities to expand or fetch.
+Parsed by expat with every document type refused, so there are no entities to expand or fetch; only CopyObject's answer,
+of which each asset has one, is read by a pattern where it is spelled as usual.
 """
 
 import re
@@ -93,7 +94,7 @@ def read_error_code(body: bytes) -> str | None:
 
 _TEXT: Final = rb"[^<>&\"\x00-\x1f\x7f-\xff]*"
 _COPIED: Final = re.compile(
-    rb"\s*(?:<\?xml version=\"1\.0\"(?: encoding=\"UTF-8\")?\?>\s*)?"
+    rb"\s*(?:<\?xml version=\"1\.0\"(?: encoding=\"UTF-8\")?\?>[\r\n ]*)?"
     rb"<CopyObjectResult(?: xmlns=\"%(text)b\")?>[\r\n ]*(?:<LastModified>%(text)b</LastModified>[\r\n ]*)?"
     rb"<ETag>(?:&quot;|&#34;|\")?([0-9A-Za-z+/=_.-]+)(?:&quot;|&#34;|\")?</ETag>[\r\n ]*"
     rb"(?:<(?!ETag)([A-Z][0-9A-Za-z]*)>%(text)b</\2>[\r\n ]*)*</CopyObjectResult>[\r\n ]*" % {b"text": _TEXT}

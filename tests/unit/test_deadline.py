@@ -97,4 +97,12 @@ async def test_a_wait_that_makes_an_error_of_its_end_leaves_no_cancellation_behi
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+    task.cancel()  # as one that was cancelled and went on
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        await deadline.wait_for(_never())
+    assert task.cancelling() == 1
+    task.uncancel()
     assert await deadline.wait_for(asyncio.sleep(0, "next")) == "next"

@@ -266,6 +266,20 @@ async def test_garbage_that_cannot_be_deleted_is_counted() -> None:
     ]
 
 
+async def test_what_is_said_of_a_batch_names_no_asset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker that happens to delete a full batch had an asset in hand: the line is not about that one."""
+    monkeypatch.setattr("reconciler.passes.BATCH", 3)
+    s3 = WatchedS3()
+    s3.undeletable = {temp_key(add(s3, number)): "AccessDenied" for number in range(7)}
+
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        await pass_over(s3).run()
+
+    about = [(line["event"], "asset_id" in line) for line in logs]
+    assert about.count(("asset_reconciled", True)) == 7
+    assert about.count(("garbage_not_deleted", False)) == len(about) - 7 >= 2
+
+
 async def test_a_batch_that_fails_is_counted_and_ends_nothing() -> None:
     """Deleting garbage is the least of a run's duties."""
 

@@ -104,7 +104,7 @@ OPENED, CLOSED, QUOTED, DATED = (
 PARTS = (
     OPENED, CLOSED, QUOTED, DATED, '<?xml version="1.0" encoding="UTF-8"?>', '<?xml version="1.0" encoding="UTF-16"?>',
     "<?xml version='1.0'?>", "<CopyObjectResult>", '<CopyObjectResult xmlns="a" b="c">', "<ETag>&#34;0af-2&#34;</ETag>",
-    '<ETag>"a"</ETag>', "<ETag>&lt;</ETag>", "<ETag/>", "<ETag>a", "</ETag>", "<LastModified/>", "&amp;", "\0", "\x0b",
+    '<ETag>"a"</ETag>', "<ETag>&lt;</ETag>", "<ETag/>", "<LastModified/>", "&amp;", "\0", "\x0b",
     "<ChecksumCRC64NVME>AAAA=</ChecksumCRC64NVME>", "<Owner><ETag>b</ETag></Owner>", "<!-- <ETag>c</ETag> -->", "\xff",
     "\n", " ",
 )  # fmt: skip
