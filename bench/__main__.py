@@ -28,7 +28,7 @@ def main() -> int:
     plans = [Plan(1, 1, 1), Plan(32, 1, 1), Plan(256, 1, 1)]
     moving, rounds, waiting = 300, 1, 1_000
     if not given.quick:
-        plans = [Plan(1, 1, 4), Plan(32, 2, 9), Plan(256, 4, 3)]
+        plans = [Plan(1, 1, 3), Plan(32, 2, 8), Plan(256, 4, 2)]
         moving, rounds, waiting = 10_000, 3, 100_000
     load_before = os.getloadavg()[0]
     try:

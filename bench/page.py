@@ -50,32 +50,45 @@ def _service(measured: Measured) -> str:
 ## The service
 *hello* is Sanic answering a constant on the same route. *bare* is the least that each request can cost in Python: Sanic
 and the same S3 calls, signed, over kept-alive connections, and nothing else: no checks, deadlines, errors, URLs, logs
-and metrics, and of S3's answers no more is read than an ETag (`bench/bare.py`). *boto3 in threads* is what most would
-write: the same calls, without logs, metrics, checks and problem documents (`bench/in_threads.py`). Load is wrk's, one
-thread. Each figure is the median of many short rounds in which all programs have their turn, and a ratio the median of
-each round's. *Nothing* is what a request costs the service without S3, a log line and a document; *a wrong id* has the
-latter two.
+and metrics, and of S3's answers no more is read than an ETag (`bench/bare.py`). The rungs from there to the service are
+*+ transport*, the product's transport in place of bare calls (whole, checked answers, bounded and fair connections,
+time limits, retries, errors), and *+ life*, the asset's life on it (states checked, URLs signed) (`bench/rungs.py`);
+the service has checks of what clients send, ids, a deadline, problem documents, metrics and a line of log on top.
+*boto3 in threads* is what most would write: the same calls, without logs, metrics, checks and problem documents
+(`bench/in_threads.py`). Load is wrk's, one thread. Each figure is the median of many short rounds in which all programs
+have their turn, and a ratio the median of each round's. *Nothing* is what a request costs the service without S3, a log
+line and a document; *a wrong id* has the latter two.
 
 {_table(columns, rows)}"""
 
 
 def _reconciler(measured: Measured) -> str:
     rows = [
-        f"| {run.name} | {run.objects:,} | {run.per_second:,.0f} | {run.rate_to_s5cmd:.2f} "
+        f"| {run.name} | {run.objects:,} | {run.rounds} | {run.per_second:,.0f} | {run.rate_to_s5cmd:.2f} "
         f"| {run.cpu_us:.0f} | {run.cpu_to_s5cmd:.2f} | {run.s3_cpu_us:.0f} "
         f"| {run.peak_rss_bytes / MEBIBYTE:.0f} |"
         for run in measured.moving
     ] + [
-        f"| {run.name} | {run.objects:,} | {run.per_second:,.0f} | "
+        f"| {run.name} | {run.objects:,} | 1 | {run.per_second:,.0f} | "
         f"| {run.cpu_us:.0f} | | {run.s3_cpu_us:.0f} | {run.peak_rss_bytes / MEBIBYTE:.0f} |"
         for run in measured.waiting
     ]
-    columns = ("", "objects", "objects/s", "÷ s5cmd", "CPU µs each", "÷ s5cmd", "S3's CPU µs each", "peak RSS MiB")
+    columns = (
+        "",
+        "objects",
+        "rounds",
+        "objects/s",
+        "÷ s5cmd",
+        "CPU µs each",
+        "÷ s5cmd",
+        "S3's CPU µs each",
+        "peak RSS MiB",
+    )
     return f"""\
 ## The reconciler
 Due assets of 1 kB finalized, beside `s5cmd mv` of as many objects of the same size on the same server. CPU is that of
 all processes, starting them included: one start takes {measured.start.cpu_seconds:.2f} s of it. Each figure is the
-median of {measured.moving[0].rounds} rounds in which all have their turn. *Bare* is the same three calls for each asset
+median of its rounds, in which all have their turn. *Bare* is the same three calls for each asset
 and nothing else, as above. *S3's* is the server's CPU on the same cores: what it leaves of them bounds the rate.
 
 {_table(columns, rows)}"""

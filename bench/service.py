@@ -1,4 +1,4 @@
-"""The service beside Sanic alone, Sanic with bare S3 calls, and boto3 in threads: CPU, rates and latencies."""
+"""The service beside Sanic alone, bare S3 calls and the rungs between, and boto3 in threads: CPU, rates, latencies."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -49,15 +49,18 @@ def measure_service(environment: Mapping[str, str], plans: Sequence[Plan], say: 
     by half within seconds, and a ratio holds only between neighbours.
     """  # noqa: D205 -- one sentence
     loads = _loads(environment)
-    ports = {program: free_port() for program in ("hello", "bare", "assetuploader", "boto3 in threads")}
+    ports = {program: free_port() for program in loads}
+    python = [str(BIN / "python"), "-m"]
     commands = {
-        "hello": [str(BIN / "python"), "-m", "bench.hello", str(ports["hello"])],
-        "bare": [str(BIN / "python"), "-m", "bench.bare", "serve", str(ports["bare"])],
+        "hello": [*python, "bench.hello", str(ports["hello"])],
+        "bare": [*python, "bench.bare", "serve", str(ports["bare"])],
+        "+ transport": [*python, "bench.rungs", "transport", str(ports["+ transport"])],
+        "+ life": [*python, "bench.rungs", "life", str(ports["+ life"])],
         "assetuploader": [
             str(BIN / "assetuploader"), "serve", "--host", "127.0.0.1",
             "--port", str(ports["assetuploader"]), "--metrics-port", str(free_port()),
         ],
-        "boto3 in threads": [str(BIN / "python"), "-m", "bench.in_threads", str(ports["boto3 in threads"])],
+        "boto3 in threads": [*python, "bench.in_threads", str(ports["boto3 in threads"])],
     }  # fmt: skip
     bases = {program: f"http://127.0.0.1:{port}" for program, port in ports.items()}
     cells: list[Cell] = []
@@ -107,6 +110,8 @@ def _loads(environment: Mapping[str, str]) -> dict[str, dict[str, Load]]:
     return {
         "hello": {"constant": Load("GET", final)},
         "bare": three,
+        "+ transport": three,
+        "+ life": three,
         "assetuploader": three | others,
         "boto3 in threads": three,
     }
