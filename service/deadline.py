@@ -22,7 +22,7 @@ class _Wait:
 
 
 class Deadline:
-    """`asyncio.timeout` for waits that all may take equally long, at a fifth of its cost.
+    """`asyncio.timeout` for waits that all may take equally long, at a quarter of its cost.
 
     They end in the order in which they began, so one timer does for all, and rings once in that time. Bound to the
     event loop that first uses it.
