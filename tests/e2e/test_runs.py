@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,8 @@ from tests.e2e.in_cluster import running
 
 Install = Callable[..., Release]
 FEW_HUNDRED = 300
+SECONDS_OF_WORK = 2_000
+"""So many assets that a run is still at it when its pods are killed after the first."""
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +71,9 @@ with ThreadPoolExecutor(8) as pool:
 """
 
 
-def _store_many(release: Release, image: Image) -> list[str]:
-    """A few hundred pinned assets: all due, none final."""
-    with running(release, image, STORE, release.fullname, f"{release.s3_service}:8333", str(FEW_HUNDRED)) as script:
+def _store_many(release: Release, image: Image, count: int) -> list[str]:
+    """So many pinned assets: all due, none final."""
+    with running(release, image, STORE, release.fullname, f"{release.s3_service}:8333", str(count)) as script:
         ids: list[str] = script.result()
         return ids
 
@@ -84,7 +87,7 @@ def _count_final(release: Release, image: Image, ids: list[str]) -> int:
 
 def test_two_shards_finalize_a_few_hundred_assets_once_each(batch: Release, image: Image) -> None:
     """Both pods of the Indexed Job work, and what they say that they finalized adds up to the number of assets."""
-    ids = _store_many(batch, image)
+    ids = _store_many(batch, image, FEW_HUNDRED)
     assert _count_final(batch, image, ids) == 0
     batch.start_run("sharded")
     assert batch.job_end("sharded")["type"] == "Complete"
@@ -132,22 +135,26 @@ def test_the_role_allows_what_is_used_and_no_more(batch: Release) -> None:
 
 
 def test_a_pod_killed_in_mid_run_loses_nothing(batch: Release, image: Image, client: Client) -> None:
-    """With some assets final and others not, every pod of a run is killed; the next run finishes, all bytes right."""
+    """With some assets final and others not, every pod of a run is killed; the next run finishes, all bytes right.
+
+    Whether a pod still hears SIGTERM and ends in good order, or does not, is the node's affair: both happen.
+    """
     lots: list[list[str]] = []
     for attempt in range(3):  # to hit the middle of a run of some seconds takes luck on a busy machine
         job = f"killed-{attempt}"
-        lots.append(_store_many(batch, image))
+        lots.append(_store_many(batch, image, SECONDS_OF_WORK))
+        first = min(lots[-1])  # a run goes by key
         batch.start_run(job)
-        wait_until("the run has begun", lambda: any(client.look(asset_id) for asset_id in lots[-1][::30]), 60)
+        wait_until("the run has begun", partial(client.look, first), 60)
         at_once = ("--force", "--grace-period=0", "--ignore-not-found", "-l", f"batch.kubernetes.io/job-name={job}")
         batch.cluster.kubectl("-n", batch.namespace, "delete", "pod", *at_once)
-        ended = batch.job_end(job)["type"]
-        left = sum(FEW_HUNDRED - _count_final(batch, image, lot) for lot in lots)
-        if ended == "Failed" and left:
+        batch.job_end(job)
+        left = sum(SECONDS_OF_WORK - _count_final(batch, image, lot) for lot in lots)
+        if left:
             break
     else:
         pytest.fail("each of three runs was over before it could be killed")
     batch.start_run("after")
     assert batch.job_end("after")["type"] == "Complete"
     assert sum(report.get("finalized", 0) for report in batch.reports("after")) == left
-    assert [_count_final(batch, image, lot) for lot in lots] == [FEW_HUNDRED] * len(lots)
+    assert [_count_final(batch, image, lot) for lot in lots] == [SECONDS_OF_WORK] * len(lots)
