@@ -182,7 +182,8 @@ class Reconciled(NamedTuple):
     """Its last mark named the bytes that it means."""
 
 
-_ENDS: Final = frozenset({Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT})
+CHANGES: Final = (Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT)
+"""What a run does to an asset that needs its bytes in `temp/` no more; with any other outcome it is left as it was."""
 
 
 async def reconcile(assets: Assets, asset_id: str, now: datetime, *, dry_run: bool = False) -> Reconciled:
@@ -207,7 +208,7 @@ async def reconcile(assets: Assets, asset_id: str, now: datetime, *, dry_run: bo
             raise
         return Reconciled(
             outcome,
-            is_garbage=outcome in _ENDS,
+            is_garbage=outcome in CHANGES,
             marked_at=placeholder.written_at if placeholder.state.status is Status.MARKED else None,
             due_at=due_at(placeholder, assets.rules),
             is_pinned=placeholder.state.pin is not None,

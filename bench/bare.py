@@ -29,7 +29,7 @@ _SAID: Final = [
     ("x-amz-meta-status", "marked"),
     ("x-amz-tagging", "status=marked&expires-at=2026-01-01T00%3A00%3A00Z"),
 ]
-_URL: Final = "https://bucket.s3.eu-central-1.amazonaws.com/uploaded/constant"
+URL: Final = "https://bucket.s3.eu-central-1.amazonaws.com/uploaded/constant"
 
 
 class _Connection(asyncio.Protocol):
@@ -49,7 +49,7 @@ class Bare:
     """Asks S3, and believes that each answer comes in one piece and is the right one."""
 
     def __init__(self) -> None:
-        endpoint, self.bucket = urlsplit(os.environ["AWS_ENDPOINT_URL_S3"]), os.environ["AWS_BUCKET"]
+        endpoint, self.bucket = urlsplit(os.environ["AWS_ENDPOINTURL_S3"]), os.environ["AWS_BUCKET"]
         self.host, self.hostname, self.port = endpoint.netloc, endpoint.hostname or "", endpoint.port or 80
         keys = Keys(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
         self.by = Signature(keys, Scope(os.environ["AWS_REGION"]), int(time.time()))
@@ -90,7 +90,7 @@ def build_app() -> Sanic[Any, Any]:
     async def create(request: Request) -> HTTPResponse:  # noqa: ARG001 -- the route's
         asset_id = str(uuid4())
         await s3.ask("PUT", uploaded_key(asset_id), [("if-none-match", "*"), *_SAID], os.urandom(16))
-        return json({"upload_url": _URL, "id": asset_id, "expires_at": "2026-01-01T00:00:00Z"}, 201)
+        return json({"upload_url": URL, "id": asset_id, "expires_at": "2026-01-01T00:00:00Z"}, 201)
 
     @app.put("/asset/<asset_id:str>")
     async def mark(request: Request, asset_id: str) -> HTTPResponse:  # noqa: ARG001
@@ -101,7 +101,7 @@ def build_app() -> Sanic[Any, Any]:
     @app.get("/asset/<asset_id:str>")
     async def resolve(request: Request, asset_id: str) -> HTTPResponse:  # noqa: ARG001
         await s3.ask("HEAD", uploaded_key(asset_id), [])
-        return json({"Download_url": _URL})
+        return json({"Download_url": URL})
 
     return app
 

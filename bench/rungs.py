@@ -18,9 +18,9 @@ from assetstore.assets import Assets, create, mark, resolve
 from assetstore.door import Said
 from assetstore.protocol import Rules, uploaded_key
 from assetstore.s3.connect import connect
+from bench.bare import URL
 
 _SAID = Said({"status": "marked", "expires-at": "2026-01-01T00:00:00Z"}, {"status": "marked", "expires-at": "2026"})
-_URL = "https://bucket.s3.eu-central-1.amazonaws.com/uploaded/constant"
 
 
 def build_transport() -> Sanic[Any, Any]:
@@ -32,7 +32,7 @@ def build_transport() -> Sanic[Any, Any]:
     async def post(request: Request) -> HTTPResponse:  # noqa: ARG001 -- the route's
         asset_id = str(uuid4())
         await door.put_if(uploaded_key(asset_id), os.urandom(16), _SAID, etag=None)
-        return json({"upload_url": _URL, "id": asset_id, "expires_at": "2026-01-01T00:00:00Z"}, 201)
+        return json({"upload_url": URL, "id": asset_id, "expires_at": "2026-01-01T00:00:00Z"}, 201)
 
     @app.put("/asset/<asset_id:str>")
     async def put(request: Request, asset_id: str) -> HTTPResponse:  # noqa: ARG001
@@ -43,7 +43,7 @@ def build_transport() -> Sanic[Any, Any]:
     @app.get("/asset/<asset_id:str>")
     async def get(request: Request, asset_id: str) -> HTTPResponse:  # noqa: ARG001
         await door.head(uploaded_key(asset_id))
-        return json({"Download_url": _URL})
+        return json({"Download_url": URL})
 
     return app
 

@@ -6,12 +6,12 @@ import signal
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
 
-from assetstore.assets import Outcome
+from assetstore.assets import CHANGES
 from assetstore.errors import StoreError
 from assetstore.probe import probe_conditions
 from cli.calls import call_logger
@@ -28,9 +28,6 @@ from reconciler.shards import Shard
 
 if TYPE_CHECKING:
     from assetstore.door import Bucket
-
-CHANGES: Final = (Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT)
-"""What an Event tells of; a run that only waited has no news."""
 
 log = structlog.get_logger()
 
@@ -83,6 +80,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
         **({"oldest_overdue_id": overdue.asset_id, "due_at": overdue.due_at.isoformat()} if overdue else {}),
     )
     if not dry_run and (owner := owner_from(os.environ)):
+        # A run that only waited has no news.
         told = {outcome.value: report.outcomes.get(outcome, 0) for outcome in CHANGES}
         told |= {"failed": report.failed, "undeleted": report.undeleted}
         await asyncio.to_thread(post_run_event, owner, told, code, reason or "")

@@ -36,7 +36,7 @@ class S3Door:
     bucket: str
     caller: Caller
 
-    # Plain functions, which hand on the one coroutine that does it: each between costs again at each step.
+    # What each asset needs are plain functions, which hand on the one coroutine that does it: one more costs each step.
 
     def head(self, key: str) -> Coroutine[Any, Any, Head | None]:
         """See `Door.head`."""

@@ -12,7 +12,7 @@ from tests.e2e.in_cluster import running
 
 Install = Callable[..., Release]
 FEW_HUNDRED = 300
-SECONDS_OF_WORK = 2_000
+MANY = 2_000
 """So many assets that a run is still at it when its pods are killed after the first."""
 
 
@@ -142,14 +142,14 @@ def test_a_pod_killed_in_mid_run_loses_nothing(batch: Release, image: Image, cli
     lots: list[list[str]] = []
     for attempt in range(3):  # to hit the middle of a run of some seconds takes luck on a busy machine
         job = f"killed-{attempt}"
-        lots.append(_store_many(batch, image, SECONDS_OF_WORK))
+        lots.append(_store_many(batch, image, MANY))
         first = min(lots[-1])  # a run goes by key
         batch.start_run(job)
         wait_until("the run has begun", partial(client.look, first), 60)
         at_once = ("--force", "--grace-period=0", "--ignore-not-found", "-l", f"batch.kubernetes.io/job-name={job}")
         batch.cluster.kubectl("-n", batch.namespace, "delete", "pod", *at_once)
         batch.job_end(job)
-        left = sum(SECONDS_OF_WORK - _count_final(batch, image, lot) for lot in lots)
+        left = sum(MANY - _count_final(batch, image, lot) for lot in lots)
         if left:
             break
     else:
@@ -157,4 +157,4 @@ def test_a_pod_killed_in_mid_run_loses_nothing(batch: Release, image: Image, cli
     batch.start_run("after")
     assert batch.job_end("after")["type"] == "Complete"
     assert sum(report.get("finalized", 0) for report in batch.reports("after")) == left
-    assert [_count_final(batch, image, lot) for lot in lots] == [SECONDS_OF_WORK] * len(lots)
+    assert [_count_final(batch, image, lot) for lot in lots] == [MANY] * len(lots)
