@@ -1,7 +1,7 @@
-# One image, two programs: assetuploader serve (Deployment) and assetuploader reconcile (CronJob).
-#   docker build -t assetuploader .                  the image to ship
-#   docker build -t assetuploader:dev --target dev . sources writable and watched, for skaffold dev
-# Builds with BuildKit and with the classic builder.
+# One image for both programs: assetuploader serve (Deployment) and assetuploader reconcile (CronJob).
+#   docker build -t assetuploader .                   the release image
+#   docker build -t assetuploader:dev --target dev .  for skaffold dev: writable sources, reload on change
+# It builds with BuildKit and with the classic builder.
 ARG BASE_IMAGE=python:3.13-slim-trixie
 
 FROM ${BASE_IMAGE} AS build
@@ -10,26 +10,24 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --quiet --disable-pip-version-check "uv==${UV_VERSION}"
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
-# Dependencies first: this layer changes only with the lock file.
+# Install the dependencies first: this layer changes only with the lock file.
 RUN /opt/uv/bin/uv sync --quiet --locked --no-dev --no-install-project
 COPY README.md LICENSE ./
-COPY assetstore assetstore
+COPY assetuploader assetuploader
 COPY service service
 COPY reconciler reconciler
-COPY cli cli
 
 FROM build AS dev
 RUN /opt/uv/bin/uv sync --quiet --locked --no-dev --group reload && chown -R 10001:10001 /src
-COPY docker/reload.py /opt/reload.py
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
-ENTRYPOINT ["python3", "/opt/reload.py"]
+# `serve` restarts when a source file changes. Other commands must end by themselves, so they run once.
+ENTRYPOINT ["/bin/sh", "-c", "[ \"$1\" = serve ] && exec watchfiles --filter python \"assetuploader $*\" /src; exec assetuploader \"$@\"", "--"]
 CMD ["serve"]
 
 FROM build AS venv
-# Bytecode is compiled here, since the root filesystem is read-only when the programs run. Of the 400 AWS services
-# that botocore describes, the programs use S3, and those that turn a role or a profile into credentials; of the
-# kubernetes client not its second, asynchronous half.
+# Compile bytecode here, because the root filesystem is read-only at run time. Delete botocore's data of all services
+# but S3 and those that provide credentials, and the asynchronous half of the kubernetes client, which is unused.
 RUN /opt/uv/bin/uv sync --quiet --locked --no-dev --no-editable \
  && find /opt/venv/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
       ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} + \

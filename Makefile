@@ -1,4 +1,4 @@
-# Everything a developer types. `make help` lists it.
+# All commands for developers. `make help` lists them.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -13,7 +13,7 @@ S3_PORT ?= 8333
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
-# uv in a corner of its own: nothing outside this folder is touched.
+# uv gets an environment of its own. Nothing outside this folder is changed.
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) must be Python 3.11 or later: make PYTHON=python3.13 …" >&2; exit 1; }
 	@$(PYTHON) -m venv .cache/uv || { echo "make: $(PYTHON) cannot make virtual environments: install python3-venv (Debian, Ubuntu)" >&2; exit 1; }
@@ -31,58 +31,97 @@ check: .venv/.ready ## format, lint, types and import contracts
 	$(RUN)/lint-imports
 
 .PHONY: test
-test: check ## everything that needs no cluster, a few minutes
-	$(RUN)/pytest -n 2
+test: check ## everything that needs no cluster, with branch coverage; a few minutes
+	$(RUN)/pytest -n 2 --cov
 
 .PHONY: bench
-bench: .venv/.ready ## how fast it is, beside others: docs/bench.md; twenty minutes, on an idle machine (QUICK=1: a minute)
-	@$(UV) sync --locked --quiet --inexact --group bench
+bench: .venv/.ready ## measure speed beside baselines, into docs/bench.md: half an hour on an idle machine (QUICK=1: a minute)
 	@$(RUN)/python -m bench $(if $(QUICK),--quick --out .cache/bench)
+
+REV ?= HEAD~1
+.PHONY: bench-compare
+bench-compare: .venv/.ready ## measure another commit beside this one, over HTTP and HTTPS: REV=<commit> (QUICK=1: a minute)
+	@rm -rf .cache/revisions/$(REV) && git clone --quiet --no-checkout . .cache/revisions/$(REV)
+	@git -C .cache/revisions/$(REV) checkout --quiet --detach $$(git rev-parse $(REV))
+	@UV_PYTHON_DOWNLOADS=never $(UV) sync --project .cache/revisions/$(REV) --locked --no-dev --quiet --python $(PYTHON)
+	@$(RUN)/python -m bench.compare .cache/revisions/$(REV) $(if $(QUICK),--quick)
 
 .PHONY: run
 run: .venv/.ready ## the whole product on this machine; PORT, METRICS_PORT, S3_PORT choose ports
-	@$(RUN)/python -m local.run --port $(PORT) --metrics-port $(METRICS_PORT) --s3-port $(S3_PORT)
+	@$(RUN)/python -m dev.run --port $(PORT) --metrics-port $(METRICS_PORT) --s3-port $(S3_PORT)
 
-SCENARIO ?= life
+SCENARIO ?= lifecycle
 SCHEDULE ?= 0:0
 MUTANT ?=
 .PHONY: replay
-replay: .venv/.ready ## one schedule of the interleaving explorer, told step by step: SCENARIO=, SCHEDULE=, MUTANT=
+replay: .venv/.ready ## print one schedule of the interleaving explorer: SCENARIO=, SCHEDULE=, MUTANT=
 	@$(RUN)/python -m tests.protocol.replay --mutant '$(MUTANT)' '$(SCENARIO)' '$(SCHEDULE)'
 
-.PHONY: races
-races: .venv/.ready ## how often the S3 server lets two writes of one version both succeed
-	@$(RUN)/python -m tests.contract.races
+.PHONY: s3-races
+s3-races: .venv/.ready ## count how often the S3 server lets two writes of one version both succeed
+	@$(RUN)/python -m tests.contract.s3_races
 
-.PHONY: memory
-memory: .venv/.ready ## the reconciler's peak memory for 1,000 and for 100,000 objects in temp/
-	@$(RUN)/python -m tests.memory
+.PHONY: bench-memory
+bench-memory: .venv/.ready ## measure the reconciler's peak memory for 1,000 and for 100,000 objects in temp/
+	@$(RUN)/python -m tests.perf
 
-ROW ?=
+CHECK ?=
 SIZE ?= full
-.PHONY: prove
-prove: .venv/.ready ## the long proofs, an hour or more, into docs/proof.md; ROW= runs one, SIZE=small less of it
-	@$(RUN)/python -m tests.prove --row '$(ROW)' --size '$(SIZE)'
+.PHONY: verify
+verify: .venv/.ready ## the long checks, an hour or more, into docs/verification.md; CHECK= runs one, SIZE=small fewer cases
+	@$(RUN)/python -m tests.verify --check '$(CHECK)' --size '$(SIZE)'
 
-.PHONY: settings-page
-settings-page: .venv/.ready ## write the docs' page of settings
-	$(RUN)/python -m cli.settings_page > docs/configuration.md
+.PHONY: docs-config
+docs-config: .venv/.ready ## write the docs' page of settings
+	$(RUN)/python -m tools.config_page > docs/configuration.md
+
+.PHONY: docs-api
+docs-api: .venv/.ready ## write the docs' page of the API
+	$(RUN)/python -m tools.api_page > docs/api.md
+
+SWAGGER_UI_VERSION ?=
+VIEWER := service/static/swagger-ui
+.PHONY: docs-viewer
+docs-viewer: ## copy the viewer of /docs from npm: make docs-viewer SWAGGER_UI_VERSION=5.35.0
+	@test -n '$(SWAGGER_UI_VERSION)' || { echo "make: name a version: make docs-viewer SWAGGER_UI_VERSION=…" >&2; exit 1; }
+	@folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT \
+	&& (cd "$$folder" && npm pack --silent swagger-ui-dist@$(SWAGGER_UI_VERSION) > /dev/null) \
+	&& tar -xzf "$$folder"/*.tgz -C "$$folder" \
+	&& for file in swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css LICENSE NOTICE; do \
+	  cp "$$folder/package/$$file" $(VIEWER)/ || exit 1; done \
+	&& echo $(SWAGGER_UI_VERSION) > $(VIEWER)/VERSION
 
 .PHONY: docs
-docs: .venv/.ready ## the site of docs/ on 127.0.0.1:8000, built again when a page changes
+docs: .venv/.ready ## serve docs/ on 127.0.0.1:8000, and rebuild it when a page changes
 	$(RUN)/mkdocs serve --dev-addr 127.0.0.1:8000
 
 .PHONY: dashboard
 dashboard: .venv/.ready ## write the chart's Grafana dashboard from its script
 	$(RUN)/python charts/dashboard.py
 
-.PHONY: dashboard-picture
-dashboard-picture: .venv/.ready ## draw the dashboard from a Prometheus that scrapes a real run of three minutes
-	UV_PYTHON_DOWNLOADS=never $(UV) run --locked --group docs --group draw python -m tests.operate.draw
-
-.PHONY: chart-docs
-chart-docs: .venv/.ready ## write the table of values in the chart's README
+.PHONY: docs-chart
+docs-chart: .venv/.ready ## write the table of values in the chart's README
 	$(RUN)/python charts/readme.py
+
+VERSION ?=
+.PHONY: version
+version: .venv/.ready ## set the version everywhere: make version VERSION=0.2.0
+	@$(UV) version --no-sync '$(VERSION)'
+	@sed -i.old -e 's/^version: .*/version: $(VERSION)/' -e 's/^appVersion: .*/appVersion: "$(VERSION)"/' charts/assetuploader/Chart.yaml
+	@rm charts/assetuploader/Chart.yaml.old
+	@$(UV) sync --locked --group docs --quiet
+
+# The packaged chart installs the image IMAGE_REPOSITORY:appVersion by default.
+IMAGE_REPOSITORY ?= assetuploader
+.PHONY: dist
+dist: .venv/.ready ## what a release publishes, into dist/: wheel, sdist, chart and SBOM; IMAGE_REPOSITORY= is the chart's image
+	rm -rf dist
+	$(UV) build --quiet --out-dir dist
+	cp -r charts/assetuploader dist/chart
+	sed -i.old 's|^  repository: assetuploader$$|  repository: $(IMAGE_REPOSITORY)|' dist/chart/values.yaml && rm dist/chart/values.yaml.old
+	$(RUN)/helm package dist/chart --destination dist
+	rm -r dist/chart
+	$(UV) export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export --output-file dist/assetuploader.cdx.json >/dev/null
 
 # IMAGE must be where the cluster can pull it from. S3_IMAGE likewise, if the cluster does not reach Docker Hub; INGRESS is
 # the ingress controller's Service, as in ingress/traefik; SKAFFOLD_DEFAULT_REPO is where skaffold may push.

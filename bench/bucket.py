@@ -1,80 +1,83 @@
-"""What lies in the bucket before a measurement, written by the product's own transport because it is quick."""
+"""Fill and clear the bucket between measurements, by the product's own S3 client because it is fast."""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from assetstore.door import Said
-from assetstore.protocol import State, Status, temp_key, to_metadata, to_tags, uploaded_key
-from assetstore.s3.connect import connect
+from assetuploader.instrumentation import CallObserver, noop_observer
+from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.s3.bucket import open_bucket
+from assetuploader.state_machine import AssetState, Status, to_metadata, to_tags
+from assetuploader.store import Bucket, ObjectAttributes
 
 CONNECTIONS: Final = 48
 
 
-def write_assets(
-    environment: Mapping[str, str], count: int, status: Status, *, upload: bytes | None = None
-) -> list[str]:
-    """Make so many assets of this status, due if marked, with these bytes in `temp/`; their ids."""
-    os.environ.update(environment)
-    return asyncio.run(_write_assets(environment, count, status, upload))
+@asynccontextmanager
+async def opened(on_call: CallObserver = noop_observer) -> AsyncIterator[Bucket]:
+    """Open the bucket that the environment names."""
+    region, name = os.environ["AWS_REGION"], os.environ["AWS_BUCKET"]
+    async with open_bucket(region, name, None, max_connections=CONNECTIONS, on_call=on_call) as bucket:
+        yield bucket
 
 
-def write_objects(environment: Mapping[str, str], keys: Sequence[str], body: bytes) -> None:
+def write_assets(count: int, status: Status, *, upload: bytes | None = None) -> list[str]:
+    """Write so many assets of this status, due if marked, with these bytes in `temp/`, and return their ids."""
+    return asyncio.run(_write_assets(count, status, upload))
+
+
+def write_objects(keys: Sequence[str], body: bytes) -> None:
     """Write the same bytes to all these keys."""
-    os.environ.update(environment)
 
     async def write() -> None:
-        bucket = connect(environment["AWS_REGION"], environment["AWS_BUCKET"], None, connections=CONNECTIONS)
-        await _each(keys, lambda key: bucket.reports.put(key, body, "application/octet-stream"))
-        await bucket.close()
+        async with opened() as bucket:
+            await _for_each(keys, lambda key: bucket.store.put_object(key, body, ObjectAttributes()))
 
     asyncio.run(write())
 
 
-async def _write_assets(environment: Mapping[str, str], count: int, status: Status, upload: bytes | None) -> list[str]:
-    bucket = connect(environment["AWS_REGION"], environment["AWS_BUCKET"], None, connections=CONNECTIONS)
+def clear(prefix: str) -> int:
+    """Delete all objects with this prefix, and return their number."""
+
+    async def delete() -> int:
+        count = 0
+        async with opened() as bucket:
+            while (listed := await bucket.store.list_objects(prefix, "")).objects:
+                await bucket.store.delete_objects([one.key for one in listed.objects])
+                count += len(listed.objects)
+        return count
+
+    return asyncio.run(delete())
+
+
+async def _write_assets(count: int, status: Status, upload: bytes | None) -> list[str]:
     long_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     soon = long_ago + timedelta(hours=2)
-    state = State(status, long_ago if status is Status.MARKED else soon)
-    said = Said(to_metadata(state), to_tags(state))
-
-    async def write(asset_id: str) -> None:
-        await bucket.door.put_if(uploaded_key(asset_id), os.urandom(16), said, etag=None)
-        if upload is not None:
-            await bucket.reports.put(temp_key(asset_id), upload, "application/octet-stream")
-
+    state = AssetState(status, long_ago if status is Status.MARKED else soon)
+    attributes = ObjectAttributes(to_metadata(state), to_tags(state))
     ids = [str(uuid4()) for _ in range(count)]
-    await _each(ids, write)
-    await bucket.close()
+    async with opened() as bucket:
+
+        async def write(asset_id: str) -> None:
+            await bucket.store.put_object(uploaded_key(asset_id), os.urandom(16), attributes, if_none_match="*")
+            if upload is not None:
+                await bucket.store.put_object(temp_key(asset_id), upload, ObjectAttributes())
+
+        await _for_each(ids, write)
     return ids
 
 
-async def _each(items: Sequence[str], act: Callable[[str], Awaitable[None]]) -> None:
-    left = iter(items)
+async def _for_each(items: Sequence[str], act: Callable[[str], Awaitable[object]]) -> None:
+    remaining = iter(items)
 
     async def work() -> None:
-        for item in left:
+        for item in remaining:
             await act(item)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(CONNECTIONS):
             group.create_task(work())
-
-
-def clear(environment: Mapping[str, str], prefix: str) -> int:
-    """Delete all objects with this prefix; how many there were."""
-    os.environ.update(environment)
-
-    async def delete() -> int:
-        bucket = connect(environment["AWS_REGION"], environment["AWS_BUCKET"], None)
-        count = 0
-        while (page := await bucket.door.list_page(prefix, "")).objects:
-            await bucket.door.delete_many([one.key for one in page.objects])
-            count += len(page.objects)
-        await bucket.close()
-        return count
-
-    return asyncio.run(delete())

@@ -1,15 +1,18 @@
 """What was measured, and what must be reached."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.price import Life
-from bench.reconciling import Moved, Run
-from bench.service import Cell
+from bench.programs import GET, POST, PUT
+from bench.reconciler import ONE_SHARD, ReconcilerRow, Run
+from bench.s3_cost import Life
+from bench.server import Scheme
+from bench.service import ASSETUPLOADER, ServiceRow
+from bench.sizes import MAIN_CONNECTIONS
 
-CPU_GOALS: Final = {"GET final": 2.5, "POST": 3.5, "PUT": 4.0}
-"""CPU per request as a multiple of Sanic's constant answer, at 32 connections."""
+CPU_GOALS: Final[Mapping[str, float]] = {GET: 2.5, POST: 3.5, PUT: 4.0}
+"""CPU per request as a multiple of Sanic's constant response, at 32 connections, over HTTP."""
 MEBIBYTE: Final = 2**20
 
 
@@ -17,56 +20,54 @@ MEBIBYTE: Final = 2**20
 class Measured:
     """All figures of one run."""
 
-    cells: Sequence[Cell]
+    service: Sequence[ServiceRow]
     start: Run
-    moving: Sequence[Moved]
-    """One, two, four shards; bare calls; s5cmd."""
-    waiting: Sequence[Run]
-    """A tenth, and all."""
+    finalizing: Sequence[ReconcilerRow]
+    not_due: Sequence[ReconcilerRow]
+    """A tenth of the assets, and all."""
     life: Life
     load_before: float
-    """The machine's load average before it began: what else was running."""
+    """The machine's load average before the run: what else was running."""
     version: str
 
-    def cell(self, program: str, request: str, connections: int) -> Cell:
-        """One measurement."""
-        for cell in self.cells:
-            if (cell.program, cell.request, cell.connections) == (program, request, connections):
-                return cell
-        raise KeyError((program, request, connections))
+    def service_row(self, program: str, request: str) -> ServiceRow:
+        """Return a row over HTTP, with the main number of connections."""
+        key = (program, request, MAIN_CONNECTIONS, Scheme.HTTP)
+        return next(row for row in self.service if (row.program, row.request, row.connections, row.scheme) == key)
+
+    def reconciler_row(self, program: str) -> ReconcilerRow:
+        """Return a row of finalizing over HTTP."""
+        return next(row for row in self.finalizing if (row.program, row.scheme) == (program, Scheme.HTTP))
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One thing that must be reached."""
+    """One figure, and its limit."""
 
-    what: str
+    name: str
     limit: float
     figure: float
     more_is_better: bool = False
 
     @property
     def is_reached(self) -> bool:
-        """Whether it was."""
+        """Whether the figure is within the limit."""
         return self.figure >= self.limit if self.more_is_better else self.figure <= self.limit
 
 
 def goals_of(measured: Measured) -> list[Goal]:
-    """All that must be reached, with what was."""
-    ours = measured.moving[0]
-    tenth, everything = measured.waiting
+    """Return all goals, with what was measured."""
+    ours, s5cmd = measured.reconciler_row(ONE_SHARD), measured.reconciler_row("s5cmd mv")
+    tenth, everything = measured.not_due
     return [
         *[
-            Goal(
-                f"{request}: CPU ÷ Sanic's constant answer",
-                limit,
-                measured.cell("assetuploader", request, 32).to_hello,
-            )
+            Goal(f"{request}: CPU ÷ Sanic's constant response", limit, row.to_sanic)
             for request, limit in CPU_GOALS.items()
+            for row in [measured.service_row(ASSETUPLOADER, request)]
         ],
-        Goal("CPU per finalized asset ÷ `s5cmd mv`'s per object", 0.5, ours.cpu_to_s5cmd),
-        Goal("assets/s ÷ `s5cmd mv`'s objects/s", 1, ours.rate_to_s5cmd, more_is_better=True),
-        Goal(f"peak RSS over {everything.name}, MiB", 120, everything.peak_rss_bytes / MEBIBYTE),
-        Goal(f"that ÷ peak RSS over {tenth.name}", 1.05, everything.peak_rss_bytes / tenth.peak_rss_bytes),
-        Goal("S3 calls in a pinned asset's life", 8.001, measured.life.total),
+        Goal("CPU per finalized asset ÷ `s5cmd mv`'s per object", 0.5, ours.cpu_us / s5cmd.cpu_us),
+        Goal("assets/s ÷ `s5cmd mv`'s objects/s", 1, ours.per_second / s5cmd.per_second, more_is_better=True),
+        Goal(f"peak RSS over {everything.program}, MiB", 120, everything.peak_rss_bytes / MEBIBYTE),
+        Goal(f"that ÷ peak RSS over {tenth.program}", 1.05, everything.peak_rss_bytes / tenth.peak_rss_bytes),
+        Goal("S3 requests in a pinned asset's life", 8.002, measured.life.total),
     ]

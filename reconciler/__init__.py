@@ -1,1 +1,1 @@
-"""The CronJob program: list, decide, act, report, exit code."""
+"""The CronJob program: scans `temp/`, reconciles assets, and tells listeners about it."""

@@ -1,81 +1,85 @@
-"""One run: a full pass, then, while time is left, looks at what was uploaded just now."""
+"""One run: a full scan, then, while it watches, scans of recent uploads."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from assetstore.assets import Assets
-from assetstore.errors import StoreUnavailableError
-from reconciler.passes import Pass
-from reconciler.report import Report, Tally
+from assetuploader.asset_service import AssetService
+from assetuploader.errors import StoreUnavailableError
+from reconciler.listeners import ScanListener
+from reconciler.scan import Scan
 from reconciler.shards import Shard
 
-YOUNG: Final = timedelta(minutes=1)
-"""A mark follows its upload closely; older objects were seen in the full pass."""
-STOP_SECONDS: Final = 8.0
-"""How long the assets in hand may take after SIGTERM."""
+RECENT_UPLOAD_AGE: Final = timedelta(minutes=1)
+"""A mark follows its upload closely. Older uploads were seen by the full scan."""
+SHUTDOWN_TIMEOUT_SECONDS: Final = 8.0
+"""How long assets that are being reconciled may take after SIGTERM."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How long a run takes, and what it looks at."""
+class RunOptions:
+    """What a run scans, and for how long."""
 
-    shard: Shard = field(default_factory=Shard)
-    run_seconds: float = 0
-    poll_seconds: float = 5
-    budget_seconds: float = 3000
+    shard: Shard
+    watch_seconds: float
+    poll_interval_seconds: float
+    max_run_seconds: float
     dry_run: bool = False
-    stop_seconds: float = STOP_SECONDS
+    shutdown_timeout_seconds: float = SHUTDOWN_TIMEOUT_SECONDS
 
 
 async def run(
-    assets: Assets, settings: Settings, tally: Tally, stop: asyncio.Event, monotonic: Callable[[], float]
-) -> Report:
-    """Bring the shard's assets as far as they are due, until done, told to stop, or out of budget.
+    service: AssetService,
+    options: RunOptions,
+    listeners: Sequence[ScanListener],
+    stop: asyncio.Event,
+    monotonic: Callable[[], float],
+) -> bool:
+    """Reconcile the shard until done, stopped, or out of time; return whether the full scan is complete.
 
     Raises:
-        StoreError: S3 is away, or refuses us; what was done until then is in the tally.
+        StoreError: S3 is unavailable or rejects us. The listeners know what was done until then.
     """
-    started = monotonic()
+    started_at = monotonic()
 
-    def should_halt() -> bool:
-        return stop.is_set() or monotonic() - started >= settings.budget_seconds
+    def should_stop() -> bool:
+        return stop.is_set() or monotonic() - started_at >= options.max_run_seconds
 
-    async def look(younger_than: timedelta | None) -> None:
-        one = Pass(assets, settings.shard, tally, should_halt, younger_than, settings.dry_run, monotonic)
-        await _finish_in_hand(one, stop, settings.stop_seconds)
+    async def scan(max_age: timedelta | None) -> None:
+        one = Scan(service, options.shard, listeners, should_stop, max_age, options.dry_run, monotonic)
+        await _drain(one, stop, options.shutdown_timeout_seconds)
 
-    await look(None)
-    tally.is_complete = not should_halt()
-    while not should_halt():
-        left_seconds = min(settings.run_seconds, settings.budget_seconds) - (monotonic() - started)
-        if left_seconds <= 0 or await _is_set_within(stop, min(settings.poll_seconds, left_seconds)):
+    await scan(None)
+    is_complete = not should_stop()
+    while not should_stop():
+        remaining = min(options.watch_seconds, options.max_run_seconds) - (monotonic() - started_at)
+        if remaining <= 0 or await _is_set_within(stop, min(options.poll_interval_seconds, remaining)):
             break
         try:
-            await look(YOUNG)
-        except StoreUnavailableError as error:  # the full pass is done: the next look may succeed
-            log.warning("look_failed", reason=str(error))
-    return tally.report()
+            await scan(RECENT_UPLOAD_AGE)
+        except StoreUnavailableError as error:  # the full scan is done, and the next poll may succeed
+            log.warning("poll_failed", reason=str(error))
+    return is_complete
 
 
-async def _finish_in_hand(one: Pass, stop: asyncio.Event, stop_seconds: float) -> None:
-    """Make the pass; once told to stop, give what is in hand `stop_seconds` to finish."""
-    passing = asyncio.create_task(one.run())
+async def _drain(scan: Scan, stop: asyncio.Event, timeout_seconds: float) -> None:
+    """Run a scan. After a stop, give the assets that are being reconciled `timeout_seconds` to finish."""
+    scanning = asyncio.create_task(scan.run())
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({passing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        done, _ = await asyncio.wait({passing}, timeout=stop_seconds if stop.is_set() else None)
+        await asyncio.wait({scanning, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({scanning}, timeout=timeout_seconds if stop.is_set() else None)
         if done:
-            passing.result()
+            scanning.result()
     finally:
         stopping.cancel()
-        passing.cancel()
+        scanning.cancel()
 
 
 async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -1,12 +1,12 @@
-"""Shards: contiguous ranges of the id space. Ids are random, so the ranges are even."""
+"""Shards: contiguous ranges of the id space. Ids are random, so the ranges hold equally many."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from assetstore.protocol import TEMP_PREFIX
+from assetuploader.keys import TEMP_PREFIX
 
 _SPACE: Final = 1 << 32
-"""A range begins and ends at the first eight hexadecimal digits of an id."""
+"""Ranges are delimited by the first eight hexadecimal digits of an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Shard:
 
     @property
     def start_after(self) -> str:
-        """The listing begins after this key, which is no asset's."""
+        """The key after which the listing begins. It is not an asset's key."""
         return TEMP_PREFIX + _prefix(self.index, self.count)
 
     def holds(self, key: str) -> bool:
-        """Whether this key, which comes after `start_after`, is still in the shard."""
+        """Return whether this key, which comes after `start_after`, is in the shard."""
         return self.index + 1 == self.count or key < TEMP_PREFIX + _prefix(self.index + 1, self.count)
 
 

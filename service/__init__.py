@@ -1,1 +1,1 @@
-"""The HTTP API: HTTP in, one assetstore call, HTTP out."""
+"""The HTTP API: a Sanic application over the asset service."""

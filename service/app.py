@@ -1,118 +1,140 @@
-"""The Sanic application: routes, one line of log for each request, and a stop that fails nobody."""
+"""The Sanic application: routes, what every response has in common, and a stop that fails no request."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Final
 
 import structlog
 from sanic import HTTPResponse, Sanic
-from sanic.exceptions import RequestCancelled
+from sanic.exceptions import MethodNotAllowed, RequestCancelled
 
-from service import handlers
-from service.bodies import BODY_BYTES
 from service.context import Context
-from service.description import docs, openapi
-from service.problems import answer_problem
+from service.documentation import documentation_operations
+from service.operations import OPERATIONS, Handler, Operation, allowed_methods
+from service.parsing import MAX_BODY_BYTES
+from service.problems import problem_response
 from service.requests import ApiRequest
 
-GRACEFUL_SECONDS: Final = 15
-QUIET_ROUTES: Final = frozenset({"/livez", "/readyz", "/healthcheck"})
+GRACEFUL_SHUTDOWN_SECONDS: Final = 15
+UNMATCHED: Final = "unmatched"
+"""The route label of requests that match no operation."""
 
-Handler = Callable[..., Coroutine[Any, Any, HTTPResponse]]
+Lifespan = Callable[[Sanic[Any, Any]], AbstractAsyncContextManager[None]]
+"""What runs beside the requests: entered before the port is open, left after the last request."""
 
 log = structlog.get_logger()
 
 
-def build_app(context: Context, drain_seconds: float) -> Sanic[Any, Any]:
-    """The application, ready to run.
+def no_lifespan(_app: Sanic[Any, Any]) -> AbstractAsyncContextManager[None]:
+    """Run nothing beside the requests."""
+    return nullcontext()
 
-    When it is told to stop it first says so at /readyz, closes each connection after the answer in hand, and goes on
-    serving for `drain_seconds`, until every load balancer has turned away; then the requests in hand have
-    GRACEFUL_SECONDS.
+
+def build_app(context: Context, drain_seconds: float, lifespan: Lifespan = no_lifespan) -> Sanic[Any, Any]:
+    """Return the application.
+
+    When it stops, `/readyz` reports it first. The service then closes each connection after its next response, and
+    serves for another `drain_seconds`, until load balancers have noticed. Then the requests that are being handled have
+    GRACEFUL_SHUTDOWN_SECONDS.
     """
     app: Sanic[Any, Any] = Sanic("assetuploader", request_class=ApiRequest, configure_logging=False)
     app.ctx.context = context
     app.config.update(
         {
             "FALLBACK_ERROR_FORMAT": "json",
-            "GRACEFUL_SHUTDOWN_TIMEOUT": GRACEFUL_SECONDS,
+            "GRACEFUL_SHUTDOWN_TIMEOUT": GRACEFUL_SHUTDOWN_SECONDS,
             "KEEP_ALIVE_TIMEOUT": 75,  # longer than the 60 s of an AWS load balancer, which must be the one to close
             "MOTD": False,
-            "REQUEST_MAX_SIZE": BODY_BYTES,
+            "REQUEST_MAX_SIZE": MAX_BODY_BYTES,
             "REQUEST_TIMEOUT": 10,
             "RESPONSE_TIMEOUT": 30,
         }
     )
-    _add_routes(app)
-    app.error_handler.add(Exception, _answer_unanswered)
-    app.error_handler.add(RequestCancelled, _answer_unanswered)  # which is no Exception
+    operations = (*OPERATIONS, *documentation_operations(OPERATIONS))
+    _add_routes(app, operations)
+    _handle_errors(app, operations)
+    _add_listeners(app, context, drain_seconds, lifespan)
+    return app
+
+
+def _add_routes(app: Sanic[Any, Any], operations: Iterable[Operation]) -> None:
+    for operation in operations:
+        for index, path in enumerate(operation.paths):
+            app.route(
+                path.replace("{", "<").replace("}", ":str>"),
+                operation.methods,
+                name=f"{operation.operation_id}_{index}",
+                ignore_body=True,  # handlers read bodies with a deadline; Sanic answers a stalled one with 503
+                ctx_operation=operation,
+            )(_instrument(operation))
+
+
+def _handle_errors(app: Sanic[Any, Any], operations: tuple[Operation, ...]) -> None:
+    def _handle_unrouted_error(request: ApiRequest, error: BaseException) -> HTTPResponse:
+        """Respond to what no handler does: there is none, the request is not readable, or the client has gone."""
+        headers = {}
+        if isinstance(error, MethodNotAllowed):  # Sanic lists the methods of paths without parameters only
+            headers["Allow"] = ", ".join(allowed_methods(operations, request.path))
+        operation = request.route.ctx.operation if request.route else None
+        return _finish_response(request, operation, problem_response(request, error, headers))
+
+    app.error_handler.add(Exception, _handle_unrouted_error)
+    app.error_handler.add(RequestCancelled, _handle_unrouted_error)  # a BaseException
+
+
+def _add_listeners(app: Sanic[Any, Any], context: Context, drain_seconds: float, lifespan: Lifespan) -> None:
+    stack = AsyncExitStack()
+
+    @app.before_server_start
+    async def _enter_lifespan(app: Sanic[Any, Any]) -> None:
+        await stack.enter_async_context(lifespan(app))
 
     @app.after_server_start
-    async def _start(_: Sanic[Any, Any]) -> None:
+    async def _report_started(_: Sanic[Any, Any]) -> None:
         context.readiness.is_started = True
         log.info("service_started")
 
     @app.before_server_stop
     async def _drain(app: Sanic[Any, Any]) -> None:
+        # Load balancers send nothing to a service that was never ready, so it need not wait for them.
+        seconds = drain_seconds if context.readiness.is_ready else 0
         context.readiness.is_draining = True
         app.config.KEEP_ALIVE = False
-        log.info("service_draining", seconds=drain_seconds)
-        await asyncio.sleep(drain_seconds)
+        log.info("service_draining", seconds=seconds)
+        await asyncio.sleep(seconds)
 
-    return app
-
-
-def _add_routes(app: Sanic[Any, Any]) -> None:
-    read = ("GET", "HEAD")
-    routes: list[tuple[Handler, str, tuple[str, ...], str]] = [
-        (handlers.healthcheck, "/healthcheck", read, "/healthcheck"),
-        (handlers.livez, "/livez", read, "/livez"),
-        (handlers.readyz, "/readyz", read, "/readyz"),
-        (openapi, "/openapi.json", read, "/openapi.json"),
-        (docs, "/docs", read, "/docs"),
-    ]
-    for path in ("/asset", "/assets"):
-        routes += [
-            (handlers.post_asset, path, ("POST",), "/asset"),
-            (handlers.get_asset, f"{path}/<asset_id:str>", read, "/asset/{id}"),
-            (handlers.put_asset, f"{path}/<asset_id:str>", ("PUT",), "/asset/{id}"),
-        ]
-    for handler, path, methods, template in routes:
-        name = f"{handler.__name__}_{path.split('/')[1]}"
-        # The handlers read bodies themselves, with a deadline: Sanic answers a stalled one with 503.
-        app.route(path, methods, name=name, ignore_body=True, ctx_template=template)(_answered(handler, template))
+    @app.after_server_stop
+    async def _leave_lifespan(_: Sanic[Any, Any]) -> None:
+        await stack.aclose()
 
 
-def _answered(handler: Handler, route: str) -> Handler:
-    """The handler with all that every answer has: no middleware, which would cost as much again."""
+def _instrument(operation: Operation) -> Handler:
+    """Return the operation's handler with problem documents, metrics and a log line."""
 
-    async def answered(request: ApiRequest, **parameters: str) -> HTTPResponse:
+    async def handle(request: ApiRequest, **parameters: str) -> HTTPResponse:
         context: Context = request.app.ctx.context
-        context.metrics.in_flight += 1
+        context.metrics.in_flight.inc()
         try:
             http: Any = request.stream
             if http.request_body and request.headers.getone("content-length", "") == "0":
-                # Ends a body of no bytes: Sanic logs an unread one as an error.
+                # Consumes an empty body, because Sanic logs an unread one as an error.
                 await request.receive_body()  # type: ignore[no-untyped-call]
-            response = await handler(request, **parameters)
-        except Exception as error:  # noqa: BLE001 -- whatever it is becomes an answer
-            response = answer_problem(request, error)
+            response = await operation.handler(request, *parameters.values())
+        except Exception as error:  # noqa: BLE001 -- every exception becomes a problem document
+            response = problem_response(request, error)
         finally:
-            context.metrics.in_flight -= 1
-        return _finished(request, route, response)
+            context.metrics.in_flight.dec()
+        return _finish_response(request, operation, response)
 
-    return answered
-
-
-def _answer_unanswered(request: ApiRequest, error: BaseException) -> HTTPResponse:
-    """What no handler answers: there is none, the request cannot be read, or the client has gone."""
-    route = request.route.ctx.template if request.route else "unmatched"
-    return _finished(request, route, answer_problem(request, error))
+    return handle
 
 
-def _finished(request: ApiRequest, route: str, response: HTTPResponse) -> HTTPResponse:
+def _finish_response(request: ApiRequest, operation: Operation | None, response: HTTPResponse) -> HTTPResponse:
+    """Add the headers of every response; count and log the request once."""
     headers = response.headers
     headers["X-Request-ID"] = request.id
     headers.setdefault("Cache-Control", "no-store")
@@ -121,9 +143,12 @@ def _finished(request: ApiRequest, route: str, response: HTTPResponse) -> HTTPRe
         return response
     request.is_finished = True
     seconds = perf_counter() - request.started
-    request.app.ctx.context.metrics.count(route, request.method, response.status, seconds)
+    route = operation.route if operation else UNMATCHED
+    context: Context = request.app.ctx.context
+    context.metrics.observe_request(route, _method_label(request.method), response.status, seconds)
+    is_quiet = operation is not None and operation.is_probe and response.status == HTTPStatus.OK
     log.log(
-        logging.DEBUG if response.status == 200 and route in QUIET_ROUTES else logging.INFO,  # noqa: PLR2004
+        logging.DEBUG if is_quiet else logging.INFO,
         "request_finished",
         method=request.method,
         route=route,
@@ -132,3 +157,10 @@ def _finished(request: ApiRequest, route: str, response: HTTPResponse) -> HTTPRe
         milliseconds=round(seconds * 1000, 1),
     )
     return response
+
+
+_METHODS: Final = frozenset(method for operation in OPERATIONS for method in operation.methods)
+
+
+def _method_label(method: str) -> str:
+    return method if method in _METHODS else "other"

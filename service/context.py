@@ -1,40 +1,24 @@
-"""What every request needs, made once when the process starts."""
+"""The singletons that every request needs, created once when the process starts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from assetstore.assets import Assets
-from service.deadline import Deadline
+from assetuploader.asset_service import AssetService
 from service.metrics import Metrics
+from service.readiness import Readiness
 
-STORE_SECONDS: Final = 2.5
-"""A client hears 503 within three seconds, whatever S3 does."""
-
-
-@dataclass(slots=True)
-class Readiness:
-    """Whether traffic should come here, and whether the store has been found fit."""
-
-    is_started: bool = False
-    is_draining: bool = False
-    is_store_proven: bool = False
-    """The probe has passed. Until then nothing is written: an unproven store may ignore conditions."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Traffic should come here. S3 may go away again afterwards: that takes no pod out of service."""
-        return self.is_started and self.is_store_proven and not self.is_draining
+STORE_TIMEOUT_SECONDS: Final = 2.5
+"""How long a request waits for S3. A client gets its 503 within three seconds, whatever S3 does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The per-process singletons of the service."""
+    """The singletons of one process."""
 
-    assets: Assets
-    download_url_seconds: int
+    assets: AssetService
+    download_url_ttl_seconds: int
     now: Callable[[], datetime]
     metrics: Metrics
     readiness: Readiness
-    store_deadline: Deadline = field(default_factory=lambda: Deadline(STORE_SECONDS))

@@ -1,95 +1,105 @@
-"""One handler for each row of the API: HTTP in, one assetstore call, HTTP out."""
+"""The handlers of the operations: read the request, call the asset service once, return a response."""
 
 import asyncio
 from collections.abc import Coroutine
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
-from assetstore.assets import create, mark, resolve
-from assetstore.errors import StoreError, StoreUnavailableError
-from assetstore.probe import PROBE_KEY
-from assetstore.protocol import is_asset_id, spell_instant
-from service.answers import Answer
-from service.bodies import check_empty, parse_mark, parse_timeout, read_body
-from service.context import STORE_SECONDS, Context
-from service.problems import BadAssetIdError
+from assetuploader.conformance import CHECK_KEY
+from assetuploader.errors import StoreError, StoreUnavailableError
+from assetuploader.keys import format_timestamp, is_asset_id
+from service.context import STORE_TIMEOUT_SECONDS, Context
+from service.models import (
+    AliveResponse,
+    CreatedAssetResponse,
+    DownloadResponse,
+    DownResponse,
+    MarkRequest,
+    NotReadyResponse,
+    ReadyResponse,
+    ResolveQuery,
+    UpResponse,
+)
+from service.parsing import check_empty, parse_body, parse_query, read_body
+from service.problems import InvalidAssetIdError
 from service.requests import ApiRequest
+from service.responses import JsonResponse
 
 T = TypeVar("T")
 
-HEALTH_SECONDS: Final = 1.5
+HEALTHCHECK_TIMEOUT_SECONDS: Final = 1.5
 
 
-async def post_asset(request: ApiRequest) -> Answer:
-    """`POST /asset`."""
+async def create_asset(request: ApiRequest) -> JsonResponse:
+    """Create an asset."""
     context: Context = request.app.ctx.context
     check_empty(await read_body(request))
-    created = await _from_store(context, create(context.assets))
+    created = await _call_store(context, context.assets.create())
     request.asset_id = created.asset_id
-    body = {
-        "upload_url": created.upload.url,
-        "id": created.asset_id,
-        "expires_at": spell_instant(created.upload.expires_at),
-    }
-    return Answer(body, 201, {"Location": f"/asset/{created.asset_id}"})
+    body = CreatedAssetResponse(
+        upload_url=created.upload.url,
+        id=created.asset_id,
+        expires_at=format_timestamp(created.upload.expires_at),
+    )
+    return JsonResponse(body, HTTPStatus.CREATED, {"Location": f"/asset/{created.asset_id}"})
 
 
-async def put_asset(request: ApiRequest, asset_id: str) -> Answer:
-    """`PUT /asset/{id}`: the client's mark."""
+async def mark_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Record that the client finished its upload."""
     context: Context = request.app.ctx.context
     _check_asset_id(request, asset_id)
-    body = parse_mark(request.headers.getone("content-type", None), await read_body(request))
-    await _from_store(context, mark(context.assets, asset_id, body.pin))
-    return Answer(None, 202)
+    mark = parse_body(MarkRequest, request.headers.getone("content-type", None), await read_body(request))
+    await _call_store(context, context.assets.mark(asset_id, mark.pin))
+    return JsonResponse(None, HTTPStatus.ACCEPTED)
 
 
-async def get_asset(request: ApiRequest, asset_id: str) -> Answer:
-    """`GET /asset/{id}[?timeout=SECONDS]`."""
+async def get_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Return a download URL."""
     context: Context = request.app.ctx.context
     _check_asset_id(request, asset_id)
-    seconds = context.download_url_seconds
-    if request.query_string:
-        arguments = request.get_args(keep_blank_values=True)
-        seconds = parse_timeout(arguments.getlist("timeout", []), seconds)
-    download = await _from_store(context, resolve(context.assets, asset_id, seconds, context.now()))
-    return Answer({"Download_url": download.url})
+    expires_in = parse_query(ResolveQuery, request).timeout or context.download_url_ttl_seconds
+    download = await _call_store(context, context.assets.resolve(asset_id, expires_in, context.now()))
+    return JsonResponse(DownloadResponse(download_url=download.url))
 
 
-async def healthcheck(request: ApiRequest) -> Answer:
-    """`GET /healthcheck`: whether S3 answers, within two seconds whatever it does."""
+async def healthcheck(request: ApiRequest) -> JsonResponse:
+    """Return whether S3 answers, within two seconds whatever S3 does."""
     context: Context = request.app.ctx.context
     try:
-        async with asyncio.timeout(HEALTH_SECONDS):
-            await context.assets.door.head(PROBE_KEY)
-        is_up = context.readiness.is_store_proven
+        async with asyncio.timeout(HEALTHCHECK_TIMEOUT_SECONDS):
+            await context.assets.store.head_object(CHECK_KEY)
+        is_up = context.readiness.store_verified
     except (StoreError, TimeoutError):
         is_up = False
-    return Answer({"Status": "UP"}) if is_up else Answer({"Status": "DOWN"}, 503)
+    return JsonResponse(UpResponse()) if is_up else JsonResponse(DownResponse(), HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-async def livez(request: ApiRequest) -> Answer:  # noqa: ARG001
-    """`GET /livez`: the process answers."""
-    return Answer({"status": "alive"})
+async def livez(request: ApiRequest) -> JsonResponse:  # noqa: ARG001
+    """Return that the process answers."""
+    return JsonResponse(AliveResponse())
 
 
-async def readyz(request: ApiRequest) -> Answer:
-    """`GET /readyz`: started, the store once proven, and not draining."""
-    readiness = request.app.ctx.context.readiness
-    if not readiness.is_ready:
-        return Answer({"status": "draining" if readiness.is_draining else "starting"}, 503)
-    return Answer({"status": "ready"})
+async def readyz(request: ApiRequest) -> JsonResponse:
+    """Return whether the service has started, has verified its store and is not draining."""
+    context: Context = request.app.ctx.context
+    if context.readiness.is_ready:
+        return JsonResponse(ReadyResponse())
+    body = NotReadyResponse(status="draining" if context.readiness.is_draining else "starting")
+    return JsonResponse(body, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _check_asset_id(request: ApiRequest, asset_id: str) -> None:
     if not is_asset_id(asset_id):
-        raise BadAssetIdError
+        raise InvalidAssetIdError
     request.asset_id = asset_id
 
 
-async def _from_store(context: Context, asked: Coroutine[Any, Any, T]) -> T:
-    if not context.readiness.is_store_proven:
-        asked.close()
-        raise StoreUnavailableError("this store has not been proven fit yet: it could not be reached at start")
+async def _call_store(context: Context, call: Coroutine[Any, Any, T]) -> T:
+    if not context.readiness.store_verified:
+        call.close()
+        raise StoreUnavailableError("the store is not verified yet: it could not be reached when the service started")
     try:
-        return await context.store_deadline.wait_for(asked)
+        async with asyncio.timeout(STORE_TIMEOUT_SECONDS):
+            return await call
     except TimeoutError:
-        raise StoreUnavailableError(f"S3 did not answer within {STORE_SECONDS} s") from None
+        raise StoreUnavailableError(f"S3 did not answer within {STORE_TIMEOUT_SECONDS} s") from None

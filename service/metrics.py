@@ -1,79 +1,81 @@
-"""What Prometheus sees of the service. Labels come from closed sets only: never an id, never a path."""
+"""The metrics of the service. Label values come from closed sets: never an id, never a path."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Final
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
     Gauge,
     GCCollector,
+    Histogram,
     Info,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
     start_http_server,
 )
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
-from service.durations import Durations
+from service.readiness import Readiness
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
+DURATION_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds in seconds, for requests and for calls to S3."""
 
 
-@dataclass(slots=True, eq=False)  # a registry knows its collectors by identity
-class Metrics(Collector):
+class Metrics:
     """The metrics of one process, in a registry of their own."""
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    answered: defaultdict[tuple[str, str, int], Durations] = field(default_factory=lambda: defaultdict(Durations))
-    """By route, method and status."""
-    in_flight: int = 0
-    """Requests being answered now."""
-
-    def __post_init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, which nobody asks for
-        in_flight = Gauge("assetuploader_http_requests_in_flight", "Requests being answered.", registry=self.registry)
-        in_flight.set_function(lambda: self.in_flight)
-        build = Info("assetuploader_build", "The running version.", registry=self.registry)
-        build.info({"version": version("assetuploader")})
-        self.registry.register(self)
+    def __init__(self, readiness: Readiness) -> None:
+        # Without `_created`, a second time series for each counter and histogram that no dashboard or alert reads.
+        # prometheus_client has this switch for the process only.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self.in_flight = Gauge(
+            "assetuploader_http_requests_in_flight", "Requests that are being handled.", registry=self.registry
+        )
+        self.requests = Counter(
+            "assetuploader_http_requests",
+            "Requests that were responded to, or whose client left.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._duration = Histogram(
+            "assetuploader_http_request_duration_seconds",
+            "From the end of the request's header section to its response.",
+            ("route", "method"),
+            buckets=DURATION_BUCKETS,
+            registry=self.registry,
+        )
+        Info("assetuploader_build", "The running version.", registry=self.registry).info(
+            {"version": version("assetuploader")}
+        )
+        self.export("assetuploader_ready", "1 while load balancers should send requests.", lambda: readiness.is_ready)
+        self.export(
+            "assetuploader_store_verified",
+            "1 once the store has passed the conformance check.",
+            lambda: readiness.store_verified,
+        )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def count(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one answered request; `route` is a template or "unmatched"."""
-        self.answered[route, method if method in METHODS else "other", status].observe(seconds)
+    def export(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Export a gauge that is read whenever Prometheus scrapes."""
+        Gauge(name, documentation, registry=self.registry).set_function(read)
 
-    def collect(self) -> Iterable[Metric]:
-        """The requests as they are now."""
-        requests = CounterMetricFamily(
-            "assetuploader_http_requests", "Requests answered.", labels=("route", "method", "status")
-        )
-        seconds = HistogramMetricFamily(
-            "assetuploader_http_request_duration_seconds",
-            "From the request's head to its answer.",
-            labels=("route", "method"),
-        )
-        of_all_statuses: defaultdict[tuple[str, str], Durations] = defaultdict(Durations)
-        for (route, method, status), durations in list(self.answered.items()):
-            requests.add_metric((route, method, str(status)), sum(durations.counts))
-            of_all_statuses[route, method].add(durations)
-        for labels, durations in of_all_statuses.items():
-            seconds.add_metric(labels, durations.buckets, durations.sum_seconds)
-        yield from (requests, seconds)
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request with its response."""
+        self.requests.labels(route, method, status).inc()
+        self._duration.labels(route, method).observe(seconds)
 
 
 def serve_metrics(metrics: Metrics, host: str, port: int) -> WSGIServer:
-    """Answer `GET /metrics` in a thread of its own, until the process ends.
+    """Serve `GET /metrics` in a thread until the process ends.
 
     Raises:
-        OSError: the port is taken.
+        OSError: The port is taken.
     """
     server, _ = start_http_server(port, host, registry=metrics.registry)
     return server

@@ -1,6 +1,9 @@
-"""Errors as RFC 9457 problem documents: one table, one handler."""
+"""Errors as RFC 9457 problem documents: one table, one function."""
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -14,121 +17,174 @@ from sanic.exceptions import (
     SanicException,
 )
 
-from assetstore.errors import (
+from assetuploader.errors import (
     AlreadyUploadedError,
     AssetExpiredError,
     AssetNotFoundError,
     AssetNotUploadedError,
-    StoreDeniedError,
     StoreError,
+    StoreErrorKind,
     UploadMismatchError,
 )
-from service.answers import PROBLEM_TYPE, Answer
-from service.bodies import BadRequestError
+from service.models import ProblemResponse
+from service.parsing import BadRequestError
 from service.requests import ApiRequest
+from service.responses import PROBLEM_MEDIA_TYPE, JsonResponse
 
 RETRY_AFTER_SECONDS: Final = 2
+LOG_LEVELS: Final[Mapping[StoreErrorKind, int]] = {
+    StoreErrorKind.UNAVAILABLE: logging.WARNING,
+    StoreErrorKind.ACCESS_DENIED: logging.ERROR,
+    StoreErrorKind.MISCONFIGURED: logging.WARNING,
+    StoreErrorKind.UNSUPPORTED: logging.WARNING,
+}
+"""How a request is logged that S3 stopped. ACCESS_DENIED does not go away by itself, and nothing else reports it."""
 
 log = structlog.get_logger()
 
 
-class BadAssetIdError(Exception):
-    """The path names no asset id."""
+class InvalidAssetIdError(Exception):
+    """The id in the path is not an asset id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a client is told about one kind of error."""
+    """The response to one kind of error."""
 
     status: int
     code: str
     title: str
     detail: str
+    """What to do, for people."""
+    has_retry_after: bool = False
 
 
-INTERNAL: Final = Problem(500, "internal", "Internal error", "This is our fault. Report it with the request_id.")
-CLIENT_CLOSED: Final = Problem(499, "client_closed", "The client has gone", "Nobody will read this.")
-"""Counted and logged, never sent. nginx' number for it."""
+INTERNAL: Final = Problem(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal",
+    "Internal error",
+    "The service has a defect. Report it with the request_id.",
+)
+BAD_ASSET_ID: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "bad_asset_id",
+    "Not an asset id",
+    "An asset id is a UUIDv4 in lower case: the id in the response to POST /asset.",
+)
+BAD_REQUEST: Final = Problem(
+    HTTPStatus.BAD_REQUEST, "bad_request", "Bad request", "The detail says what to send instead."
+)
+ASSET_NOT_FOUND: Final = Problem(HTTPStatus.NOT_FOUND, "asset_not_found", "No such asset", "No asset has this id.")
+ASSET_NOT_UPLOADED: Final = Problem(
+    HTTPStatus.NOT_FOUND,
+    "asset_not_uploaded",
+    "Not final yet",
+    "The asset is not final yet. Mark it when its bytes are uploaded, then ask again after Retry-After seconds.",
+    has_retry_after=True,
+)
+ALREADY_UPLOADED: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "already_uploaded",
+    "Already final",
+    "The asset is final and never changes again. GET it, or create another one.",
+)
+UPLOAD_MISMATCH: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "upload_mismatch",
+    "Other bytes were uploaded",
+    "The uploaded bytes do not have this ETag, or nothing is uploaded. "
+    "Upload again before the upload URL expires, and mark the asset with the new ETag.",
+)
+ASSET_EXPIRED: Final = Problem(HTTPStatus.GONE, "asset_expired", "Expired", "The asset expired. Create a new one.")
+BODY_TOO_LARGE: Final = Problem(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "body_too_large",
+    "Too large",
+    "The request is too large. The bytes of the file go to upload_url.",
+)
+STORE_UNAVAILABLE: Final = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "store_unavailable",
+    "S3 is unavailable",
+    "S3 does not answer. Repeat the request after Retry-After seconds: every request may be repeated.",
+    has_retry_after=True,
+)
+METHOD_NOT_ALLOWED: Final = Problem(
+    HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", "The Allow header lists the methods."
+)
+PAGE_NOT_FOUND: Final = Problem(
+    HTTPStatus.NOT_FOUND, "not_found", "No such page", "Nothing has this path. /docs lists all paths."
+)
+TOO_SLOW: Final = Problem(
+    HTTPStatus.REQUEST_TIMEOUT, "bad_request", "Too slow", "The request did not arrive in time. Send it again."
+)
+UNREADABLE: Final = Problem(
+    HTTPStatus.BAD_REQUEST, "bad_request", "Bad request", "The request is not readable as HTTP."
+)
+CLIENT_CLOSED: Final = Problem(499, "client_closed", "The client closed the connection", "Nobody receives this.")
+"""Counted and logged, but never sent. The status is nginx's."""
 
-PROBLEMS: Final[dict[type[Exception], Problem]] = {
-    BadAssetIdError: Problem(
-        400,
-        "bad_asset_id",
-        "Not an asset id",
-        "An asset id is a UUIDv4 in lower case: the id that POST /asset answered.",
-    ),
-    BadRequestError: Problem(400, "bad_request", "Bad request", "The detail says what to send instead."),
-    AssetNotFoundError: Problem(404, "asset_not_found", "No such asset", "No asset has this id."),
-    AssetNotUploadedError: Problem(
-        404,
-        "asset_not_uploaded",
-        "Not final yet",
-        "The asset is not final yet. Mark it once its bytes are uploaded; then ask again after Retry-After seconds.",
-    ),
-    AlreadyUploadedError: Problem(
-        409,
-        "already_uploaded",
-        "Already final",
-        "The asset is final and never changes again. GET it, or create another.",
-    ),
-    UploadMismatchError: Problem(
-        409,
-        "upload_mismatch",
-        "Other bytes were uploaded",
-        "No upload with this ETag is there. Upload again while the upload URL lives, and mark with the new ETag.",
-    ),
-    AssetExpiredError: Problem(410, "asset_expired", "Given up", "The asset was given up. Create a new one."),
-    PayloadTooLarge: Problem(413, "body_too_large", "Too large", "The request is too large: files go to upload_url."),
-    StoreError: Problem(
-        503, "store_unavailable", "S3 is unavailable", "S3 does not answer. Try again after Retry-After."
-    ),
-    MethodNotAllowed: Problem(405, "method_not_allowed", "Method not allowed", "The Allow header lists the methods."),
-    NotFound: Problem(404, "not_found", "No such page", "There is nothing at this path. /docs lists what there is."),
-    RequestTimeout: Problem(408, "bad_request", "Too slow", "The request did not arrive in time. Send it again."),
-    BadRequest: Problem(400, "bad_request", "Bad request", "This is not an HTTP request that can be read."),
+PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
+    InvalidAssetIdError: BAD_ASSET_ID,
+    BadRequestError: BAD_REQUEST,
+    AssetNotFoundError: ASSET_NOT_FOUND,
+    AssetNotUploadedError: ASSET_NOT_UPLOADED,
+    AlreadyUploadedError: ALREADY_UPLOADED,
+    UploadMismatchError: UPLOAD_MISMATCH,
+    AssetExpiredError: ASSET_EXPIRED,
+    PayloadTooLarge: BODY_TOO_LARGE,
+    StoreError: STORE_UNAVAILABLE,
+    MethodNotAllowed: METHOD_NOT_ALLOWED,
+    NotFound: PAGE_NOT_FOUND,
+    RequestTimeout: TOO_SLOW,
+    BadRequest: UNREADABLE,
 }
 
 
-def answer_problem(request: ApiRequest, error: BaseException) -> Answer:
-    """The problem document for any exception: the one place where exceptions become HTTP."""
+def problems_by_code() -> dict[str, Problem]:
+    """Return the problem that explains each code, in the order of the table. The first one of a code explains it."""
+    by_code: dict[str, Problem] = {}
+    for problem in (*PROBLEMS.values(), INTERNAL):
+        by_code.setdefault(problem.code, problem)
+    return by_code
+
+
+def problem_response(
+    request: ApiRequest, error: BaseException, extra_headers: Mapping[str, str] | None = None
+) -> JsonResponse:
+    """Log an exception and return its problem document. Nothing else turns exceptions into HTTP."""
     problem = _problem(error)
     headers = {}
-    if isinstance(error, AssetNotUploadedError):
-        headers["Retry-After"] = str(error.retry_after_seconds)
-    elif problem.status == 503:  # noqa: PLR2004
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if problem.has_retry_after:
+        seconds = error.retry_after_seconds if isinstance(error, AssetNotUploadedError) else RETRY_AFTER_SECONDS
+        headers["Retry-After"] = str(seconds)
     if isinstance(error, SanicException):
         headers.update({name: str(value) for name, value in (error.headers or {}).items()})
-    if isinstance(error, MethodNotAllowed):
-        headers.setdefault("Allow", _methods_of_parametrized_paths(request))
+    headers.update(extra_headers or {})
     if isinstance(error, StoreError):
-        log.log(40 if isinstance(error, StoreDeniedError) else 30, "store_failed", reason=str(error))
+        log.log(LOG_LEVELS[error.kind], "store_request_failed", reason=str(error))
     elif problem is INTERNAL:
         log.error("internal_error", exc_info=error)
     request.problem_code = problem.code
-    body = {
-        "type": f"/docs#{problem.code}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": str(error) if isinstance(error, BadRequestError) else problem.detail,
-        "code": problem.code,
-        "request_id": request.id,
-    }
-    return Answer(body, problem.status, headers, PROBLEM_TYPE)
-
-
-def _methods_of_parametrized_paths(request: ApiRequest) -> str:
-    """What Sanic leaves out for a path with a parameter: ours all allow the same."""
-    routes = [route for route in request.app.router.routes if "<" in route.path]
-    return ", ".join(sorted({method for route in routes for method in route.methods}))
+    body = ProblemResponse(
+        type=f"/docs#{problem.code}",
+        title=problem.title,
+        status=problem.status,
+        detail=str(error) if isinstance(error, BadRequestError) else problem.detail,
+        code=problem.code,
+        request_id=request.id,
+    )
+    return JsonResponse(body, problem.status, headers, PROBLEM_MEDIA_TYPE)
 
 
 def _problem(error: BaseException) -> Problem:
-    if isinstance(error, RequestCancelled):  # Sanic hands it on like any other error
+    if isinstance(error, RequestCancelled):  # Sanic reports it like any other error
         return CLIENT_CLOSED
     for kind in type(error).__mro__:
         if kind in PROBLEMS:
             return PROBLEMS[kind]
-    if isinstance(error, SanicException) and 400 <= error.status_code < 500:  # noqa: PLR2004
-        return Problem(error.status_code, "bad_request", "Bad request", "This request cannot be answered as it is.")
+    if isinstance(error, SanicException) and (
+        HTTPStatus.BAD_REQUEST <= error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        return Problem(error.status_code, "bad_request", "Bad request", "The request cannot be answered as it is.")
     return INTERNAL

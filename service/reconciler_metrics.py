@@ -1,4 +1,4 @@
-"""What Prometheus sees of the reconciler, by way of its reports. Every replica exports the same: query with `max`."""
+"""The metrics of the reconciler, from its shard reports. Every replica exports the same values: query with `max`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,68 +10,68 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from assetstore.reports import LAG_BOUNDS, Change, Lags, Left, RunEnding, RunReport, Since
-from service.reports import Reports
+from assetuploader.outcome import COUNTED, REMAINING
+from assetuploader.shard_reports import LAG_BUCKETS, LagOrigin, LatencyHistogram, RunOutcome, ShardReport
+from service.shard_report_cache import ShardReportCache
 
 _SHARD: Final = ("shard",)
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # a registry knows its collectors by identity
+@dataclass(frozen=True, slots=True, eq=False)  # a registry compares its collectors by identity
 class ReconcilerCollector(Collector):
-    """Exports the reports as they were last read."""
+    """Exports the shard reports as they were last read."""
 
-    reports: Reports
+    cache: ShardReportCache
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics as they are now; those of a shard are absent until its first run has ended."""
-        yield from _of_reading(self.reports)
-        current = self.reports.current
+        """Yield the metrics. Those of a shard are absent until its first run has ended."""
+        yield from _read_metrics(self.cache)
+        reports = self.cache.current
         yield GaugeMetricFamily(
             "assetuploader_reconciler_shards",
-            "Into how many shards the reconciler that ran last divides its work.",
-            current[0].shards if current else 0,
+            "The number of shards of the reconciler that ran last.",
+            reports[0].shard_count if reports else 0,
         )
-        yield from _instants(current)
-        yield from _counts(current)
-        yield from _lags(current)
+        yield from _timestamps(reports)
+        yield from _run_metrics(reports)
+        yield from _asset_metrics(reports)
+        yield _finalize_lag(reports)
 
 
-def _of_reading(reports: Reports) -> Iterator[Metric]:
-    readings = CounterMetricFamily(
-        "assetuploader_report_reads", "Reports of the reconciler that were read, or not.", labels=("outcome",)
-    )
-    for reading, count in reports.readings.items():
-        readings.add_metric((reading.value,), count)
-    yield readings
+def _read_metrics(cache: ShardReportCache) -> Iterator[Metric]:
+    reads = CounterMetricFamily("assetuploader_report_reads", "Reads of shard reports.", labels=("outcome",))
+    for outcome, count in cache.reads.items():
+        reads.add_metric((outcome.value,), count)
+    yield reads
     yield GaugeMetricFamily(
         "assetuploader_report_read_timestamp_seconds",
-        "When the reconciler's reports were last read, 0 for never.",
-        reports.read_at.timestamp() if reports.read_at else 0,
+        "When all shard reports were last read, 0 for never.",
+        cache.read_at.timestamp() if cache.read_at else 0,
     )
 
 
-def _instants(current: list[RunReport]) -> Iterator[Metric]:
+def _timestamps(reports: list[ShardReport]) -> Iterator[Metric]:
     success = GaugeMetricFamily(
         "assetuploader_reconciler_last_success_timestamp_seconds",
-        "When a run last ended that saw its whole shard without a failure, 0 for never.",
+        "When the last run ended that scanned its whole shard without a failure, 0 for never.",
         labels=_SHARD,
     )
     completion = GaugeMetricFamily(
         "assetuploader_reconciler_last_completion_timestamp_seconds",
-        "When a run last ended, however it ended.",
+        "When the last run ended, whatever its outcome.",
         labels=_SHARD,
     )
     duration = GaugeMetricFamily(
         "assetuploader_reconciler_last_duration_seconds",
-        "How long the last run took, lingering included.",
+        "How long the last run took, including the time it watched for new marks.",
         labels=_SHARD,
     )
     due = GaugeMetricFamily(
         "assetuploader_reconciler_next_due_timestamp_seconds",
-        "When the first of the marked assets that are not final is due, or was: in the past, it is overdue.",
+        "When the first marked asset that is not final is due. A time in the past means that it is overdue.",
         labels=_SHARD,
     )
-    for report in current:
+    for report in reports:
         labels = (str(report.shard),)
         success.add_metric(labels, report.last_success_at.timestamp() if report.last_success_at else 0)
         completion.add_metric(labels, report.finished_at.timestamp())
@@ -81,44 +81,50 @@ def _instants(current: list[RunReport]) -> Iterator[Metric]:
     yield from (success, completion, duration, due)
 
 
-def _counts(current: list[RunReport]) -> Iterator[Metric]:
+def _run_metrics(reports: list[ShardReport]) -> Iterator[Metric]:
     runs = CounterMetricFamily("assetuploader_reconciler_runs", "Runs that ended.", labels=("shard", "outcome"))
     last = GaugeMetricFamily(
-        "assetuploader_reconciler_last_outcome", "1 for how the last run ended, else 0.", labels=("shard", "outcome")
+        "assetuploader_reconciler_last_outcome", "1 for the outcome of the last run.", labels=("shard", "outcome")
     )
-    changes = CounterMetricFamily(
-        "assetuploader_reconciler_assets", "Assets by what runs did to them, or failed to.", labels=("shard", "outcome")
+    for report in reports:
+        shard = str(report.shard)
+        for outcome in RunOutcome:
+            runs.add_metric((shard, outcome.value), report.counters.runs.get(outcome, 0))
+            last.add_metric((shard, outcome.value), float(outcome is report.outcome))
+    yield from (runs, last)
+
+
+def _asset_metrics(reports: list[ShardReport]) -> Iterator[Metric]:
+    assets = CounterMetricFamily(
+        "assetuploader_reconciler_assets", "Assets that runs changed or failed to change.", labels=("shard", "outcome")
     )
-    left = GaugeMetricFamily(
-        "assetuploader_reconciler_left",
-        "What the last complete run left in temp/, by why.",
+    remaining = GaugeMetricFamily(
+        "assetuploader_reconciler_remaining_uploads",
+        "Objects that the last complete run left in temp/.",
         labels=("shard", "reason"),
     )
-    for report in current:
+    for report in reports:
         shard = str(report.shard)
-        for ending in RunEnding:
-            runs.add_metric((shard, ending.value), report.totals.runs.get(ending, 0))
-            last.add_metric((shard, ending.value), float(ending is report.ending))
-        for change in Change:
-            changes.add_metric((shard, change.value), report.totals.changes.get(change, 0))
-        for reason in Left:
-            left.add_metric((shard, reason.value), report.left.get(reason, 0))
-    yield from (runs, last, changes, left)
+        for outcome in COUNTED:
+            assets.add_metric((shard, outcome.value), report.counters.assets.get(outcome, 0))
+        for reason in REMAINING:
+            remaining.add_metric((shard, reason.value), report.remaining.get(reason, 0))
+    yield from (assets, remaining)
 
 
-def _lags(current: list[RunReport]) -> Iterator[Metric]:
-    lags = HistogramMetricFamily(
+def _finalize_lag(reports: list[ShardReport]) -> Metric:
+    lag = HistogramMetricFamily(
         "assetuploader_finalize_lag_seconds",
-        "How long marked assets took to become final, counted from their last mark, or from when they were due.",
+        "How long marked assets took to become final, since their last mark or since they were due.",
         labels=("shard", "since", "pinned"),
     )
-    for report in current:
-        for pinned, kind in (("true", report.totals.pinned), ("false", report.totals.unpinned)):
-            for since, counted in ((Since.MARK, kind.mark), (Since.DUE, kind.due)):
-                lags.add_metric((str(report.shard), since.value, pinned), _buckets(counted), counted.sum_seconds)
-    yield lags
+    for report in reports:
+        for pinned, latencies in (("true", report.counters.pinned), ("false", report.counters.unpinned)):
+            for origin, histogram in ((LagOrigin.MARK, latencies.mark), (LagOrigin.DUE, latencies.due)):
+                lag.add_metric((str(report.shard), origin.value, pinned), _buckets(histogram), histogram.sum_seconds)
+    return lag
 
 
-def _buckets(lags: Lags) -> list[tuple[str, float]]:
-    bounds = [*map(floatToGoString, LAG_BOUNDS), "+Inf"]
-    return list(zip(bounds, map(float, accumulate(lags.counts)), strict=True))
+def _buckets(histogram: LatencyHistogram) -> list[tuple[str, float]]:
+    bounds = [*map(floatToGoString, LAG_BUCKETS), "+Inf"]
+    return list(zip(bounds, map(float, accumulate(histogram.counts)), strict=True))

@@ -1,8 +1,7 @@
-"""A request as this service knows it: with an id that may stand in logs, and timed."""
+"""Requests with an id and a start time, and the deadline of their header section."""
 
 import re
 from contextvars import ContextVar
-from itertools import count
 from time import perf_counter
 from typing import Any, Final
 from uuid import uuid4
@@ -14,15 +13,12 @@ from sanic.server.protocols.http_protocol import HttpProtocol
 from structlog.typing import EventDict
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
-
-_BOGUS_METHOD: Final = "NONE"
-_FIRST_24: Final = str(uuid4())[:24]
-_NUMBERS: Final = count()
+_SANICS_BOGUS_METHOD: Final = "NONE"
 _current: Final[ContextVar["ApiRequest | None"]] = ContextVar("current_request", default=None)
 
 
 class ApiRequest(Request):
-    """A request whose id is the caller's `X-Request-ID` only if that is a UUID: stock Sanic takes anything."""
+    """A request whose id is the client's `X-Request-ID` if that is a UUID. Sanic would accept any text."""
 
     __slots__ = ("_request_id", "asset_id", "is_finished", "problem_code", "started")
 
@@ -30,21 +26,20 @@ class ApiRequest(Request):
         try:
             super().__init__(*args, **kwargs)
         except BadURL:
-            if kwargs.get("method") != _BOGUS_METHOD:
+            if kwargs.get("method") != _SANICS_BOGUS_METHOD:
                 raise
-            # Sanic answers an unreadable target through a bogus request with the same target, which fails again:
-            # nobody would be answered, and a traceback logged.
+            # Sanic answers an unreadable target through a bogus request that has the same target and fails again.
+            # Without this the client gets no response, and the log gets a traceback.
             super().__init__(*args, **{**kwargs, "url_bytes": b"*"})
         self.started = perf_counter()
         self.is_finished = False
-        """It was counted and logged: a client that goes while its answer is written makes Sanic ask for another."""
+        """It is counted and logged. Sanic asks for a second response when the client leaves during the first."""
         self.problem_code: str | None = None
-        """The code of the problem that it was answered with."""
+        """The code of the problem that was the response."""
         self.asset_id: str | None = None
-        """The asset that it is about, once that is known to be an id."""
+        """The asset in the path, once it is known to be an asset id."""
         given = self.headers.getone("x-request-id", "")
-        # Of a process' own ids only the number differs: a uuid4 for each takes ten times as long.
-        self._request_id = given.lower() if given and _UUID.fullmatch(given) else f"{_FIRST_24}{next(_NUMBERS):012x}"
+        self._request_id = given.lower() if given and _UUID.fullmatch(given) else str(uuid4())
         _current.set(self)  # in the context of its connection, until the next request there
 
     @property
@@ -53,32 +48,32 @@ class ApiRequest(Request):
         return self._request_id
 
 
-def name_request(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """Structlog's processor that says of each line which request it is about, and which asset."""
+def add_request_context(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Add the ids of the current request and of its asset: a structlog processor."""
     request = _current.get()
     if request is not None:
-        line["request_id"] = request.id
+        event["request_id"] = request.id
         if request.asset_id is not None:
-            line["asset_id"] = request.asset_id
-    return line
+            event["asset_id"] = request.asset_id
+    return event
 
 
-class PatientProtocol(HttpProtocol):
-    """HTTP whose REQUEST_TIMEOUT counts from the first byte of the head.
+class HeaderDeadlineProtocol(HttpProtocol):
+    """HTTP whose REQUEST_TIMEOUT counts from the first byte of the header section.
 
-    Stock Sanic counts from the last byte, so a client that trickles one a second holds its connection for hours. The
-    rest of a body that was answered unread has KEEP_ALIVE_TIMEOUT from the answer on, for the same reason.
+    Sanic counts from the last byte, so a client that sends one byte a second holds its connection for hours. For the
+    same reason the rest of a body that was not read has KEEP_ALIVE_TIMEOUT from the response on.
     """
 
     __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes without resetting the clock of a head, or of an unread rest, that is on its way."""
-        http = getattr(self, "_http", None)  # set by a task that the first bytes may overtake
-        is_trickle = http is not None and (
+        """Receive bytes without restarting the timeout of an incomplete header section or of an unread body."""
+        http = getattr(self, "_http", None)  # a task sets it, and the first bytes may arrive before
+        keeps_deadline = http is not None and (
             http.stage is Stage.REQUEST or (http.stage is Stage.IDLE and bool(http.request_body))
         )
-        started = self._time if is_trickle else None
+        started = self._time if keeps_deadline else None
         super().data_received(data)
         if started is not None:
             self._time = started

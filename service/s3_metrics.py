@@ -1,52 +1,34 @@
-"""What Prometheus sees of the calls to S3."""
+"""The metrics of the calls to S3."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-
-from assetstore.calls import Called, Ending
-from service.durations import Durations
+from assetuploader.instrumentation import StoreCall
+from service.metrics import DURATION_BUCKETS
 
 
-@dataclass(slots=True, eq=False)  # a registry knows its collectors by identity
-class S3Metrics(Collector):
-    """The metrics of one process' calls to S3: by S3's name of the call, and how it ended."""
+class S3Metrics:
+    """Counts calls to S3 by S3's name of the operation and by their outcome."""
 
-    open_connections: Callable[[], int] = int
-    ended: defaultdict[tuple[str, Ending], Durations] = field(default_factory=lambda: defaultdict(Durations))
-    retries: Counter[str] = field(default_factory=Counter)
-
-    def observe(self, called: Called) -> None:
-        """Count one call."""
-        self.ended[called.operation, called.ending].observe(called.seconds)
-        if called.retries:
-            self.retries[called.operation] += called.retries
-
-    def collect(self) -> Iterable[Metric]:
-        """The calls as they are now."""
-        calls = CounterMetricFamily(
-            "assetuploader_s3_calls", "Calls to S3 that ended.", labels=("operation", "outcome")
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "assetuploader_s3_requests",
+            "Requests to S3 that ended, each with all its attempts.",
+            ("operation", "outcome"),
+            registry=registry,
         )
-        retries = CounterMetricFamily(
-            "assetuploader_s3_retries", "Calls to S3 that were repeated.", labels=("operation",)
+        self._retries = Counter(
+            "assetuploader_s3_retries", "Attempts after the first one.", ("operation",), registry=registry
         )
-        seconds = HistogramMetricFamily(
-            "assetuploader_s3_call_duration_seconds",
-            "From asking S3 to the end of its answer, repetitions included.",
-            labels=("operation",),
+        self._duration = Histogram(
+            "assetuploader_s3_request_duration_seconds",
+            "From the call to its end, including the wait for a connection and all attempts.",
+            ("operation",),
+            buckets=DURATION_BUCKETS,
+            registry=registry,
         )
-        of_all_endings: defaultdict[str, Durations] = defaultdict(Durations)
-        for (operation, ending), durations in list(self.ended.items()):
-            calls.add_metric((operation, ending.value), sum(durations.counts))
-            of_all_endings[operation].add(durations)
-        for operation, durations in of_all_endings.items():
-            retries.add_metric((operation,), self.retries[operation])
-            seconds.add_metric((operation,), durations.buckets, durations.sum_seconds)
-        yield from (calls, retries, seconds)
-        yield GaugeMetricFamily(
-            "assetuploader_s3_connections", "Connections to S3 that are open.", self.open_connections()
-        )
+
+    def observe(self, call: StoreCall) -> None:
+        """Count one call: a `CallObserver`."""
+        self._requests.labels(call.operation, call.outcome.value).inc()
+        self._retries.labels(call.operation).inc(call.retries)
+        self._duration.labels(call.operation).observe(call.seconds)

@@ -1,4 +1,4 @@
-# The bucket and the two roles, from the same policies that docs/eks.md applies by hand.
+# The bucket and the two roles, from the policies that docs/eks.md applies by hand.
 
 locals {
   policies = "${path.module}/../../docs/iam"
@@ -7,7 +7,7 @@ locals {
   bucket_policy = replace(
     replace(file("${local.policies}/bucket.json"), "BUCKET", var.bucket),
     "\"900000\"",
-    "\"${var.upload_url_seconds * 1000}\"",
+    "\"${var.upload_url_ttl_seconds * 1000}\"",
   )
 }
 
@@ -36,7 +36,8 @@ resource "aws_s3_bucket_policy" "assets" {
   depends_on = [aws_s3_bucket_public_access_block.assets]
 }
 
-# Placeholders that no asset came of. Nothing in temp/, ever: what was marked and is not final yet is there alone.
+# The rules delete placeholders that never became assets. No rule may apply to temp/: it has the only copy of a marked upload
+# until the upload is final.
 resource "aws_s3_bucket_lifecycle_configuration" "assets" {
   bucket = aws_s3_bucket.assets.id
 

@@ -10,7 +10,7 @@ variable "namespace" {
 }
 
 variable "cluster_name" {
-  description = "The EKS cluster whose pods get the roles by Pod Identity; null makes the roles alone."
+  description = "The EKS cluster whose pods get the roles by Pod Identity; null: create only the roles."
   type        = string
   default     = null
 }
@@ -21,14 +21,14 @@ variable "service_account_names" {
   default     = { service = "assetuploader-service", reconciler = "assetuploader-reconciler" }
 }
 
-variable "upload_url_seconds" {
-  description = "The longest upload URL that S3 is to accept: the chart's service.uploadUrlSeconds."
+variable "upload_url_ttl_seconds" {
+  description = "The longest lifetime of an upload URL that S3 accepts: the chart's uploadUrlTtlSeconds."
   type        = number
   default     = 900
 }
 
 variable "browser_origins" {
-  description = "Where browsers upload from, as in https://app.example.com; none: no CORS."
+  description = "Origins of web pages that upload, such as https://app.example.com; empty: no CORS."
   type        = list(string)
   default     = []
 }

@@ -1,4 +1,4 @@
-"""The chart as `helm template` renders it, parsed. No cluster."""
+"""Fixtures that render the chart with `helm template`. They need no cluster."""
 
 import shutil
 import subprocess
@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 CHART: Final = Path(__file__).parents[2] / "charts" / "assetuploader"
-MINIMAL: Final = {"aws": {"region": "eu-west-1", "bucket": "example-assets"}}
 
 Manifest = dict[str, Any]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
@@ -21,13 +20,13 @@ Refuse = Callable[[Mapping[str, Any]], str]
 
 @pytest.fixture(scope="session")
 def chart() -> Path:
-    """Where the chart is."""
+    """Return the folder of the chart."""
     return CHART
 
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
-    """Run helm, the one of the environment."""
+    """Return a function that runs the helm of this virtual environment."""
     program = shutil.which("helm", path=f"{Path(sys.executable).parent}")
     assert program, "helm is in the dev dependencies: run `make .venv/.ready`"
 
@@ -41,7 +40,7 @@ def helm() -> Helm:
 
 @pytest.fixture(scope="session")
 def render(helm: Helm) -> Render:
-    """Render the chart with a values file of ci/, or with values on top of the fewest possible; fails if refused."""
+    """Return a function that renders the chart with a file of ci/, or with values added to the required ones."""
 
     def run(values: Mapping[str, Any] | str, release: str = "assets", at: Path = CHART) -> list[Manifest]:
         command = ["template", release, str(at), "--namespace", "assets"]
@@ -57,17 +56,17 @@ def render(helm: Helm) -> Render:
 
 @pytest.fixture(scope="session")
 def refuse(helm: Helm) -> Refuse:
-    """What helm says to values that it must refuse."""
+    """Return a function that returns helm's error for values that it must reject."""
 
     def run(values: Mapping[str, Any]) -> str:
         done = helm("template", "assets", str(CHART), values=values)
-        assert done.returncode != 0, "helm took these values"
+        assert done.returncode != 0, "helm accepted these values"
         return done.stderr
 
     return run
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `ci_values` runs once for each file of ci/."""
+    """Run each test with the argument `ci_values` once per file of ci/."""
     if "ci_values" in metafunc.fixturenames:
         metafunc.parametrize("ci_values", sorted(path.name for path in (CHART / "ci").glob("*-values.yaml")))

@@ -1,4 +1,4 @@
-"""The commands and policies in docs/ are ones that work with this chart."""
+"""The commands and policies in docs/ work with this chart."""
 
 import json
 import re
@@ -17,19 +17,19 @@ SHELL_WITH_REGISTRY: Final = SHELL | {"REGISTRY": "registry.example.com"}
 
 
 def _code(page: str) -> str:
-    """The page's indented blocks, without the indent."""
+    """Return the indented blocks of a page, without the indent."""
     lines = (DOCS / page).read_text().splitlines()
     return "\n".join(line.removeprefix("    ") for line in lines if line.startswith("    ") or not line.strip())
 
 
 def _values_files(page: str) -> list[str]:
-    """What each `cat >my-values.yaml` of a page writes."""
+    """Return what each `cat >my-values.yaml` of a page writes."""
     found = re.findall(r"cat >my-values.yaml <<EOF\n(.*?)\nEOF", _code(page), re.DOTALL)
     return [Template(text).substitute(SHELL_WITH_REGISTRY) for text in found]
 
 
 def _helm_commands(page: str) -> Iterator[list[str]]:
-    """The flags of each `helm install` and `helm upgrade` that say values, as `helm template` takes them."""
+    """Yield the value flags of each `helm install` and `helm upgrade`."""
     joined = _code(page).replace("\\\n", " ")
     for line in joined.splitlines():
         if re.search(r"(^|&& )helm (install|upgrade) ", line):
@@ -38,10 +38,10 @@ def _helm_commands(page: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("page", ["eks.md", "minikube.md"])
-def test_every_install_in_the_docs_is_one_that_the_chart_takes(
+def test_the_chart_accepts_every_install_in_the_docs(
     page: str, helm: Callable[..., Any], chart: Path, tmp_path: Path
 ) -> None:
-    """Each helm command of a page renders, with each my-values.yaml that the page writes."""
+    """Each helm command of a page renders with each my-values.yaml that the page writes."""
     commands = list(_helm_commands(page))
     assert len(commands) >= 2
     for number, values in enumerate(_values_files(page) or [""]):
@@ -55,8 +55,8 @@ def test_every_install_in_the_docs_is_one_that_the_chart_takes(
             assert done.returncode == 0, f"{flags}: {done.stderr}"
 
 
-def test_the_service_accounts_of_the_docs_are_those_that_pods_get(render: Callable[..., Any]) -> None:
-    """The names in the role's trust are the names in the pods."""
+def test_the_docs_name_the_service_accounts_of_the_pods(render: Callable[..., Any]) -> None:
+    """The names in the roles' trust policies are the names of the pods' ServiceAccounts."""
     [pod_identity, irsa] = _values_files("eks.md")
     for text in (pod_identity, irsa):
         assert "assetuploader-service" in text
@@ -66,7 +66,7 @@ def test_the_service_accounts_of_the_docs_are_those_that_pods_get(render: Callab
 
 
 def _allowed(policy: str) -> set[tuple[str, str]]:
-    """What a policy allows: action and resource, one by one."""
+    """Return the pairs of action and resource that a policy allows."""
     statements = json.loads((DOCS / "iam" / policy).read_text())["Statement"]
     return {
         (action, resource)
@@ -76,8 +76,8 @@ def _allowed(policy: str) -> set[tuple[str, str]]:
     }
 
 
-def test_nobody_may_delete_an_asset() -> None:
-    """The service deletes nothing, the reconciler in temp/ alone, and no action is a wildcard."""
+def test_the_policies_allow_no_deletion_of_assets() -> None:
+    """The service may delete nothing, the reconciler only in temp/, and no action is a wildcard."""
     service, reconciler = _allowed("service.json"), _allowed("reconciler.json")
     deletes = {pair for pair in service | reconciler if "Delete" in pair[0]}
     assert deletes == {("s3:DeleteObject", "arn:aws:s3:::BUCKET/temp/*")}
@@ -86,8 +86,8 @@ def test_nobody_may_delete_an_asset() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((DOCS / "iam").iterdir()), ids=lambda path: path.name)
-def test_policies_are_json(path: Path) -> None:
-    """Each file parses, and no lifecycle rule touches temp/."""
+def test_policy_files_are_valid_json(path: Path) -> None:
+    """Each file parses, and the lifecycle rules apply only to unused placeholders in uploaded/."""
     parsed = json.loads(path.read_text())
     assert parsed
     if path.name == "lifecycle.json":

@@ -1,4 +1,4 @@
-"""The doctor as a hook: before anything is installed, and only when asked."""
+"""The doctor as a Helm hook."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,8 +8,8 @@ Refuse = Callable[[Mapping[str, Any]], str]
 AWS = {"region": "eu-west-1", "bucket": "example-assets"}
 
 
-def test_the_doctor_runs_before_the_release_and_stops_it(render: Render) -> None:
-    """One Job, before install and upgrade, without a retry, as a ServiceAccount that is there already."""
+def test_the_doctor_runs_before_install_and_upgrade(render: Render) -> None:
+    """The hook is one Job without a retry, with an existing ServiceAccount."""
     [job] = [manifest for manifest in render("eks-pod-identity-values.yaml") if manifest["kind"] == "Job"]
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     pod = job["spec"]["template"]["spec"]
@@ -25,13 +25,20 @@ def test_the_doctor_runs_before_the_release_and_stops_it(render: Render) -> None
     assert {"AWS_REGION", "AWS_BUCKET"} <= {variable["name"] for variable in container["env"]}
 
 
-def test_without_being_asked_there_is_no_doctor(render: Render) -> None:
+def test_the_doctor_is_off_by_default(render: Render) -> None:
     """The default release has no Job."""
     assert [manifest for manifest in render({}) if manifest["kind"] == "Job"] == []
 
 
-def test_the_doctor_is_refused_where_it_has_nothing_to_examine(refuse: Refuse) -> None:
-    """Keys and an S3 that come with the release are not there yet when the hook runs: helm says so."""
+def test_the_doctor_is_rejected_with_credentials_or_s3_of_the_release(refuse: Refuse) -> None:
+    """The release's own Secret and SeaweedFS do not exist yet when the hook runs."""
     keys = {"accessKeyId": "k", "secretAccessKey": "s"}
-    assert "doctor.enabled runs before the release" in refuse({"aws": AWS | keys, "doctor": {"enabled": True}})
+    excluded = "doctor.enabled excludes seaweedfs.enabled and aws.accessKeyId"
+    assert excluded in refuse({"aws": AWS | keys, "doctor": {"enabled": True}})
+    with_secret = {"aws": AWS | {"existingSecret": "s"}, "seaweedfs": {"enabled": True}, "doctor": {"enabled": True}}
+    assert excluded in refuse(with_secret)
+
+
+def test_the_doctor_accepts_only_programs_of_the_image(refuse: Refuse) -> None:
+    """`doctor.programs` takes service and reconciler."""
     assert "doctor.programs" in refuse({"aws": AWS, "doctor": {"enabled": True, "programs": ["waiter"]}})

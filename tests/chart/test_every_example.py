@@ -1,4 +1,4 @@
-"""What holds for everything that the chart renders, whatever the values: checked on every file of ci/."""
+"""Rules for all manifests, checked on every values file of ci/."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 
 
 def _pod_templates(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    """Each pod that the manifests would make: its name, and a manifest with metadata and spec."""
+    """Yield the name and the template of each pod that the manifests create."""
     for manifest in manifests:
         name = f"{manifest['kind']}/{manifest['metadata']['name']}"
         match manifest["kind"]:
@@ -26,7 +26,7 @@ def _pod_templates(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
 
 
 def _selectors(value: Any) -> Iterator[dict[str, str]]:  # noqa: ANN401 - any YAML
-    """Every selector of the chart's own pods, wherever it stands."""
+    """Yield every selector in the manifests."""
     match value:
         case dict():
             for key, inner in value.items():
@@ -39,14 +39,14 @@ def _selectors(value: Any) -> Iterator[dict[str, str]]:  # noqa: ANN401 - any YA
                 yield from _selectors(inner)
 
 
-def test_lint_has_nothing_to_say(ci_values: str, helm: Callable[..., Any], chart: Path) -> None:
-    """`helm lint --strict` passes."""
+def test_helm_lint_passes(ci_values: str, helm: Callable[..., Any], chart: Path) -> None:
+    """`helm lint --strict` reports no problem."""
     done = helm("lint", "--strict", str(chart), "-f", str(chart / "ci" / ci_values))
     assert done.returncode == 0, done.stdout
 
 
 def test_every_selector_names_the_component(ci_values: str, render: Render) -> None:
-    """No selector matches on name and instance alone, as the Service's would that routes to CronJob pods."""
+    """A Service that selects by name and instance alone would also route to the CronJob's pods."""
     own = [s for s in _selectors(render(ci_values)) if "app.kubernetes.io/name" in s]
     assert own
     for selector in own:
@@ -54,7 +54,7 @@ def test_every_selector_names_the_component(ci_values: str, render: Render) -> N
 
 
 def test_a_service_selects_the_pods_of_one_deployment_and_no_others(ci_values: str, render: Render) -> None:
-    """Whatever a Service of the chart selects, it is exactly one Deployment's pods."""
+    """Each Service of the chart selects the pods of exactly one Deployment."""
     manifests = render(ci_values)
     services = [m for m in manifests if m["kind"] == "Service"]
     assert services
@@ -66,7 +66,7 @@ def test_a_service_selects_the_pods_of_one_deployment_and_no_others(ci_values: s
 
 
 def test_every_pod_is_restricted(ci_values: str, render: Render) -> None:
-    """Pod Security `restricted`, and more: numeric uid, read-only root with an emptyDir at /tmp, no service links."""
+    """Pods meet `restricted`, with a numeric uid, a read-only root, an emptyDir at /tmp and no service links."""
     pods = list(_pod_templates(render(ci_values)))
     assert {name.split("/")[0] for name, _ in pods} >= {"Deployment", "CronJob", "Pod"}
     for name, pod in pods:
@@ -93,8 +93,8 @@ def test_every_pod_is_restricted(ci_values: str, render: Render) -> None:
             assert {"requests", "limits"} <= set(container["resources"]), name
 
 
-def test_only_a_reconciler_that_posts_events_has_a_token(ci_values: str, render: Render) -> None:
-    """Every other pod gets no credentials for the API server."""
+def test_only_a_reconciler_that_posts_events_gets_a_token(ci_values: str, render: Render) -> None:
+    """All other pods have no credentials for the API server."""
     manifests = render(ci_values)
     with_token = [name for name, pod in _pod_templates(manifests) if pod["spec"]["automountServiceAccountToken"]]
     has_role = any(m["kind"] == "Role" for m in manifests)
@@ -102,8 +102,8 @@ def test_only_a_reconciler_that_posts_events_has_a_token(ci_values: str, render:
     assert all(m["automountServiceAccountToken"] is False for m in manifests if m["kind"] == "ServiceAccount")
 
 
-def test_credentials_stand_in_secrets_alone(ci_values: str, render: Render) -> None:
-    """An access key is nowhere but in a Secret's stringData; pods name the Secret."""
+def test_credentials_are_only_in_secrets(ci_values: str, render: Render) -> None:
+    """Only a Secret contains an access key; pods refer to the Secret."""
     for manifest in render(ci_values):
         if manifest["kind"] != "Secret":
             assert "trial-and-no-secret" not in str(manifest)
@@ -113,8 +113,8 @@ def test_credentials_stand_in_secrets_alone(ci_values: str, render: Render) -> N
                 assert set(variable) == {"name", "valueFrom"}
 
 
-def test_every_label_is_one_that_kubernetes_takes(ci_values: str, render: Render) -> None:
-    """At most 63 characters of the right kind: an image's tag with a digest would be refused."""
+def test_every_label_value_is_valid(ci_values: str, render: Render) -> None:
+    """Label values have at most 63 characters; an image tag with a digest would be invalid."""
     for manifest in render(ci_values):
         labels = manifest["metadata"]["labels"]
         assert {"app.kubernetes.io/name", "app.kubernetes.io/instance", "helm.sh/chart"} <= set(labels)
@@ -122,7 +122,7 @@ def test_every_label_is_one_that_kubernetes_takes(ci_values: str, render: Render
 
 
 def test_only_the_metrics_service_has_the_metrics_port(ci_values: str, render: Render) -> None:
-    """Ingress, HTTPRoute and the Service that may be a LoadBalancer lead to the port http alone."""
+    """Ingress, HTTPRoute and the API's Service route only to the port http."""
     manifests = render(ci_values)
     ports = {
         m["metadata"]["name"].removesuffix("-metrics"): [p["name"] for p in m["spec"]["ports"]]
@@ -136,8 +136,8 @@ def test_only_the_metrics_service_has_the_metrics_port(ci_values: str, render: R
 
 
 @pytest.mark.parametrize("release", ["a", "assetuploader", "x" * 53, "release-" + "y" * 45])
-def test_names_fit_whatever_the_release_is_called(ci_values: str, render: Render, release: str) -> None:
-    """The CronJob has at most 52 characters, for its controller appends 11; everything else at most 63."""
+def test_names_fit_for_any_release_name(ci_values: str, render: Render, release: str) -> None:
+    """The CronJob's name has at most 52 characters, because the controller appends 11; other names at most 63."""
     for manifest in render(ci_values, release=release):
         name = manifest["metadata"]["name"]
         assert len(name) <= (52 if manifest["kind"] == "CronJob" else 63)

@@ -1,4 +1,4 @@
-"""What the chart makes of `reconciler`: the CronJob's fields, each with its reason in the template."""
+"""The CronJob and the other resources of the reconciler. The template has the reason for each field."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,8 @@ def _one(manifests: list[Manifest], kind: str) -> Manifest:
     return found
 
 
-def test_the_cronjob_runs_every_minute_one_at_a_time(render: Render) -> None:
-    """The schedule and its guards, whole."""
+def test_the_cronjob_starts_one_run_every_minute(render: Render) -> None:
+    """The specs of the CronJob and its Job are exactly these."""
     spec = _one(render({}), "CronJob")["spec"]
     job = spec.pop("jobTemplate")["spec"]
     assert spec == {
@@ -44,31 +44,31 @@ def test_the_cronjob_runs_every_minute_one_at_a_time(render: Render) -> None:
     assert template["spec"]["restartPolicy"] == "Never"
 
 
-def test_a_run_gets_its_settings(render: Render) -> None:
-    """The program's environment is what the values say."""
-    manifests = render({"reconciler": {"runSeconds": 0, "budgetSeconds": 120, "activeDeadlineSeconds": 180}})
+def test_the_values_become_environment_variables(render: Render) -> None:
+    """The reconciler's environment contains the values of the chart."""
+    manifests = render({"reconciler": {"watchSeconds": 0, "maxRunSeconds": 120, "activeDeadlineSeconds": 180}})
     container = _one(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     assert container["args"] == ["reconcile"]
     assert {variable["name"]: variable.get("value") for variable in container["env"]} == {
         "AWS_REGION": "eu-west-1",
         "AWS_BUCKET": "example-assets",
-        "ASSETUPLOADER_UPLOAD_URL_SECONDS": "900",
+        "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": "900",
         "ASSETUPLOADER_LOG_LEVEL": "info",
         "ASSETUPLOADER_LOG_FORMAT": "json",
-        "ASSETUPLOADER_RUN_SECONDS": "0",
-        "ASSETUPLOADER_POLL_SECONDS": "5",
+        "ASSETUPLOADER_WATCH_SECONDS": "0",
+        "ASSETUPLOADER_POLL_INTERVAL_SECONDS": "5",
         "ASSETUPLOADER_GRACE_SECONDS": "60",
-        "ASSETUPLOADER_UNMARKED_SECONDS": "86400",
-        "ASSETUPLOADER_BUDGET_SECONDS": "120",
-        "ASSETUPLOADER_SHARDS": "1",
+        "ASSETUPLOADER_EXPIRE_AFTER_SECONDS": "86400",
+        "ASSETUPLOADER_MAX_RUN_SECONDS": "120",
+        "ASSETUPLOADER_SHARD_COUNT": "1",
         "ASSETUPLOADER_CRONJOB": "assets-assetuploader-reconciler",
         "ASSETUPLOADER_NAMESPACE": None,
     }
 
 
 def test_shards_make_an_indexed_job(render: Render) -> None:
-    """Each index is a pod with a range of the ids, and fails for itself."""
-    job = _one(render({"reconciler": {"shards": 4}}), "CronJob")["spec"]["jobTemplate"]["spec"]
+    """Each index is one pod, and its failures count separately."""
+    job = _one(render({"reconciler": {"shardCount": 4}}), "CronJob")["spec"]["jobTemplate"]["spec"]
     indexed = ("completionMode", "completions", "parallelism", "backoffLimitPerIndex")
     assert {key: job[key] for key in indexed} == {
         "completionMode": "Indexed",
@@ -79,8 +79,8 @@ def test_shards_make_an_indexed_job(render: Render) -> None:
     assert "backoffLimit" not in job
 
 
-def test_the_role_allows_to_post_events_and_to_get_one_cronjob(render: Render) -> None:
-    """Nothing is listed, nothing is cluster-wide."""
+def test_the_role_allows_only_creating_events_and_getting_one_cronjob(render: Render) -> None:
+    """The Role allows no list, and there is no ClusterRole."""
     manifests = render({})
     assert _one(manifests, "Role")["rules"] == [
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
@@ -95,7 +95,7 @@ def test_the_role_allows_to_post_events_and_to_get_one_cronjob(render: Render) -
 
 
 def test_without_events_the_reconciler_has_no_token_and_no_role(render: Render) -> None:
-    """reconciler.events false takes away everything that it needs."""
+    """With reconciler.events false, nothing needs the API server."""
     manifests = render({"reconciler": {"events": False}})
     pod = _one(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
@@ -103,8 +103,8 @@ def test_without_events_the_reconciler_has_no_token_and_no_role(render: Render) 
     assert not [m for m in manifests if m["kind"] in {"Role", "RoleBinding"}]
 
 
-def test_the_two_programs_have_accounts_of_their_own(render: Render) -> None:
-    """So that IAM can give each its own role: IRSA by annotation."""
+def test_each_program_has_its_own_service_account(render: Render) -> None:
+    """Separate ServiceAccounts let IRSA give each program its own role."""
     accounts = {
         m["metadata"]["name"]: m["metadata"]["annotations"]
         for m in render("eks-irsa-values.yaml")
@@ -117,7 +117,7 @@ def test_the_two_programs_have_accounts_of_their_own(render: Render) -> None:
     }
 
 
-def test_two_long_release_names_stay_two(render: Render) -> None:
-    """What is cut off a long name leaves a hash behind."""
+def test_long_release_names_stay_different(render: Render) -> None:
+    """A name that is cut gets a hash."""
     one, two = render({}, release="a" * 50 + "-1"), render({}, release="a" * 50 + "-2")
     assert _one(one, "CronJob")["metadata"]["name"] != _one(two, "CronJob")["metadata"]["name"]

@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 import urllib3
 
-from assetstore.door import Bucket
-from assetstore.s3.connect import connect
-from local.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY
-from tests.contract.stores import BUCKET, Store, Subject, moto, seaweedfs
+from assetuploader.s3.bucket import open_bucket
+from assetuploader.store import Bucket
+from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY
+from tests.support.stores import BUCKET, Store, Subject, moto, seaweedfs
 
 STORES = {"seaweedfs": seaweedfs, "moto": moto}
 
@@ -24,11 +24,11 @@ async def opened(
         environment.setenv("AWS_ENDPOINT_URL_S3", endpoint_url)
         environment.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
         environment.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
-        connected = connect(REGION, bucket, public_endpoint_url)
+        connected = open_bucket(REGION, bucket, public_endpoint_url)
     try:
         yield connected
     finally:
-        await connected.close()
+        await connected.aclose()
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ async def running_bucket(running_store: Store) -> AsyncIterator[Bucket]:
 @pytest.fixture
 def subject(request: pytest.FixtureRequest, running_store: Store, running_bucket: Bucket) -> Iterator[Subject]:
     """What a test needs; one that is known to fail on this store is marked so."""
-    lie = request.node.get_closest_marker("moto_lies")
+    lie = request.node.get_closest_marker("moto_unsupported")
     if running_store.name == "moto" and lie is not None:
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"moto {lie.args[0]}"))
     with urllib3.PoolManager(timeout=10, retries=False) as http:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assetstore.door import Head
-from tests.contract.stores import BUCKET, Subject
+from assetuploader.store import ObjectInfo
+from tests.support.stores import BUCKET, Subject
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,10 +26,10 @@ async def test_head_tells_version_state_and_headers_together(subject: Subject) -
         Expires=datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
     )
 
-    head = await subject.bucket.door.head(key)
+    head = await subject.bucket.store.head_object(key)
 
     last_modified = subject.store.raw.head_object(Bucket=BUCKET, Key=key)["LastModified"]
-    assert head == Head(
+    assert head == ObjectInfo(
         written["ETag"].strip('"'),
         5,
         last_modified,
@@ -47,7 +47,7 @@ async def test_head_tells_version_state_and_headers_together(subject: Subject) -
 
 async def test_head_of_a_missing_key_is_none(subject: Subject) -> None:
     """404 on HEAD means: nothing there. It is a value, not an error."""
-    assert await subject.bucket.door.head(subject.key()) is None
+    assert await subject.bucket.store.head_object(subject.key()) is None
 
 
 async def test_head_sees_what_was_just_written_and_just_deleted(subject: Subject) -> None:
@@ -56,10 +56,10 @@ async def test_head_sees_what_was_just_written_and_just_deleted(subject: Subject
     seen = []
     for number in range(3):
         etag = subject.store.put(key, b"%d" % number)
-        head = await subject.bucket.door.head(key)
+        head = await subject.bucket.store.head_object(key)
         seen.append(head is not None and head.etag == etag)
         subject.store.raw.delete_object(Bucket=BUCKET, Key=key)
-        seen.append(await subject.bucket.door.head(key) is None)
+        seen.append(await subject.bucket.store.head_object(key) is None)
 
     assert seen == [True] * 6
 
@@ -70,7 +70,7 @@ async def test_head_tells_when_the_version_was_written(subject: Subject) -> None
     before = datetime.now(UTC).replace(microsecond=0)
     subject.store.put(key, b"bytes")
 
-    head = await subject.bucket.door.head(key)
+    head = await subject.bucket.store.head_object(key)
 
     assert head is not None
     assert before <= head.last_modified <= datetime.now(UTC) + timedelta(seconds=1)
@@ -82,7 +82,7 @@ async def test_an_empty_upload_has_a_version_too(subject: Subject) -> None:
     key = subject.key()
     etag = subject.store.put(key, b"")
 
-    head = await subject.bucket.door.head(key)
+    head = await subject.bucket.store.head_object(key)
 
     assert head is not None
     assert (head.etag, head.size) == (etag, 0)

@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from assetstore.door import Listed
-from tests.contract.stores import BUCKET, Store, Subject
+from assetuploader.store import ListedObject
+from tests.support.stores import BUCKET, Store, Subject
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,18 +29,18 @@ def many(running_store: Store) -> Iterator[list[str]]:
 
 async def test_a_page_has_a_thousand_objects_in_order_of_their_keys(subject: Subject, many: list[str]) -> None:
     """However the objects were written, pages come in the order of keys, and the last one says that it is."""
-    first = await subject.bucket.door.list_page("many/", "many/")
-    second = await subject.bucket.door.list_page("many/", first.objects[-1].key)
+    first = await subject.bucket.store.list_objects("many/", "many/")
+    second = await subject.bucket.store.list_objects("many/", first.objects[-1].key)
 
     assert [listed.key for listed in (*first.objects, *second.objects)] == many
-    assert [(len(page.objects), page.is_last) for page in (first, second)] == [(1_000, False), (1, True)]
+    assert [(len(page.objects), page.is_truncated) for page in (first, second)] == [(1_000, True), (1, False)]
 
 
 async def test_a_page_that_is_just_full_is_the_last(subject: Subject, many: list[str]) -> None:
     """A thousand objects and not one more are one page."""
-    page = await subject.bucket.door.list_page("many/", many[0])
+    page = await subject.bucket.store.list_objects("many/", many[0])
 
-    assert (len(page.objects), page.is_last) == (1_000, True)
+    assert (len(page.objects), page.is_truncated) == (1_000, False)
 
 
 async def test_a_listing_begins_after_a_key_that_need_not_exist(subject: Subject) -> None:
@@ -49,7 +49,7 @@ async def test_a_listing_begins_after_a_key_that_need_not_exist(subject: Subject
     for key in keys:
         subject.store.put(key, b"")
 
-    page = await subject.bucket.door.list_page(subject.prefix, subject.key("80000000"))
+    page = await subject.bucket.store.list_objects(subject.prefix, subject.key("80000000"))
 
     assert [listed.key for listed in page.objects] == keys[3:]
 
@@ -59,16 +59,16 @@ async def test_a_listing_keeps_to_its_prefix(subject: Subject) -> None:
     for name in ("temp/1", "temp/2", "temporary", "temp", "uploaded/1"):
         subject.store.put(subject.key(name), b"")
 
-    page = await subject.bucket.door.list_page(subject.key("temp/"), subject.key("temp/"))
+    page = await subject.bucket.store.list_objects(subject.key("temp/"), subject.key("temp/"))
 
     assert [listed.key for listed in page.objects] == [subject.key("temp/1"), subject.key("temp/2")]
 
 
 async def test_an_empty_listing_is_a_last_page_with_a_clock(subject: Subject) -> None:
     """A bucket without uploads is nothing special."""
-    page = await subject.bucket.door.list_page(subject.prefix, subject.prefix)
+    page = await subject.bucket.store.list_objects(subject.prefix, subject.prefix)
 
-    assert (page.objects, page.is_last, page.listed_at.tzinfo) == ([], True, UTC)
+    assert (page.objects, page.is_truncated, page.server_time.tzinfo) == ([], False, UTC)
 
 
 async def test_a_listing_carries_the_stores_clock(subject: Subject) -> None:
@@ -79,24 +79,24 @@ async def test_a_listing_carries_the_stores_clock(subject: Subject) -> None:
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
     before = date()
-    page = await subject.bucket.door.list_page(subject.prefix, subject.prefix)
+    page = await subject.bucket.store.list_objects(subject.prefix, subject.prefix)
 
-    assert before <= page.listed_at <= date()
+    assert before <= page.server_time <= date()
 
 
 async def test_a_listing_sees_what_was_just_written_and_when(subject: Subject) -> None:
     """An object that was just written is listed at once, with the time of its version, on the listing's clock."""
     subject.store.put(subject.key(), b"bytes")
 
-    page = await subject.bucket.door.list_page(subject.prefix, subject.prefix)
+    page = await subject.bucket.store.list_objects(subject.prefix, subject.prefix)
 
-    head = await subject.bucket.door.head(subject.key())
+    head = await subject.bucket.store.head_object(subject.key())
     assert head is not None
     assert [(listed.key, listed.last_modified.replace(microsecond=0)) for listed in page.objects] == [
         (subject.key(), head.last_modified)
     ]
-    assert timedelta() <= page.listed_at - head.last_modified < timedelta(minutes=1)
-    assert isinstance(page.objects[0], Listed)
+    assert timedelta() <= page.server_time - head.last_modified < timedelta(minutes=1)
+    assert isinstance(page.objects[0], ListedObject)
 
 
 @pytest.mark.parametrize("name", ["with space", "plus+plus", "perc%25ent", "a&b=c", "ümlaut", "<xml>", "q?x#y"])
@@ -105,8 +105,8 @@ async def test_odd_keys_are_listed_and_deleted_as_they_are(subject: Subject, nam
     key = subject.key(name)
     subject.store.put(key, b"")
 
-    page = await subject.bucket.door.list_page(subject.prefix, subject.prefix)
-    failed = await subject.bucket.door.delete_many([key])
+    page = await subject.bucket.store.list_objects(subject.prefix, subject.prefix)
+    failed = await subject.bucket.store.delete_objects([key])
 
     assert [listed.key for listed in page.objects] == [key]
     assert (failed, subject.store.keys(subject.prefix)) == ({}, [])
@@ -120,11 +120,11 @@ async def test_a_batch_deletes_a_thousand_at_once(subject: Subject) -> None:
     kept = subject.key("kept")
     subject.store.put(kept, b"")
 
-    failed = await subject.bucket.door.delete_many(keys)
+    failed = await subject.bucket.store.delete_objects(keys)
 
     assert (failed, subject.store.keys(subject.prefix)) == ({}, [kept])
 
 
 async def test_deleting_what_is_gone_succeeds(subject: Subject) -> None:
     """Another run may have been here: a missing object counts as deleted."""
-    assert await subject.bucket.door.delete_many([subject.key("never"), subject.key("was")]) == {}
+    assert await subject.bucket.store.delete_objects([subject.key("never"), subject.key("was")]) == {}

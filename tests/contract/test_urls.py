@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import urllib3
 
-from local.seaweedfs import free_port
+from dev.seaweedfs import free_port
 from tests.contract.conftest import opened
-from tests.contract.stores import BUCKET, Subject
+from tests.support.stores import BUCKET, Subject
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,11 +20,11 @@ Change = Callable[[str], str]
 async def test_an_upload_url_takes_bytes_by_put(subject: Subject) -> None:
     """Whoever has it, and nothing else, can write that object; the answer's ETag is the pin."""
     key = subject.key()
-    signed = await subject.bucket.signer.sign_upload(key, 60)
+    signed = await subject.bucket.presigner.presign_put(key, 60)
 
     answer = subject.http.request("PUT", signed.url, body=b"bytes")
 
-    head = await subject.bucket.door.head(key)
+    head = await subject.bucket.store.head_object(key)
     assert head is not None
     assert (answer.status, answer.headers["ETag"]) == (200, f'"{head.etag}"')
     assert subject.store.body(key) == b"bytes"
@@ -33,7 +33,7 @@ async def test_an_upload_url_takes_bytes_by_put(subject: Subject) -> None:
 async def test_an_upload_url_works_until_it_ends_and_the_last_bytes_count(subject: Subject) -> None:
     """A client may send its file again as long as the URL lives."""
     key = subject.key()
-    signed = await subject.bucket.signer.sign_upload(key, 60)
+    signed = await subject.bucket.presigner.presign_put(key, 60)
 
     statuses = [subject.http.request("PUT", signed.url, body=body).status for body in (b"1", b"2", b"3")]
 
@@ -43,7 +43,7 @@ async def test_an_upload_url_works_until_it_ends_and_the_last_bytes_count(subjec
 async def test_a_url_says_when_it_ends(subject: Subject) -> None:
     """The instant is what was signed: the URL's own date and seconds."""
     before = datetime.now(UTC).replace(microsecond=0)
-    for sign in (subject.bucket.signer.sign_upload, subject.bucket.signer.sign_download):
+    for sign in (subject.bucket.presigner.presign_put, subject.bucket.presigner.presign_get):
         signed = await sign(subject.key(), 604_800)
 
         query = parse_qs(urlsplit(signed.url).query)
@@ -55,18 +55,18 @@ async def test_a_url_says_when_it_ends(subject: Subject) -> None:
 
 async def test_a_url_is_signed_with_sigv4_and_its_host(subject: Subject) -> None:
     """SigV2, boto3's default, would drop conditions; the host is part of the signature."""
-    signed = await subject.bucket.signer.sign_upload(subject.key(), 60)
+    signed = await subject.bucket.presigner.presign_put(subject.key(), 60)
 
     query = parse_qs(urlsplit(signed.url).query)
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert query["X-Amz-SignedHeaders"] == ["host"]
 
 
-@pytest.mark.moto_lies("ignores the expiry of presigned URLs")
+@pytest.mark.moto_unsupported("ignores the expiry of presigned URLs")
 async def test_an_upload_url_ends(subject: Subject) -> None:
     """After its expiry the same URL writes nothing more."""
     key = subject.key()
-    signed = await subject.bucket.signer.sign_upload(key, 1)
+    signed = await subject.bucket.presigner.presign_put(key, 1)
     await _until(signed.expires_at + timedelta(seconds=1))
 
     answer = subject.http.request("PUT", signed.url, body=b"late")
@@ -74,12 +74,12 @@ async def test_an_upload_url_ends(subject: Subject) -> None:
     assert (answer.status, subject.store.keys(key)) == (403, [])
 
 
-@pytest.mark.moto_lies("ignores the expiry of presigned URLs")
+@pytest.mark.moto_unsupported("ignores the expiry of presigned URLs")
 async def test_a_download_url_ends(subject: Subject) -> None:
     """After its expiry the same URL reads nothing more."""
     key = subject.key()
     subject.store.put(key, b"bytes")
-    signed = await subject.bucket.signer.sign_download(key, 1)
+    signed = await subject.bucket.presigner.presign_get(key, 1)
     await _until(signed.expires_at + timedelta(seconds=1))
 
     assert subject.http.request("GET", signed.url).status == 403
@@ -89,31 +89,31 @@ async def _until(instant: datetime) -> None:
     await asyncio.sleep((instant - datetime.now(UTC)).total_seconds())
 
 
-@pytest.mark.moto_lies("ignores signatures")
+@pytest.mark.moto_unsupported("ignores signatures")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "POST"])
 async def test_an_upload_url_only_uploads(subject: Subject, method: str) -> None:
     """It can neither read back nor delete what was sent."""
     key = subject.key()
-    signed = await subject.bucket.signer.sign_upload(key, 60)
+    signed = await subject.bucket.presigner.presign_put(key, 60)
     subject.http.request("PUT", signed.url, body=b"bytes")
 
     assert subject.http.request(method, signed.url).status in {403, 405}
     assert subject.store.body(key) == b"bytes"
 
 
-@pytest.mark.moto_lies("ignores signatures")
+@pytest.mark.moto_unsupported("ignores signatures")
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 async def test_a_download_url_only_downloads(subject: Subject, method: str) -> None:
     """It can neither overwrite nor delete a final asset."""
     key = subject.key()
     subject.store.put(key, b"bytes")
-    signed = await subject.bucket.signer.sign_download(key, 60)
+    signed = await subject.bucket.presigner.presign_get(key, 60)
 
     assert subject.http.request(method, signed.url, body=b"other" if method == "PUT" else None).status in {403, 405}
     assert subject.store.body(key) == b"bytes"
 
 
-@pytest.mark.moto_lies("ignores signatures")
+@pytest.mark.moto_unsupported("ignores signatures")
 @pytest.mark.parametrize(
     "change",
     [
@@ -129,7 +129,7 @@ async def test_a_download_url_only_downloads(subject: Subject, method: str) -> N
 )
 async def test_an_altered_upload_url_is_refused(subject: Subject, change: Change) -> None:
     """The signature covers key, life and operation: no other object can be written with it."""
-    signed = await subject.bucket.signer.sign_upload(subject.key("temp/mine"), 60)
+    signed = await subject.bucket.presigner.presign_put(subject.key("temp/mine"), 60)
     altered = change(signed.url)
     assert altered != signed.url
 
@@ -138,18 +138,18 @@ async def test_an_altered_upload_url_is_refused(subject: Subject, change: Change
     assert (answer.status, subject.store.keys(subject.prefix)) == (403, [])
 
 
-@pytest.mark.moto_lies("obeys an unsigned x-amz-copy-source")
+@pytest.mark.moto_unsupported("obeys an unsigned x-amz-copy-source")
 async def test_an_upload_url_cannot_be_made_to_copy(subject: Subject) -> None:
     """An unsigned x-amz-copy-source would hand anybody's object to whoever holds an upload URL."""
     secret, key = subject.key("secret"), subject.key("temp")
     subject.store.put(secret, b"secret")
-    signed = await subject.bucket.signer.sign_upload(key, 60)
+    signed = await subject.bucket.presigner.presign_put(key, 60)
 
     for source in (f"/{BUCKET}/{secret}", f"{BUCKET}/{secret}"):
         answer = subject.http.request("PUT", signed.url, headers={"x-amz-copy-source": source})
         assert b"CopyObjectResult" not in answer.data
 
-    head = await subject.bucket.door.head(key)
+    head = await subject.bucket.store.head_object(key)
     assert head is None or head.size == 0
 
 
@@ -157,19 +157,19 @@ async def test_a_download_url_saves_the_bytes_whatever_their_type(subject: Subje
     """The client chose the content type: a browser must not show what it sent under our name."""
     key = subject.key()
     subject.store.raw.put_object(Bucket=BUCKET, Key=key, Body=b"<script>", ContentType="text/html")
-    signed = await subject.bucket.signer.sign_download(key, 60)
+    signed = await subject.bucket.presigner.presign_get(key, 60)
 
     answer = subject.http.request("GET", signed.url)
 
     assert (answer.status, answer.data, answer.headers["Content-Disposition"]) == (200, b"<script>", "attachment")
 
 
-@pytest.mark.moto_lies("ignores signatures")
+@pytest.mark.moto_unsupported("ignores signatures")
 async def test_a_download_urls_disposition_cannot_be_taken_off(subject: Subject) -> None:
     """The disposition is signed."""
     key = subject.key()
     subject.store.put(key, b"bytes")
-    signed = await subject.bucket.signer.sign_download(key, 60)
+    signed = await subject.bucket.presigner.presign_get(key, 60)
 
     for altered in (
         signed.url.replace("response-content-disposition=attachment", "response-content-disposition=inline"),
@@ -183,7 +183,7 @@ async def test_a_download_url_of_a_range_answers_the_range(subject: Subject) -> 
     """Download managers that continue a broken download can."""
     key = subject.key()
     subject.store.put(key, b"0123456789")
-    signed = await subject.bucket.signer.sign_download(key, 60)
+    signed = await subject.bucket.presigner.presign_get(key, 60)
 
     answer = subject.http.request("GET", signed.url, headers={"Range": "bytes=3-5"})
 
@@ -193,19 +193,19 @@ async def test_a_download_url_of_a_range_answers_the_range(subject: Subject) -> 
 async def test_urls_are_for_the_public_endpoint(subject: Subject) -> None:
     """The service reaches S3 by one name and clients by another: each signer signs for its own."""
     async with opened(subject.store.endpoint_url, public_endpoint_url="https://s3.example.com") as bucket:
-        outer = await bucket.signer.sign_upload(subject.key(), 60)
-        inner = await bucket.inner_signer.sign_upload(subject.key(), 60)
+        outer = await bucket.presigner.presign_put(subject.key(), 60)
+        inner = await bucket.internal_presigner.presign_put(subject.key(), 60)
 
     assert outer.url.startswith(f"https://s3.example.com/{BUCKET}/{subject.key()}?")
     assert inner.url.startswith(f"{subject.store.endpoint_url}/{BUCKET}/{subject.key()}?")
 
 
-@pytest.mark.moto_lies("ignores signatures")
+@pytest.mark.moto_unsupported("ignores signatures")
 async def test_a_urls_host_is_signed(subject: Subject) -> None:
     """A URL for one name is refused under another: connecting to the right address is not enough."""
     port = free_port()
     async with opened(subject.store.endpoint_url, public_endpoint_url=f"http://s3.example.com:{port}") as bucket:
-        signed = await bucket.signer.sign_upload(subject.key(), 60)
+        signed = await bucket.presigner.presign_put(subject.key(), 60)
     parts = urlsplit(signed.url)
     statuses = []
     for host in (parts.netloc, urlsplit(subject.store.endpoint_url).netloc):

@@ -5,12 +5,14 @@ import hashlib
 
 import pytest
 
-from assetstore.door import Said
-from assetstore.errors import PreconditionFailedError
-from tests.contract.stores import ON_SEAWEEDFS, Subject
+from assetuploader.errors import PreconditionFailedError
+from assetuploader.store import ObjectAttributes
+from tests.support.stores import ON_SEAWEEDFS, Subject
 
-SAID = Said({"status": "pending", "expires-at": "2026-01-01T12:15:00Z"}, {"status": "pending", "a": "b c/d:e"})
-NOTHING = Said({}, {})
+SAID = ObjectAttributes(
+    {"status": "pending", "expires-at": "2026-01-01T12:15:00Z"}, {"status": "pending", "a": "b c/d:e"}
+)
+NOTHING = ObjectAttributes({}, {})
 OTHER_ETAG = "0" * 32
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -20,7 +22,7 @@ async def test_a_put_that_asks_for_nothing_there_writes_when_nothing_is(subject:
     """With If-None-Match the first write takes place, with its bytes, metadata and tags in one."""
     key = subject.key()
 
-    etag = await subject.bucket.door.put_if(key, b"nonce", SAID, etag=None)
+    etag = await subject.bucket.store.put_object(key, b"nonce", SAID, if_none_match="*")
 
     assert subject.store.body(key) == b"nonce"
     assert (subject.store.metadata(key), subject.store.tags(key)) == (SAID.metadata, SAID.tags)
@@ -33,7 +35,7 @@ async def test_a_put_that_asks_for_nothing_there_is_refused_when_something_is(su
     subject.store.put(key, b"first")
 
     with pytest.raises(PreconditionFailedError):
-        await subject.bucket.door.put_if(key, b"second", SAID, etag=None)
+        await subject.bucket.store.put_object(key, b"second", SAID, if_none_match="*")
 
     assert (subject.store.body(key), subject.store.metadata(key)) == (b"first", {})
 
@@ -41,10 +43,12 @@ async def test_a_put_that_asks_for_nothing_there_is_refused_when_something_is(su
 async def test_a_put_that_names_the_version_replaces_it_whole(subject: Subject) -> None:
     """With the right If-Match the write takes place, and nothing of the version before remains."""
     key = subject.key()
-    door = subject.bucket.door
-    before = await door.put_if(key, b"first", Said({"a": "1", "b": "2"}, {"a": "1"}), etag=None)
+    store = subject.bucket.store
+    before = await store.put_object(
+        key, b"first", ObjectAttributes({"a": "1", "b": "2"}, {"a": "1"}), if_none_match="*"
+    )
 
-    after = await door.put_if(key, b"second", Said({"c": "3"}, {"c": "3"}), etag=before)
+    after = await store.put_object(key, b"second", ObjectAttributes({"c": "3"}, {"c": "3"}), if_match=before)
 
     assert (subject.store.body(key), subject.store.metadata(key)) == (b"second", {"c": "3"})
     assert subject.store.tags(key) == {"c": "3"}
@@ -54,11 +58,11 @@ async def test_a_put_that_names_the_version_replaces_it_whole(subject: Subject) 
 async def test_a_put_that_names_another_version_is_refused(subject: Subject) -> None:
     """With a wrong If-Match nothing is written: neither bytes nor metadata nor tags."""
     key = subject.key()
-    door = subject.bucket.door
-    await door.put_if(key, b"first", SAID, etag=None)
+    store = subject.bucket.store
+    await store.put_object(key, b"first", SAID, if_none_match="*")
 
     with pytest.raises(PreconditionFailedError):
-        await door.put_if(key, b"second", NOTHING, etag=OTHER_ETAG)
+        await store.put_object(key, b"second", NOTHING, if_match=OTHER_ETAG)
 
     assert (subject.store.body(key), subject.store.metadata(key)) == (b"first", SAID.metadata)
     assert subject.store.tags(key) == SAID.tags
@@ -67,7 +71,7 @@ async def test_a_put_that_names_another_version_is_refused(subject: Subject) -> 
 async def test_a_put_that_names_a_version_of_a_missing_object_is_refused(subject: Subject) -> None:
     """With If-Match nothing is ever created."""
     with pytest.raises(PreconditionFailedError):
-        await subject.bucket.door.put_if(subject.key(), b"body", SAID, etag=OTHER_ETAG)
+        await subject.bucket.store.put_object(subject.key(), b"body", SAID, if_match=OTHER_ETAG)
 
     assert subject.store.keys(subject.prefix) == []
 
@@ -76,10 +80,11 @@ async def test_a_put_that_names_a_version_of_a_missing_object_is_refused(subject
 async def test_of_many_first_writes_at_once_one_wins(subject: Subject) -> None:
     """If-None-Match is atomic: of ten at the same time one is told that it wrote, and its bytes are there."""
     key = subject.key()
-    door = subject.bucket.door
+    store = subject.bucket.store
 
     ended = await asyncio.gather(
-        *(door.put_if(key, b"%d" % number, SAID, etag=None) for number in range(10)), return_exceptions=True
+        *(store.put_object(key, b"%d" % number, SAID, if_none_match="*") for number in range(10)),
+        return_exceptions=True,
     )
 
     winners = [number for number, end in enumerate(ended) if isinstance(end, str)]
@@ -91,11 +96,11 @@ async def test_of_many_first_writes_at_once_one_wins(subject: Subject) -> None:
 async def test_of_many_replacements_at_once_one_wins(subject: Subject) -> None:
     """If-Match is atomic: of ten that name the same version one is told that it wrote, and its bytes are there."""
     key = subject.key()
-    door = subject.bucket.door
+    store = subject.bucket.store
     before = subject.store.put(key, b"before")
 
     ended = await asyncio.gather(
-        *(door.put_if(key, b"%d" % number, SAID, etag=before) for number in range(10)), return_exceptions=True
+        *(store.put_object(key, b"%d" % number, SAID, if_match=before) for number in range(10)), return_exceptions=True
     )
 
     winners = [number for number, end in enumerate(ended) if isinstance(end, str)]
@@ -106,7 +111,7 @@ async def test_of_many_replacements_at_once_one_wins(subject: Subject) -> None:
 async def test_the_same_bytes_have_the_same_etag(subject: Subject) -> None:
     """A pin names bytes: their ETag is the MD5 of what one PUT sent, whoever sends it and whenever."""
     etags = {
-        await subject.bucket.door.put_if(subject.key("1"), b"bytes", SAID, etag=None),
+        await subject.bucket.store.put_object(subject.key("1"), b"bytes", SAID, if_none_match="*"),
         subject.store.put(subject.key("2"), b"bytes"),
         subject.store.put(subject.key("3"), b"bytes"),
     }
@@ -117,9 +122,9 @@ async def test_the_same_bytes_have_the_same_etag(subject: Subject) -> None:
 async def test_each_nonce_has_an_etag_of_its_own(subject: Subject) -> None:
     """Other bytes, another ETag: every transition of a placeholder is seen by its condition."""
     key = subject.key()
-    door = subject.bucket.door
-    etags = [await door.put_if(key, b"nonce 0", SAID, etag=None)]
+    store = subject.bucket.store
+    etags = [await store.put_object(key, b"nonce 0", SAID, if_none_match="*")]
     for number in range(1, 4):
-        etags.append(await door.put_if(key, b"nonce %d" % number, SAID, etag=etags[-1]))
+        etags.append(await store.put_object(key, b"nonce %d" % number, SAID, if_match=etags[-1]))
 
     assert len(set(etags)) == 4

@@ -1,4 +1,4 @@
-"""An asset's life, as a client outside the cluster leads it: plain HTTP, no code of the project."""
+"""A client outside the cluster that creates, uploads, marks and downloads assets. It uses no code of the project."""
 
 import http.client
 import json
@@ -14,15 +14,15 @@ Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back."""
+class Response:
+    """An HTTP response."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def json(self) -> Any:  # noqa: ANN401 - JSON
-        """The body, parsed."""
+        """Return the parsed body."""
         return json.loads(self.body)
 
 
@@ -32,8 +32,8 @@ def send(
     connect_to: Address | None = None,
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
-) -> Answer:
-    """One request. Connects elsewhere than the URL says when told to, and keeps the URL's Host, which may be signed."""
+) -> Response:
+    """Send one request. With `connect_to`, connect there, but keep the URL's host in the request: it may be signed."""
     parts = urlsplit(url)
     host, port = connect_to or (parts.hostname or "", parts.port or 80)
     connection = http.client.HTTPConnection(host, port, timeout=20)
@@ -41,70 +41,70 @@ def send(
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, body, {"Host": parts.netloc, **(headers or {})})
         response = connection.getresponse()
-        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        return Response(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client of one service: where the API is, and where its S3 is, when that's not where the URLs say."""
+    """A client of one release, with the addresses of its API and its S3 if they differ from those in the URLs."""
 
     url: str
     api: Address | None = None
     s3: Address | None = None
 
-    def is_served(self) -> bool:
-        """Whether the service stores."""
+    def can_create(self) -> bool:
+        """Return whether the API creates assets."""
         return send("POST", f"{self.url}/asset", self.api).status == 201
 
     def create(self) -> tuple[str, str]:
-        """A new asset: its id, and its upload URL."""
-        answer = send("POST", f"{self.url}/asset", self.api)
-        assert answer.status == 201, answer
-        created = answer.json()
+        """Create an asset; return its id and its upload URL."""
+        response = send("POST", f"{self.url}/asset", self.api)
+        assert response.status == 201, response
+        created = response.json()
         return created["id"], created["upload_url"]
 
     def upload(self, upload_url: str, content: bytes) -> str:
-        """Send the bytes to S3; the ETag."""
-        answer = send("PUT", upload_url, self.s3, content)
-        assert answer.status == 200, answer
-        return answer.headers["etag"]
+        """Upload the bytes to S3; return the ETag."""
+        response = send("PUT", upload_url, self.s3, content)
+        assert response.status == 200, response
+        return response.headers["etag"]
 
     def mark(self, asset_id: str, etag: str | None) -> None:
-        """Say that the upload is done, and with an ETag, which."""
+        """Mark the upload as done; with an ETag, pin it."""
         body = {"Status": "uploaded"} | ({"etag": etag} if etag else {})
         headers = {"Content-Type": "application/json"}
-        answer = send("PUT", f"{self.url}/asset/{asset_id}", self.api, json.dumps(body).encode(), headers)
-        assert answer.status == 202, answer
+        response = send("PUT", f"{self.url}/asset/{asset_id}", self.api, json.dumps(body).encode(), headers)
+        assert response.status == 202, response
 
     def store(self, content: bytes, *, is_pinned: bool) -> str:
-        """Create, upload and mark; the id."""
+        """Create, upload and mark an asset; return its id."""
         asset_id, upload_url = self.create()
         etag = self.upload(upload_url, content)
         self.mark(asset_id, etag if is_pinned else None)
         return asset_id
 
-    def look(self, asset_id: str) -> str | None:
-        """The download URL, once the asset is final."""
-        answer = send("GET", f"{self.url}/asset/{asset_id}", self.api)
-        if answer.status == 404 and answer.json()["code"] == "asset_not_uploaded":
+    def download_url(self, asset_id: str) -> str | None:
+        """Return the download URL, or None while the asset is not final."""
+        response = send("GET", f"{self.url}/asset/{asset_id}", self.api)
+        if response.status == 404 and response.json()["code"] == "asset_not_uploaded":
             return None
-        assert answer.status == 200, answer
-        download_url: str = answer.json()["Download_url"]
-        return download_url
+        assert response.status == 200, response
+        url: str = response.json()["Download_url"]
+        return url
 
     def download(self, asset_id: str, seconds: float) -> bytes:
-        """Wait until it is final, and fetch it."""
-        url = wait_until(f"asset {asset_id} is final", lambda: self.look(asset_id), seconds)
-        answer = send("GET", url, self.s3)
-        assert answer.status == 200, answer
-        return answer.body
+        """Wait until the asset is final, and return its bytes."""
+        url = wait_until(f"asset {asset_id} is final", lambda: self.download_url(asset_id), seconds)
+        response = send("GET", url, self.s3)
+        assert response.status == 200, response
+        return response.body
 
 
 @contextmanager
 def connected(release: Release) -> Iterator[Client]:
-    """A client of a release, outside the cluster, through port-forwards to its Service and its S3."""
+    """Connect a client to a release through port-forwards to its Service and its S3."""
     with (
         release.cluster.forward(release.namespace, f"service/{release.fullname}", "http") as api,
         release.cluster.forward(release.namespace, f"service/{release.s3_service}", "s3") as s3,

@@ -1,4 +1,4 @@
-"""kubectl and helm on the cluster of the current kubeconfig, and nothing else: works on any."""
+"""kubectl and helm on the cluster of the current kubeconfig. Works on any cluster."""
 
 import json
 import os
@@ -21,37 +21,37 @@ T = TypeVar("T")
 
 
 class CommandError(Exception):
-    """A command failed; the message has what it said."""
+    """A command failed; the message contains its output."""
 
 
 def wait_until(claim: str, probe: Callable[[], T | None], seconds: float) -> T:
-    """Ask until the answer is true; fails with the claim, and the last answer, when time is up."""
+    """Call the probe until its result is true, and return that; fail with the claim after some seconds."""
     deadline = time.monotonic() + seconds
-    while not (answer := probe()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {claim} (last answer: {answer!r})"
+    while not (result := probe()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {claim} (last result: {result!r})"
         time.sleep(0.25)
-    return answer
+    return result
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The two programs."""
+    """The paths of kubectl and helm."""
 
     kubectl_path: str
     helm_path: str
 
     def kubectl(self, *arguments: str, stdin: str | None = None, seconds: float = 120) -> str:
-        """Run kubectl; its standard output."""
+        """Run kubectl; return its standard output."""
         return _run([self.kubectl_path, *arguments], stdin, seconds)
 
     def helm(self, *arguments: str, values: Mapping[str, Any] | None = None, seconds: float = 180) -> str:
-        """Run helm, with values on top of those that the arguments name; its standard output."""
+        """Run helm, with these values added to those in the arguments; return its standard output."""
         if values is None:
             return _run([self.helm_path, *arguments], None, seconds)
         return _run([self.helm_path, *arguments, "-f", "-"], yaml.safe_dump(dict(values)), seconds)
 
     def get(self, kind: str, namespace: str, *arguments: str) -> list[Manifest]:
-        """All objects of a kind, or those that the arguments select."""
+        """Return all objects of a kind, or those that the arguments select."""
         text = self.kubectl("-n", namespace, "get", kind, "-o", "json", "--ignore-not-found", *arguments)
         found = json.loads(text or '{"items": []}')
         items: list[Manifest] = found.get("items", [found])
@@ -59,7 +59,7 @@ class Cluster:
 
     @contextmanager
     def forward(self, namespace: str, target: str, port: int | str, local: int | None = None) -> Iterator[int]:
-        """`kubectl port-forward`, to a free port of this machine unless told which."""
+        """Run `kubectl port-forward` to a local port, by default a free one."""
         command = [self.kubectl_path, "-n", namespace, "port-forward", target, f"{local or ''}:{port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
             assert process.stdout
@@ -72,20 +72,20 @@ class Cluster:
             finally:
                 process.terminate()
 
-    def troubles(self, namespace: str) -> str:
-        """What a person would look at when pods don't come up."""
-        looks: list[Sequence[str]] = [
+    def diagnostics(self, namespace: str) -> str:
+        """Return the pods, events and logs of a namespace."""
+        commands: list[Sequence[str]] = [
             ("get", "pods", "-o", "wide"),
             ("get", "events", "--sort-by=.lastTimestamp"),
             ("logs", "-l", "app.kubernetes.io/name=assetuploader", "--all-containers", "--tail=20"),
         ]
-        said = []
-        for look in looks:
+        outputs = []
+        for command in commands:
             try:
-                said.append(self.kubectl("-n", namespace, *look))
+                outputs.append(self.kubectl("-n", namespace, *command))
             except CommandError as error:
-                said.append(str(error))
-        return "\n".join(said)
+                outputs.append(str(error))
+        return "\n".join(outputs)
 
 
 def _run(command: list[str], stdin: str | None, seconds: float) -> str:
@@ -94,7 +94,7 @@ def _run(command: list[str], stdin: str | None, seconds: float) -> str:
             command, input=stdin or "", capture_output=True, text=True, check=False, timeout=seconds, env=os.environ
         )
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"{' '.join(command)}: no end within {seconds:g} s") from error
+        raise CommandError(f"{' '.join(command)}: did not end within {seconds:g} s") from error
     if done.returncode:
         raise CommandError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -102,14 +102,14 @@ def _run(command: list[str], stdin: str | None, seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as the chart's values name it."""
+    """An image, as in the values of the chart."""
 
     repository: str
     tag: str
 
     @staticmethod
     def parse(text: str) -> "Image":
-        """From repository:tag or repository:tag@digest; the repository may have a port."""
+        """Parse repository:tag or repository:tag@digest; the repository may have a port."""
         repository, colon, tag = text.partition("@")[0].rpartition(":")
         if not colon or "/" in tag:
             raise ValueError(f"{text} has no tag")
@@ -117,7 +117,7 @@ class Image:
 
     @property
     def values(self) -> Manifest:
-        """The chart's values."""
+        """Values of the chart for this image."""
         return {"repository": self.repository, "tag": self.tag, "pullPolicy": "IfNotPresent"}
 
     def __str__(self) -> str:
@@ -126,46 +126,46 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One `helm install` of the chart."""
+    """One installed release of the chart."""
 
     cluster: Cluster
     name: str
     namespace: str
     s3_of: str = ""
-    """The release whose embedded S3 this one uses, when it has none of its own."""
+    """The release whose SeaweedFS this one uses; empty: its own."""
 
     def pods(self, component: str) -> list[Manifest]:
-        """The release's own pods of one component: other releases may be in the same namespace."""
+        """Return the pods of one component of this release; the namespace may contain other releases."""
         selector = f"{SELECTOR}={component},app.kubernetes.io/instance={self.name}"
         return self.cluster.get("pods", self.namespace, "-l", selector)
 
     @property
     def fullname(self) -> str:
-        """What the chart calls the Deployment and the Service."""
+        """Name of the Deployment and the Service."""
         return f"{self.name}-assetuploader"
 
     @property
     def s3_service(self) -> str:
-        """The Service of the S3 that it uses."""
+        """Name of the Service of SeaweedFS."""
         return f"{self.s3_of or self.name}-assetuploader-s3"
 
     @property
     def cronjob(self) -> str:
-        """What the chart calls the CronJob."""
+        """Name of the CronJob."""
         return f"{self.fullname}-reconciler"
 
     def upgrade(self, chart: Path, values: Mapping[str, Any]) -> None:
-        """`helm upgrade` with these values on top of the installed ones; waits until it has rolled out."""
+        """Run `helm upgrade` with these values added to the installed ones, and wait for the rollout."""
         self.cluster.helm(
             "upgrade", self.name, str(chart), "-n", self.namespace, "--reuse-values", "--wait", values=values
         )
 
     def start_run(self, name: str) -> None:
-        """One run of the reconciler, now, as a tick of the schedule would start it."""
+        """Start one run of the reconciler, as the schedule does."""
         self.cluster.kubectl("-n", self.namespace, "create", "job", name, f"--from=cronjob/{self.cronjob}")
 
-    def job_end(self, name: str, seconds: float = 90) -> Manifest:
-        """The condition that a run ended with."""
+    def wait_for_job(self, name: str, seconds: float = 90) -> Manifest:
+        """Wait until a run has ended; return its final condition."""
 
         def ended() -> Manifest | None:
             [job] = self.cluster.get("jobs", self.namespace, f"--field-selector=metadata.name={name}")
@@ -175,13 +175,13 @@ class Release:
         return wait_until(f"job {name} ends", ended, seconds)
 
     def job_pods(self, name: str) -> list[Manifest]:
-        """The pods of one run."""
+        """Return the pods of one run."""
         return self.cluster.get("pods", self.namespace, "-l", f"batch.kubernetes.io/job-name={name}")
 
-    def reports(self, job: str) -> list[Manifest]:
-        """What each pod of a finished run says that it did: its last line of log."""
-        reports = []
+    def summaries(self, job: str) -> list[Manifest]:
+        """Return the run_finished log line of each pod of a finished run."""
+        summaries = []
         for pod in self.job_pods(job):
             log = self.cluster.kubectl("-n", self.namespace, "logs", pod["metadata"]["name"])
-            reports += [entry for line in log.splitlines() if (entry := json.loads(line))["event"] == "run_finished"]
-        return reports
+            summaries += [entry for line in log.splitlines() if (entry := json.loads(line))["event"] == "run_finished"]
+        return summaries

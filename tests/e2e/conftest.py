@@ -1,4 +1,4 @@
-"""What `make e2e` stands on: a cluster, helm, an image; and releases of the chart in namespaces of their own."""
+"""Fixtures of `make e2e`: a cluster, helm, images, and releases of the chart in namespaces of their own."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ Install = Callable[..., Release]
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
-    """The cluster, or a clear word on what is missing."""
+    """Return the cluster, or stop with a list of what is missing."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     os.environ["PATH"] = path  # skaffold looks for helm there
     programs = {name: shutil.which(name, path=path) for name in ("kubectl", "helm")}
@@ -33,10 +33,10 @@ def cluster() -> Cluster:
         try:
             found.kubectl("get", "--raw=/readyz", "--request-timeout=5s", seconds=15)
         except CommandError as error:
-            problems.append(f"no cluster answers at the current kubeconfig's context: {error}")
+            problems.append(f"the cluster of the current kubectl context does not respond: {error}")
     if not os.environ.get("IMAGE"):
         problems.append(
-            "IMAGE is not set: build the image, put it where the cluster can pull it, and name it with its tag, as in\n"
+            "IMAGE is not set: build the image, push it to where the cluster can pull it, and set its name and tag:\n"
             "    make e2e IMAGE=localhost:5000/assetuploader:dev"
         )
     if problems:
@@ -46,7 +46,7 @@ def cluster() -> Cluster:
 
 @pytest.fixture(scope="session")
 def image(cluster: Cluster) -> Image:
-    """The image under test, which the cluster has been seen to run."""
+    """Return the image under test, after the cluster has run it."""
     image = Image.parse(os.environ["IMAGE"])
     with _namespace(cluster) as namespace:
         _check_pull(cluster, namespace, str(image), ["--help"])
@@ -55,7 +55,7 @@ def image(cluster: Cluster) -> Image:
 
 @pytest.fixture(scope="session")
 def s3_image(cluster: Cluster) -> Image:
-    """SeaweedFS: S3_IMAGE names it where Docker Hub is out of the cluster's reach."""
+    """Return the image of SeaweedFS. S3_IMAGE replaces it for clusters that cannot reach Docker Hub."""
     image = Image.parse(os.environ.get("S3_IMAGE") or S3_IMAGE)
     with _namespace(cluster) as namespace:
         _check_pull(cluster, namespace, str(image), ["version"])
@@ -75,8 +75,8 @@ def _check_pull(cluster: Cluster, namespace: str, image: str, arguments: list[st
                 return f"the cluster cannot pull {image}: {waiting.get('message', waiting['reason'])}"
         return "" if pod["status"]["phase"] not in {"Succeeded", "Failed"} else "pulled"
 
-    if (said := wait_until(f"{image} is pulled", ended, 180)) != "pulled":
-        pytest.exit(f"make e2e cannot start:\n  {said}", returncode=2)
+    if (result := wait_until(f"{image} is pulled", ended, 180)) != "pulled":
+        pytest.exit(f"make e2e cannot start:\n  {result}", returncode=2)
 
 
 @contextlib.contextmanager
@@ -88,25 +88,25 @@ def _namespace(cluster: Cluster, labels: Mapping[str, str] | None = None) -> Ite
             cluster.kubectl("label", "namespace", name, *(f"{key}={value}" for key, value in labels.items()))
         yield name
     finally:
-        # What a failed test left may take its grace period; nobody waits for it.
+        # Do not wait: objects that a failed test left behind may need their grace period.
         cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="session")
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace that enforces Pod Security `restricted`."""
+    """Create a namespace that enforces Pod Security `restricted`."""
     with _namespace(cluster, RESTRICTED) as name:
         yield name
 
 
 @pytest.fixture(scope="session")
 def install(cluster: Cluster, image: Image, s3_image: Image) -> Install:
-    """`helm install` with ci/minikube-values.yaml, the images under test, and values on top; waits until it is up."""
+    """Return a function that installs ci/minikube-values.yaml, the images under test and more values, and waits."""
 
     def run(name: str, namespace: str, values: Mapping[str, Any], s3_of: str = "", *, wait: bool = True) -> Release:
         images: dict[str, Any] = {
             "image": image.values,
-            "s3": {"embedded": {"image": {"repository": s3_image.repository, "tag": s3_image.tag}}},
+            "seaweedfs": {"image": {"repository": s3_image.repository, "tag": s3_image.tag}},
         }
         command = ["install", name, str(CHART), "-n", namespace, "-f", str(CHART / "ci" / "minikube-values.yaml")]
         try:
@@ -114,30 +114,30 @@ def install(cluster: Cluster, image: Image, s3_image: Image) -> Install:
                 *command, *(["--wait", "--timeout", "120s"] if wait else []), values=_merged(images, dict(values))
             )
         except CommandError as error:
-            raise CommandError(f"{error}\n{cluster.troubles(namespace)}") from error
+            raise CommandError(f"{error}\n{cluster.diagnostics(namespace)}") from error
         installed = Release(cluster, name, namespace, s3_of)
         if wait:
-            _await_store(installed)
+            _wait_for_pods(installed)
         return installed
 
     return run
 
 
-def _await_store(release: Release) -> None:
-    """A pod that came up before its S3 did answers 503 until it has tried again: wait until each of them stores."""
+def _wait_for_pods(release: Release) -> None:
+    """Wait until each API pod creates assets: a pod that started before SeaweedFS responds with 503 at first."""
     for pod in release.pods("service"):
         name = pod["metadata"]["name"]
         if pod["metadata"]["labels"]["app.kubernetes.io/instance"] != release.name:
             continue
         with release.cluster.forward(release.namespace, f"pod/{name}", 8080) as api:
             client = Client("http://assets.example.com", ("127.0.0.1", api))
-            wait_until(f"{name} stores", client.is_served, 30)
+            wait_until(f"{name} creates assets", client.can_create, 30)
 
 
-def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Both, the second where both say something."""
-    merged = dict(under)
-    for key, value in over.items():
+def _merged(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Merge nested values; overrides win."""
+    merged = dict(base)
+    for key, value in overrides.items():
         is_both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], value) if is_both else value
     return merged
@@ -145,7 +145,7 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def free_port() -> int:
-    """A port that is free on this machine; URLs to the embedded S3 are signed for it."""
+    """Return a free local port; URLs to SeaweedFS are signed for it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -154,38 +154,39 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def release(install: Install, namespace: str, free_port: int) -> Release:
-    """The trial installation that most tests look at: two pods, an Ingress, a CronJob that ticks."""
+    """Install the release that most tests use: two API pods, an Ingress, a scheduled CronJob."""
     return install(
         "trial",
         namespace,
         {
-            "service": {"replicas": 2, "uploadUrlSeconds": 10},
-            "reconciler": {"graceSeconds": 2, "pollSeconds": 2},
+            "replicaCount": 2,
+            "uploadUrlTtlSeconds": 10,
+            "reconciler": {"graceSeconds": 2, "pollIntervalSeconds": 2},
             "ingress": {"enabled": True, "hosts": ["assets.example.com"]},
-            "s3": {"embedded": {"port": free_port}},
+            "seaweedfs": {"port": free_port},
         },
     )
 
 
 @pytest.fixture(scope="session")
 def install_beside(release: Release, install: Install, free_port: int) -> Install:
-    """Install another release in the same namespace, on the S3 and the bucket of the trial installation."""
+    """Return a function that installs another release with the namespace, S3 and bucket of the trial release."""
 
     def run(name: str, values: Mapping[str, Any], *, wait: bool = True) -> Release:
-        same = {
+        shared = {
             "aws": {
                 "endpointUrl": f"http://{release.s3_service}:{free_port}",
                 "publicEndpointUrl": f"http://localhost:{free_port}",
             },
-            "s3": {"embedded": {"enabled": False}},
+            "seaweedfs": {"enabled": False},
         }
-        return install(name, release.namespace, _merged(same, dict(values)), release.name, wait=wait)
+        return install(name, release.namespace, _merged(shared, dict(values)), release.name, wait=wait)
 
     return run
 
 
 @pytest.fixture
 def client(release: Release) -> Iterator[Client]:
-    """A client of the trial installation, through port-forwards to its Service and its S3."""
+    """Connect a client to the trial release."""
     with connected(release) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Scripts that run in a pod of the image under test: for what is too much for a port-forward, or must not pass one."""
+"""Scripts that run in a pod of the image under test, for loads that a port-forward cannot carry."""
 
 import json
 import secrets
@@ -18,27 +18,27 @@ class Script:
     pod: str
 
     def log(self) -> str:
-        """What it has printed."""
+        """Return the output so far."""
         return self.release.cluster.kubectl("-n", self.release.namespace, "logs", self.pod)
 
     def phase(self) -> str:
-        """Pending, Running, Succeeded or Failed."""
+        """Return Pending, Running, Succeeded or Failed."""
         namespace, selector = self.release.namespace, f"--field-selector=metadata.name={self.pod}"
         [pod] = self.release.cluster.get("pods", namespace, selector)
         phase: str = pod["status"]["phase"]
         return phase
 
-    def await_line(self, text: str, seconds: float = 60) -> None:
-        """Wait until it has printed this."""
+    def wait_for_line(self, text: str, seconds: float = 60) -> None:
+        """Wait until the output contains this text."""
         wait_until(f"{self.pod} prints {text!r}", lambda: self.phase() != "Pending" and text in self.log(), seconds)
 
-    def tell(self, path: str) -> None:
-        """Make an empty file in its pod."""
-        touch = f"import pathlib; pathlib.Path({path!r}).touch()"
-        self.release.cluster.kubectl("-n", self.release.namespace, "exec", self.pod, "--", "python3", "-c", touch)
+    def touch(self, path: str) -> None:
+        """Create an empty file in the pod."""
+        source = f"import pathlib; pathlib.Path({path!r}).touch()"
+        self.release.cluster.kubectl("-n", self.release.namespace, "exec", self.pod, "--", "python3", "-c", source)
 
     def result(self, seconds: float = 120) -> Any:  # noqa: ANN401 - JSON
-        """Wait until it has ended well; its last line, parsed."""
+        """Wait until the script has succeeded; return its last line of output, parsed."""
         wait_until(f"{self.pod} ends", lambda: self.phase() in {"Succeeded", "Failed"}, seconds)
         log = self.log()
         assert self.phase() == "Succeeded", log
@@ -47,7 +47,7 @@ class Script:
 
 @contextmanager
 def running(release: Release, image: Image, source: str, *arguments: str) -> Iterator[Script]:
-    """Start Python source in a pod beside the release; the pod goes when the block ends."""
+    """Run Python source in a pod in the release's namespace; delete the pod at the end of the block."""
     script = Script(release, f"script-{secrets.token_hex(3)}")
     release.cluster.kubectl(
         "-n", release.namespace, "apply", "-f", "-", stdin=json.dumps(_pod(script.pod, image, [source, *arguments]))

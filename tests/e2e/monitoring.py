@@ -1,4 +1,4 @@
-"""A real Prometheus in the cluster, which finds the service's pods as prometheus-operator would have it do."""
+"""A real Prometheus in the cluster, with the configuration that prometheus-operator would generate."""
 
 import json
 import secrets
@@ -18,34 +18,34 @@ RULES: Final = CHART / "files" / "alerts.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """A running server, through a port-forward."""
+    """A running server, reached through a port-forward."""
 
     port: int
 
     def ask(self, path: str) -> Any:  # noqa: ANN401 -- JSON
-        """What its API answers."""
-        answer = send("GET", f"http://127.0.0.1:{self.port}/api/v1/{path}").json()
-        assert answer["status"] == "success", answer
-        return answer["data"]
+        """Return the data of an API response."""
+        response = send("GET", f"http://127.0.0.1:{self.port}/api/v1/{path}").json()
+        assert response["status"] == "success", response
+        return response["data"]
 
     def values(self, query: str) -> list[float]:
-        """The values of a query."""
+        """Return the values of a query."""
         return [float(found["value"][1]) for found in self.ask(f"query?query={query}")["result"]]
 
     def firing(self) -> set[str]:
-        """The alerts that fire now."""
+        """Return the names of the firing alerts."""
         return {alert["labels"]["alertname"] for alert in self.ask("alerts")["alerts"] if alert["state"] == "firing"}
 
 
 @contextmanager
 def scraping(release: Release, image: str, overdue_seconds: int) -> Iterator[Prometheus]:
-    """A Prometheus beside the release, under the chart's rules; what is overdue is told after that many seconds.
+    """Run a Prometheus with the chart's rules; its alert on overdue assets fires after `overdue_seconds`.
 
-    It looks for endpoints by the labels of the chart's ServiceMonitor, and labels series as prometheus-operator does.
+    It discovers endpoints by the labels of the chart's ServiceMonitor, and labels series as prometheus-operator does.
     """
     name = f"prometheus-{secrets.token_hex(3)}"
     cluster, namespace = release.cluster, release.namespace
-    manifests = [*_rights(name), _settings(name, release, overdue_seconds), _pod(name, image)]
+    manifests = [*_rbac(name), _configuration(name, release, overdue_seconds), _pod(name, image)]
     cluster.kubectl(
         "-n", namespace, "apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": manifests})
     )
@@ -59,7 +59,7 @@ def scraping(release: Release, image: str, overdue_seconds: int) -> Iterator[Pro
 
 
 def _rules(release: Release, overdue_seconds: int) -> str:
-    """The chart's rules, as this release gets them, with the patience of the alert under test shortened."""
+    """Return the chart's rules for this release, with a shorter limit for overdue assets."""
     text = RULES.read_text()
     names = {"NAMESPACE": release.namespace, "SERVICE": release.fullname, "CRONJOB": release.cronjob}
     for word, value in names.items():
@@ -76,7 +76,7 @@ def _rules(release: Release, overdue_seconds: int) -> str:
     return yaml.safe_dump(rules)
 
 
-def _settings(name: str, release: Release, overdue_seconds: int) -> Manifest:
+def _configuration(name: str, release: Release, overdue_seconds: int) -> Manifest:
     labels = {"name": "assetuploader", "instance": release.name, "component": "service"}
     kept = [
         {
@@ -106,12 +106,12 @@ def _settings(name: str, release: Release, overdue_seconds: int) -> Manifest:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
-def _rights(name: str) -> list[Manifest]:
+def _rbac(name: str) -> list[Manifest]:
     group = "rbac.authorization.k8s.io"
-    looks = {"apiGroups": [""], "resources": ["endpoints", "services", "pods"], "verbs": ["get", "list", "watch"]}
+    read = {"apiGroups": [""], "resources": ["endpoints", "services", "pods"], "verbs": ["get", "list", "watch"]}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}},
-        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": {"name": name}, "rules": [looks]},
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": {"name": name}, "rules": [read]},
         {
             "apiVersion": f"{group}/v1",
             "kind": "RoleBinding",
@@ -149,11 +149,11 @@ def _pod(name: str, image: str) -> Manifest:
                     "readinessProbe": {"httpGet": {"path": "/-/ready", "port": PORT}, "periodSeconds": 1},
                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                     "volumeMounts": [
-                        {"name": "settings", "mountPath": "/etc/prometheus-e2e"},
+                        {"name": "configuration", "mountPath": "/etc/prometheus-e2e"},
                         {"name": "data", "mountPath": "/data"},
                     ],
                 }
             ],
-            "volumes": [{"name": "settings", "configMap": {"name": name}}, {"name": "data", "emptyDir": {}}],
+            "volumes": [{"name": "configuration", "configMap": {"name": name}}, {"name": "data", "emptyDir": {}}],
         },
     }

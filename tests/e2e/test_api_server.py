@@ -1,4 +1,4 @@
-"""Every example of ci/ is accepted by the real API server, its custom resources too."""
+"""A real API server accepts every values file of ci/, custom resources included."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.cluster import CHART, Cluster, wait_until
 
-# Where the projects publish their CRDs: Go modules, and the hashes that `go mod download -json` says of them.
+# The Go modules that contain the CRDs, with the hashes that `go mod download -json` prints.
 MODULES: Final = {
     "sigs.k8s.io/gateway-api@v1.4.0": "h1:ZwlNM6zOHq0h3WUX2gfByPs2yAEsy/EenYJB78jpQfQ=",
     "github.com/prometheus-operator/prometheus-operator@v0.86.1": "h1:pHUuiRErcFb3nFDox7RxoxpEN0FyT24GtYOkr2GBu04=",
@@ -35,24 +35,24 @@ CRDS: Final = {
 
 
 def _download(go: str, module: str) -> Path:
-    """The module's folder in Go's cache, its content checked against our own hash."""
+    """Download a module, compare its hash, and return its folder."""
     command = [go, "mod", "download", "-json", module]
     environ = os.environ | {"GONOSUMDB": "*"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environ)  # noqa: S603
     assert done.returncode == 0, f"go mod download {module}: {done.stdout}{done.stderr}"
-    said = json.loads(done.stdout)
-    assert said["Sum"] == MODULES[module], f"{module} is not what it was"
-    return Path(said["Dir"])
+    downloaded = json.loads(done.stdout)
+    assert downloaded["Sum"] == MODULES[module], f"the content of {module} has changed"
+    return Path(downloaded["Dir"])
 
 
 @pytest.fixture(scope="module")
 def crds(cluster: Cluster) -> Iterator[None]:
-    """The CRDs that the examples need: what the cluster lacks is put in, and taken out again."""
-    there = {crd["metadata"]["name"] for crd in cluster.get("crds", "default")}
-    missing = [name for name in CRDS if name not in there]
+    """Create the CRDs that the examples need and the cluster lacks; delete them at the end."""
+    present = {crd["metadata"]["name"] for crd in cluster.get("crds", "default")}
+    missing = [name for name in CRDS if name not in present]
     go = shutil.which("go")
     if missing and not go:
-        pytest.skip(f"the cluster lacks {', '.join(missing)}, and there is no go on the PATH to fetch them with")
+        pytest.skip(f"the cluster lacks {', '.join(missing)}, and go, which downloads them, is not on the PATH")
     for name in missing:
         module, file = CRDS[name]
         cluster.kubectl("create", "-f", str(_download(str(go), module) / file))
@@ -65,11 +65,11 @@ def crds(cluster: Cluster) -> Iterator[None]:
 
 @pytest.mark.usefixtures("crds")
 @pytest.mark.parametrize("values", sorted(path.name for path in (CHART / "ci").glob("*-values.yaml")))
-def test_every_example_is_accepted_by_the_api_server(cluster: Cluster, namespace: str, values: str) -> None:
-    """`--dry-run=server` creates each object of each example, where Pod Security `restricted` is enforced."""
+def test_the_api_server_accepts_every_example(cluster: Cluster, namespace: str, values: str) -> None:
+    """`--dry-run=server` accepts each object in a namespace that enforces Pod Security `restricted`."""
     path = str(CHART / "ci" / values)
     rendered = cluster.helm("template", "example", str(CHART), "-n", namespace, "-f", path)
     command = ["apply", "-n", namespace, "--dry-run=server", "-f", "-"]
-    # A kubectl that knows of the new kinds only a moment after they are established.
-    said = wait_until(values, lambda: cluster.kubectl(*command, stdin=rendered), 10)
-    assert said.count("(server dry run)") == rendered.count("\nkind: ")
+    # kubectl learns about new kinds shortly after they are established, so retry.
+    output = wait_until(values, lambda: cluster.kubectl(*command, stdin=rendered), 10)
+    assert output.count("(server dry run)") == rendered.count("\nkind: ")

@@ -1,4 +1,4 @@
-"""A release in a namespace that enforces Pod Security `restricted`, used as people use it."""
+"""A release in a namespace that enforces Pod Security `restricted`, used as users use it."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ Install = Callable[..., Release]
 CONTENT = os.urandom(100_000)
 
 
-def test_every_pod_runs_where_restricted_is_enforced(release: Release) -> None:
-    """Service, reconciler and embedded S3 run in a namespace that refuses every pod that is not restricted."""
+def test_every_pod_runs_under_restricted(release: Release) -> None:
+    """API, reconciler and SeaweedFS run in a namespace that rejects pods that are not restricted."""
     [namespace] = release.cluster.get("namespace", "default", f"--field-selector=metadata.name={release.namespace}")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
@@ -27,33 +27,33 @@ def test_every_pod_runs_where_restricted_is_enforced(release: Release) -> None:
 
 
 def test_helm_test_passes(release: Release) -> None:
-    """`helm test` takes one asset through its life inside the cluster."""
-    said = release.cluster.helm("test", release.name, "-n", release.namespace, "--timeout", "180s")
-    assert "Phase:          Succeeded" in said
+    """`helm test` creates, uploads, marks and downloads one asset inside the cluster."""
+    output = release.cluster.helm("test", release.name, "-n", release.namespace, "--timeout", "180s")
+    assert "Phase:          Succeeded" in output
 
 
 def test_a_pinned_asset_is_final_within_seconds(client: Client) -> None:
-    """From outside, by port-forwards: the scheduled, lingering reconciler finalizes it, and the bytes come back."""
+    """The watching reconciler finalizes the asset, and the download has the uploaded bytes."""
     asset_id = client.store(CONTENT, is_pinned=True)
     assert client.download(asset_id, 60) == CONTENT
 
 
 def test_an_unpinned_asset_is_final_after_its_url_has_expired(client: Client) -> None:
-    """The last upload before the expiry counts, and is final a look or two later."""
+    """The last upload before the expiry becomes final."""
     asset_id, upload_url = client.create()
     client.upload(upload_url, b"first")
     client.upload(upload_url, CONTENT)
     client.mark(asset_id, None)
-    assert client.look(asset_id) is None
+    assert client.download_url(asset_id) is None
     assert client.download(asset_id, 90) == CONTENT
 
 
-def test_an_asset_lives_behind_the_ingress(release: Release, cluster: Cluster) -> None:
-    """The API by its host name through the ingress controller, the bytes through a port-forward to S3."""
-    where = os.environ.get("INGRESS")
-    if not where:
-        pytest.skip("INGRESS does not name the ingress controller's Service, as in INGRESS=ingress/traefik")
-    namespace, _, service = where.partition("/")
+def test_the_api_works_behind_the_ingress(release: Release, cluster: Cluster) -> None:
+    """The API is reached by its host name through the ingress controller, S3 through a port-forward."""
+    ingress_service = os.environ.get("INGRESS")
+    if not ingress_service:
+        pytest.skip("INGRESS does not name the ingress controller's Service; example: INGRESS=ingress/traefik")
+    namespace, _, service = ingress_service.partition("/")
     with (
         cluster.forward(namespace, f"service/{service}", 80) as ingress,
         cluster.forward(release.namespace, f"service/{release.fullname}-s3", "s3") as s3,
@@ -63,8 +63,8 @@ def test_an_asset_lives_behind_the_ingress(release: Release, cluster: Cluster) -
         assert client.download(asset_id, 60) == CONTENT
 
 
-def test_the_commands_of_the_notes_work_when_pasted(release: Release, free_port: int, tmp_path: Path) -> None:
-    """The port-forwards and the curl commands that helm prints take a file through its life."""
+def test_the_commands_of_the_notes_work(release: Release, free_port: int, tmp_path: Path) -> None:
+    """The port-forwards and curl commands that helm prints upload and download a file."""
     notes = release.cluster.helm("get", "notes", release.name, "-n", release.namespace)
     commands = [line.strip() for line in notes.splitlines() if line.startswith("  ")]
     forwards = [line for line in commands if line.startswith("kubectl") and "port-forward" in line]
@@ -74,7 +74,7 @@ def test_the_commands_of_the_notes_work_when_pasted(release: Release, free_port:
     )
     content = tmp_path / "content"
     content.write_bytes(CONTENT)
-    # This release has an Ingress, which has no name that this machine could resolve.
+    # This machine cannot resolve the host name of the Ingress.
     with (
         release.cluster.forward(release.namespace, f"service/{release.fullname}", "http") as api,
         release.cluster.forward(release.namespace, f"service/{release.fullname}-s3", "s3", local=free_port),
@@ -97,7 +97,7 @@ def test_the_commands_of_the_notes_work_when_pasted(release: Release, free_port:
 
 
 def test_the_service_never_routes_to_cronjob_pods(release: Release) -> None:
-    """While a run lingers, the Service's endpoints are the pods of the Deployment and no others."""
+    """While a run is active, the Service's endpoints are exactly the pods of the Deployment."""
     cluster = release.cluster
     wait_until(
         "a reconciler pod runs",
@@ -110,8 +110,8 @@ def test_the_service_never_routes_to_cronjob_pods(release: Release) -> None:
     assert len(routed) == 2
 
 
-def test_uninstall_leaves_the_bucket_alone(release: Release, install_beside: Install) -> None:
-    """What a release stored is served by the next one on the same bucket."""
+def test_uninstall_keeps_the_assets(release: Release, install_beside: Install) -> None:
+    """A new release on the same bucket serves the assets of an uninstalled one."""
     first = install_beside("first", {})
     with connected(first) as client:
         asset_id = client.store(CONTENT, is_pinned=True)

@@ -1,4 +1,4 @@
-"""A real Prometheus on the cluster: it finds the pods, sees API and reconciler, and fires when nobody finalizes."""
+"""A real Prometheus on the cluster discovers the pods, has all metrics, and fires when nothing is finalized."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,20 +10,21 @@ from tests.e2e.cluster import Release, wait_until
 from tests.e2e.monitoring import Prometheus, scraping
 
 Install = Callable[..., Release]
-UPLOAD_URL_SECONDS = 45
+UPLOAD_URL_TTL_SECONDS = 45
 OVERDUE = "AssetuploaderOldestOverdue"
 
 
 @pytest.fixture(scope="module")
 def watched(install: Install, namespace: str) -> Release:
-    """Two pods, and a CronJob whose runs are one pass."""
-    service = {"replicas": 2, "uploadUrlSeconds": UPLOAD_URL_SECONDS}
-    return install("watched", namespace, {"service": service, "reconciler": {"runSeconds": 0, "graceSeconds": 0}})
+    """Install a release with two API pods and a CronJob whose runs do one scan."""
+    reconciler = {"watchSeconds": 0, "graceSeconds": 0}
+    values = {"replicaCount": 2, "uploadUrlTtlSeconds": UPLOAD_URL_TTL_SECONDS, "reconciler": reconciler}
+    return install("watched", namespace, values)
 
 
 @pytest.fixture(scope="module")
 def prometheus(watched: Release) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes it; PROMETHEUS_IMAGE names the image where Docker Hub is out of the cluster's reach."""
+    """Run a Prometheus. PROMETHEUS_IMAGE replaces its image for clusters that cannot reach Docker Hub."""
     with scraping(
         watched, os.environ.get("PROMETHEUS_IMAGE") or "prom/prometheus:v2.55.1", overdue_seconds=5
     ) as running:
@@ -32,16 +33,16 @@ def prometheus(watched: Release) -> Iterator[Prometheus]:
 
 @pytest.fixture
 def client(watched: Release) -> Iterator[Client]:
-    """A client of that release."""
+    """Connect a client to that release."""
     with connected(watched) as client:
         yield client
 
 
 def test_prometheus_sees_the_api_and_the_reconciler(watched: Release, prometheus: Prometheus, client: Client) -> None:
-    """Both pods are targets, requests are counted, and what a finished run did is there although its pod is gone."""
+    """Both pods are targets, requests are counted, and the counters of a finished run remain."""
     client.store(b"counted", is_pinned=True)
     watched.start_run("counted")
-    assert watched.job_end("counted")["type"] == "Complete"
+    assert watched.wait_for_job("counted")["type"] == "Complete"
     wait_until("both pods are up", lambda: prometheus.values("sum(up)") == [2.0], 60)
     assert prometheus.values("sum(assetuploader_http_requests_total)")[0] > 0
     finalized = 'max(assetuploader_reconciler_assets_total{outcome="finalized"})'.replace('"', "%22")
@@ -52,18 +53,18 @@ def test_prometheus_sees_the_api_and_the_reconciler(watched: Release, prometheus
 def test_the_alert_fires_while_the_cronjob_is_suspended(
     watched: Release, prometheus: Prometheus, client: Client
 ) -> None:
-    """An asset that a run left marked becomes overdue by itself when no run comes, and the alert ends when runs do."""
-    cluster, place = watched.cluster, ("-n", watched.namespace)
-    cluster.kubectl(*place, "patch", "cronjob", watched.cronjob, "-p", '{"spec":{"suspend":true}}')
+    """The alert fires for an overdue asset while no run starts, and resolves when runs start again."""
+    cluster, namespaced = watched.cluster, ("-n", watched.namespace)
+    cluster.kubectl(*namespaced, "patch", "cronjob", watched.cronjob, "-p", '{"spec":{"suspend":true}}')
     wait_until(
-        "no run is under way",
+        "no run is active",
         lambda: all(not job.get("status", {}).get("active") for job in cluster.get("jobs", watched.namespace)),
         90,
     )
     client.store(b"late", is_pinned=False)
     watched.start_run("sees-it")
-    assert watched.job_end("sees-it")["type"] == "Complete"
+    assert watched.wait_for_job("sees-it")["type"] == "Complete"
     assert OVERDUE not in prometheus.firing()
-    wait_until("it fires", lambda: OVERDUE in prometheus.firing(), UPLOAD_URL_SECONDS + 60)
-    cluster.kubectl(*place, "patch", "cronjob", watched.cronjob, "-p", '{"spec":{"suspend":false}}')
+    wait_until("it fires", lambda: OVERDUE in prometheus.firing(), UPLOAD_URL_TTL_SECONDS + 60)
+    cluster.kubectl(*namespaced, "patch", "cronjob", watched.cronjob, "-p", '{"spec":{"suspend":false}}')
     wait_until("it is silent again", lambda: OVERDUE not in prometheus.firing(), 150)

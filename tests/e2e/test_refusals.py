@@ -1,4 +1,4 @@
-"""What cannot work says so: in one line of a pod's log, in the Job's end, in helm's refusal."""
+"""Errors are visible: in one line of a pod's log, in the Job's condition, in helm's message."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,16 +16,16 @@ WRONG = {
 
 @pytest.fixture(params=list(WRONG))
 def wrong(request: pytest.FixtureRequest, install_beside: Install) -> Iterator[tuple[Release, int]]:
-    """A release that cannot work, and the exit code that says why."""
+    """Install a release that cannot work; yield it with the exit code of its programs."""
     aws, code = WRONG[request.param]
-    reconciler = {"suspend": True, "runSeconds": 0}
+    reconciler = {"suspend": True, "watchSeconds": 0}
     release = install_beside(f"wrong-{request.param}", {"aws": aws, "reconciler": reconciler}, wait=False)
     yield release, code
     release.cluster.helm("uninstall", release.name, "-n", release.namespace)
 
 
-def test_the_pods_say_what_is_wrong_and_the_job_fails_once(wrong: tuple[Release, int]) -> None:
-    """The service's pods back off with one readable line each; the Job fails by its policy after one pod."""
+def test_the_pods_log_the_cause_and_the_job_fails_once(wrong: tuple[Release, int]) -> None:
+    """The API's pods log one line each and back off; the Job fails by its policy after one pod."""
     release, code = wrong
     release.start_run(f"{release.name}-run")
 
@@ -44,26 +44,27 @@ def test_the_pods_say_what_is_wrong_and_the_job_fails_once(wrong: tuple[Release,
     assert len(log.splitlines()) == 1, log
     assert ended["message"].strip() == log.strip()
 
-    condition = release.job_end(f"{release.name}-run")
+    condition = release.wait_for_job(f"{release.name}-run")
     assert (condition["type"], condition["reason"]) == ("Failed", "PodFailurePolicy")
     assert f"exit code {code}" in condition["message"]
     assert len(release.job_pods(f"{release.name}-run")) == 1
-    said = release.cluster.kubectl("-n", release.namespace, "describe", "cronjob", release.cronjob)
-    assert re.search(rf"Warning +RunFailed .*exit code {code}", said), said
+    description = release.cluster.kubectl("-n", release.namespace, "describe", "cronjob", release.cronjob)
+    assert re.search(rf"Warning +RunFailed .*exit code {code}", description), description
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("aws.buckt=x", "aws: Additional property buckt is not allowed"),
-        ("service.replicas=two", "service.replicas: Invalid type. Expected: integer, given: string"),
+        ("replicaCount=two", "replicaCount: Invalid type. Expected: integer, given: string"),
+        ("service.replicas=2", "service.replicas is now replicaCount"),
         ("aws.existingSecret=s", "aws.existingSecret and aws.accessKeyId/aws.secretAccessKey exclude each other"),
-        ("reconciler.budgetSeconds=3300", "reconciler.activeDeadlineSeconds must be at least 60 more"),
+        ("reconciler.maxRunSeconds=3300", "reconciler.activeDeadlineSeconds must be at least 60 more"),
     ],
 )
-def test_helm_install_refuses_bad_values_by_name(cluster: Cluster, namespace: str, setting: str, said: str) -> None:
-    """An unknown key, a wrong type, an impossible combination: nothing is installed, and the key is named."""
+def test_helm_install_rejects_bad_values_by_name(cluster: Cluster, namespace: str, setting: str, message: str) -> None:
+    """Helm names the unknown, wrong, renamed or conflicting value, and installs nothing."""
     values = str(CHART / "ci" / "minikube-values.yaml")
-    with pytest.raises(CommandError, match=re.escape(said)):
-        cluster.helm("install", "refused", str(CHART), "-n", namespace, "-f", values, "--set", setting)
-    assert "refused" not in cluster.helm("list", "--all", "--short", "-n", namespace)
+    with pytest.raises(CommandError, match=re.escape(message)):
+        cluster.helm("install", "rejected", str(CHART), "-n", namespace, "-f", values, "--set", setting)
+    assert "rejected" not in cluster.helm("list", "--all", "--short", "-n", namespace)

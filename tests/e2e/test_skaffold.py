@@ -1,4 +1,4 @@
-"""The dev loop: skaffold builds, installs, syncs an edited file, and cleans up, on a copy of the sources."""
+"""The dev loop on a copy of the sources: skaffold builds, installs, syncs an edited file, and cleans up."""
 
 import os
 import re
@@ -17,25 +17,25 @@ from tests.e2e.asset import connected, send
 from tests.e2e.cluster import Cluster, Image, Release, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
-SOURCES: Final = ("assetstore", "service", "reconciler", "cli", "charts", "docker")
+SOURCES: Final = ("assetuploader", "service", "reconciler", "charts")
 
 
 @pytest.fixture(scope="module")
 def skaffold() -> str:
-    """The program, when it and a Docker engine are there."""
+    """Return the path of skaffold; skip without it or without a Docker engine."""
     program = shutil.which("skaffold")
     if not program:
         pytest.skip("skaffold is not on the PATH")
     docker = shutil.which("docker")
     if not docker or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:  # noqa: S603
-        pytest.skip("no Docker engine answers: skaffold cannot build")
+        pytest.skip("no Docker engine responds: skaffold cannot build")
     return program
 
 
 @pytest.fixture
 def project(cluster: Cluster, s3_image: Image, namespace: str, tmp_path: Path) -> Path:
-    """A copy of what skaffold needs, that installs into this test's namespace."""
-    assert cluster.helm_path  # the fixture puts helm on the PATH, where skaffold looks for it
+    """Copy the files that skaffold needs, and set this test's namespace."""
+    assert cluster.helm_path  # the fixture adds helm to the PATH for skaffold
     os.environ["S3_IMAGE_REPOSITORY"] = s3_image.repository
     for name in SOURCES:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -63,13 +63,13 @@ def _skaffold(program: str, project: Path, *arguments: str) -> str:
 def test_skaffold_run_installs_and_delete_removes(
     skaffold: str, cluster: Cluster, project: Path, namespace: str
 ) -> None:
-    """The image that was built, by digest, takes an asset through its life; after `skaffold delete` nothing is left."""
+    """`skaffold run` installs the built image by its digest, and `skaffold delete` removes the release."""
     _skaffold(skaffold, project, "run")
     release = Release(cluster, "assets", namespace)
     [deployment] = cluster.get("deployments", namespace, f"--field-selector=metadata.name={release.fullname}")
     assert re.search(r":e2e@sha256:[0-9a-f]{64}$", deployment["spec"]["template"]["spec"]["containers"][0]["image"])
     with connected(release) as client:
-        wait_until("the service stores", client.is_served, 30)
+        wait_until("the API creates assets", client.can_create, 30)
         asset_id = client.store(b"by skaffold", is_pinned=True)
         assert client.download(asset_id, 90) == b"by skaffold"
     _skaffold(skaffold, project, "delete")
@@ -77,10 +77,10 @@ def test_skaffold_run_installs_and_delete_removes(
     wait_until("the Deployment is gone", lambda: not _named(cluster, namespace, release.fullname), 30)
 
 
-def test_the_eks_profile_uses_roles_and_brings_no_s3(
+def test_the_eks_profile_uses_roles_and_no_seaweedfs(
     skaffold: str, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`skaffold render -p eks` has the bucket and the roles of the environment, and no S3 server."""
+    """`skaffold render -p eks` has the bucket and the roles of the environment, and no SeaweedFS."""
     role = "arn:aws:iam::111122223333:role/example"
     roles = {"SERVICE_ROLE_ARN": f"{role}-service", "RECONCILER_ROLE_ARN": f"{role}-reconciler"}
     for name, value in (roles | {"AWS_REGION": "eu-west-1", "AWS_BUCKET": "example-assets"}).items():
@@ -97,37 +97,37 @@ def _named(cluster: Cluster, namespace: str, name: str) -> bool:
     return any(found["metadata"]["name"] == name for found in cluster.get("deployments", namespace))
 
 
-def test_skaffold_dev_shows_an_edited_file(skaffold: str, project: Path) -> None:
-    """A changed source is in the running pod, and answers, without a new image; through skaffold's own port-forward."""
+def test_skaffold_dev_runs_an_edited_file(skaffold: str, project: Path) -> None:
+    """The running pod serves an edited source without a new image, through skaffold's port-forward."""
     with _dev(skaffold, project) as log:
 
-        def served_at() -> str | None:
+        def forwarded_url() -> str | None:
             found = re.search(
                 r"service/assets-assetuploader in namespace .* -> (http://127.0.0.1:\d+)", log.read_text()
             )
             return found and found[1]
 
-        url = wait_until("skaffold forwards the service's port", served_at, 400)
+        url = wait_until("skaffold forwards the API's port", forwarded_url, 400)
         wait_until("skaffold watches", lambda: "Watching for changes" in log.read_text(), 60)
         assert send("GET", f"{url}/livez").status == 200
-        handlers = project / "service" / "handlers.py"
-        source = handlers.read_text()
-        assert source.count('"UP"') == 1
-        handlers.write_text(source.replace('"UP"', '"EDITED"'))
+        models = project / "service" / "models.py"
+        source = models.read_text()
+        assert source.count('default="UP"') == 1
+        models.write_text(source.replace('default="UP"', 'default="EDITED"'))
 
         def edited() -> bool:
             try:
                 return b"EDITED" in send("GET", f"{url}/healthcheck").body
-            except OSError:  # the service is starting again
+            except OSError:  # the API is restarting
                 return False
 
-        wait_until("the edited service answers", edited, 60)
+        wait_until("the edited API responds", edited, 60)
         assert "Syncing 1 files" in log.read_text()
 
 
 @contextmanager
 def _dev(program: str, project: Path) -> Iterator[Path]:
-    """`skaffold dev`, ended by Ctrl-C; its log."""
+    """Run `skaffold dev`, stop it as Ctrl-C does, and yield the path of its log."""
     log = project / "dev.log"
     with log.open("w") as out, subprocess.Popen([program, "dev"], cwd=project, stdout=out, stderr=out) as process:  # noqa: S603
         try:

@@ -15,26 +15,26 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import IO, Final
 
-from local.seaweedfs import HOST, LocalS3, free_port
-from tests.faults.client import Answer, Connection, NoAnswerError, follow
-from tests.faults.product import MortalS3, Product, running_product
-from tests.faults.proxy import Mishap, running_proxy
-from tests.faults.wire import Message
-from tests.memory_s3 import etag_of
+from dev.seaweedfs import HOST, LocalS3, free_port
+from tests.support.fault_proxy import Fault, running_proxy
+from tests.support.fleet import Product, RestartableS3, running_product
+from tests.support.http_messages import Message
+from tests.support.in_memory_s3 import etag_of
+from tests.support.load_client import Connection, NoResponseError, Response, request_url
 
 CLIENTS: Final = 32
 URL_SECONDS: Final = 120
-TRIES: Final = 200
+ATTEMPTS: Final = 200
 _RATES: Final = {
-    Mishap.NOT_SENT: 0.01,
-    Mishap.LOST: 0.01,
-    Mishap.CUT: 0.005,
-    Mishap.TWICE: 0.005,
-    Mishap.GARBAGE: 0.002,
-    Mishap.SLOW_DOWN: 0.01,
-    Mishap.BROKEN: 0.005,
-    Mishap.CONFLICT: 0.002,
-    Mishap.HUNG: 0.0005,
+    Fault.NOT_SENT: 0.01,
+    Fault.LOST: 0.01,
+    Fault.CUT: 0.005,
+    Fault.TWICE: 0.005,
+    Fault.GARBAGE: 0.002,
+    Fault.SLOW_DOWN: 0.01,
+    Fault.BROKEN: 0.005,
+    Fault.CONFLICT: 0.002,
+    Fault.HUNG: 0.0005,
 }
 _SLOW: Final = 0.01
 
@@ -55,64 +55,64 @@ class Load:
     s3: LocalS3
     number: int
     progress: Callable[[int], None]
-    said: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    output: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     entries: list[Entry] = field(default_factory=list)
-    answers: Counter[str] = field(default_factory=Counter)
-    mishaps: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    faults: int = 0
     outages: int = 0
-    is_healed: bool = False
+    faults_stopped: bool = False
     """Faults have stopped."""
     lost: int = 0
     changed: int = 0
     violations: list[str] = field(default_factory=list)
-    chance: random.Random = field(default_factory=lambda: random.Random(5))  # noqa: S311 -- faults, not secrets
+    rng: random.Random = field(default_factory=lambda: random.Random(5))  # noqa: S311 -- faults, not secrets
 
-    def decide(self, request: Message) -> tuple[Mishap, float]:
+    def decide(self, request: Message) -> tuple[Fault, float]:
         """What becomes of a request."""
         del request
-        if self.is_healed:
-            return Mishap.NONE, 0.0
-        seconds = self.chance.uniform(0.05, 1.0) if self.chance.random() < _SLOW else 0.0
-        drawn = self.chance.random()
-        for mishap, rate in _RATES.items():
+        if self.faults_stopped:
+            return Fault.NONE, 0.0
+        seconds = self.rng.uniform(0.05, 1.0) if self.rng.random() < _SLOW else 0.0
+        drawn = self.rng.random()
+        for fault, rate in _RATES.items():
             drawn -= rate
             if drawn < 0:
-                self.mishaps += 1
-                return mishap, seconds
-        return Mishap.NONE, seconds
+                self.faults += 1
+                return fault, seconds
+        return Fault.NONE, seconds
 
     async def run(self) -> None:
         """Load, break, heal, and compare."""
-        mortal = MortalS3(self.s3)
+        server = RestartableS3(self.s3)
         port = free_port()
         async with AsyncExitStack() as stack:
-            stack.callback(mortal.bury)
+            stack.callback(server.shut_down)
             proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, self.decide))
             product = await stack.enter_async_context(
                 running_product(
                     self.s3,
-                    self.said,
+                    self.output,
                     f"http://{HOST}:{proxy.port}",
-                    upload_url_seconds=URL_SECONDS,
+                    upload_url_ttl_seconds=URL_SECONDS,
                     grace_seconds=0,
                     drain_seconds=0,
                 )
             )
             await product.serve(port)
-            await product.until_answered(port, "/healthcheck")
+            await product.wait_until_ok(port, "/healthcheck")
             numbers = count()
             clients = [asyncio.create_task(self._client(port, numbers)) for _ in range(CLIENTS)]
             background = [
-                asyncio.create_task(self._reconcile_for_ever(product)),
-                asyncio.create_task(self._break_for_ever(mortal)),
+                asyncio.create_task(self._reconcile_forever(product)),
+                asyncio.create_task(self._break_forever(server)),
             ]
             await asyncio.gather(*clients)
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            mortal.go_on()
-            await product.until_answered(port, "/healthcheck")
-            self.is_healed = True
+            server.resume()
+            await product.wait_until_ok(port, "/healthcheck")
+            self.faults_stopped = True
             await asyncio.sleep(URL_SECONDS)  # what is not pinned waits for its URL's end
             await self._finish(product)
             await self._audit(port)
@@ -143,56 +143,56 @@ class Load:
             self.violations.append(f"{created['id']}: {answer.status} {answer.document['code']}")
 
     async def _upload(self, url: str, body: bytes) -> None:
-        for _ in range(TRIES):
+        for _ in range(ATTEMPTS):
             try:
-                if (await follow(url, "PUT", body)).status == 200:
+                if (await request_url(url, "PUT", body)).status == 200:
                     return
-            except NoAnswerError:
+            except NoResponseError:
                 pass
             await asyncio.sleep(0.2)
         self.violations.append("an upload never went through")
 
-    async def _until(self, connection: Connection, method: str, path: str, good: set[int], body: str = "") -> Answer:
-        for _ in range(TRIES):
+    async def _until(self, connection: Connection, method: str, path: str, good: set[int], body: str = "") -> Response:
+        for _ in range(ATTEMPTS):
             try:
                 answer = await connection.request(method, path, body.encode(), content_type="application/json")
-            except NoAnswerError as error:
-                self.answers["none"] += 1
+            except NoResponseError as error:
+                self.statuses["none"] += 1
                 self.violations.append(f"the service did not answer: {error}")
                 continue
-            self.answers[str(answer.status)] += 1
+            self.statuses[str(answer.status)] += 1
             if answer.status in good:
                 return answer
             if answer.status != 503 or "retry-after" not in answer.headers or answer.seconds > 3.5:
                 self.violations.append(f"{method} {answer.status} after {answer.seconds:.1f} s: {answer.body!r}")
             await asyncio.sleep(0.2)
-        raise NoAnswerError(f"{method} {path} never went through")
+        raise NoResponseError(f"{method} {path} never went through")
 
     # --- what goes on meanwhile ---------------------------------------------------------------------------------------
 
-    async def _reconcile_for_ever(self, product: Product) -> None:
+    async def _reconcile_forever(self, product: Product) -> None:
         while True:
-            await product.reconcile_to_the_end()
+            await product.reconcile_and_wait()
             await asyncio.sleep(2)
 
-    async def _break_for_ever(self, mortal: MortalS3) -> None:
+    async def _break_forever(self, server: RestartableS3) -> None:
         while True:
-            await asyncio.sleep(self.chance.uniform(10, 20))
+            await asyncio.sleep(self.rng.uniform(10, 20))
             self.outages += 1
             if self.outages % 2:
-                mortal.stop()
-                await asyncio.sleep(self.chance.uniform(1, 5))
-                mortal.go_on()
+                server.stop()
+                await asyncio.sleep(self.rng.uniform(1, 5))
+                server.resume()
             else:
-                await asyncio.to_thread(mortal.kill)
-                await asyncio.sleep(self.chance.uniform(0.2, 2))
-                mortal.start()
+                await asyncio.to_thread(server.kill)
+                await asyncio.sleep(self.rng.uniform(0.2, 2))
+                server.start()
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
     async def _finish(self, product: Product) -> None:
         for _ in range(2):
-            code = await product.reconcile_to_the_end()
+            code = await product.reconcile_and_wait()
             if code:
                 self.violations.append(f"a clean run ended with {code}")
 
@@ -208,7 +208,7 @@ class Load:
                     self.lost += 1
                     self.violations.append(f"LOST {entry}: {answer.status} {answer.body!r}")
                     return
-                found = await follow(answer.document["Download_url"], "GET")
+                found = await request_url(answer.document["Download_url"], "GET")
                 if hashlib.sha256(found.body).hexdigest() != entry.sha256:
                     self.changed += 1
                     self.violations.append(f"CHANGED {entry}")

@@ -1,4 +1,4 @@
-"""Fail the n-th call: every S3 call of every life, with every mishap, once and twice in a row, on the wire."""
+"""Fail the n-th call: every S3 call of every lifecycle, with every fault, once and twice in a row, on the wire."""
 
 import asyncio
 import re
@@ -9,30 +9,30 @@ from itertools import count
 from typing import Final
 from uuid import UUID, uuid4
 
-from local.seaweedfs import HOST, LocalS3
-from tests.faults.lives import LIVES, Life, opened_bucket
-from tests.faults.proxy import MISHAPS, Mishap, running_proxy
-from tests.faults.wire import Message
+from dev.seaweedfs import HOST, LocalS3
+from tests.faults.lifecycles import LIFECYCLES, Lifecycle, opened_bucket
+from tests.support.fault_proxy import FAULTS, Fault, running_proxy
+from tests.support.http_messages import Message
 
 CONCURRENCY: Final = 24
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-Tell = Callable[[Life], Awaitable[None]]
+Script = Callable[[Lifecycle], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Plan:
+class FaultPlan:
     """What is to befall one asset's calls."""
 
-    mishap: Mishap
+    fault: Fault
     nth: int
     times: int
     calls: int = 0
 
-    def next(self) -> Mishap:
+    def next(self) -> Fault:
         """What befalls the next call."""
         self.calls += 1
-        return self.mishap if self.nth <= self.calls < self.nth + self.times else Mishap.NONE
+        return self.fault if self.nth <= self.calls < self.nth + self.times else Fault.NONE
 
     @property
     def is_done(self) -> bool:
@@ -45,51 +45,51 @@ class NthCall:
     """The whole trial."""
 
     s3: LocalS3
-    mishaps: tuple[Mishap, ...] = MISHAPS
-    lives: tuple[Tell, ...] = LIVES
-    plans: dict[str, Plan] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = FAULTS
+    lifecycles: tuple[Script, ...] = LIFECYCLES
+    plans: dict[str, FaultPlan] = field(default_factory=dict)
     cases: int = 0
     violations: list[str] = field(default_factory=list)
 
-    def decide(self, request: Message) -> tuple[Mishap, float]:
+    def decide(self, request: Message) -> tuple[Fault, float]:
         """What becomes of a request: the plan of the asset that it is about."""
         named = _ID.search(request.target) or _ID.search(request.body.decode("latin-1"))
         plan = self.plans.get(named[0]) if named else None
-        return (plan.next() if plan else Mishap.NONE), 0.0
+        return (plan.next() if plan else Fault.NONE), 0.0
 
     async def run(self) -> None:
         """Try everything."""
         limit = asyncio.Semaphore(CONCURRENCY)
         async with AsyncExitStack() as stack:
             proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, self.decide))
-            faulty = stack.enter_context(opened_bucket(self.s3, f"http://{HOST}:{proxy.port}"))
-            direct = stack.enter_context(opened_bucket(self.s3, self.s3.endpoint_url))
+            faulty = await stack.enter_async_context(opened_bucket(self.s3, f"http://{HOST}:{proxy.port}"))
+            direct = await stack.enter_async_context(opened_bucket(self.s3, self.s3.endpoint_url))
 
-            async def lead(tell: Tell, plan: Plan) -> bool:
-                """Lead one life with one plan; whether the call that was to fail came."""
+            async def lead(script: Script, plan: FaultPlan) -> bool:
+                """Lead one lifecycle with one plan; whether the call that was to fail came."""
 
                 def make_id() -> UUID:
                     made = uuid4()
                     self.plans[str(made)] = plan
                     return made
 
-                life = Life(make_id, faulty, direct)
+                lifecycle = Lifecycle(make_id, faulty, direct)
                 async with limit:
                     try:
-                        await tell(life)
-                    except Exception as error:  # noqa: BLE001 -- whatever comes out is what is sought
-                        told = f"call {plan.nth} {plan.mishap}, {plan.times} in a row: {error!r} (told: {life.told})"
-                        self.violations.append(f"{tell.__doc__} {told}")
+                        await script(lifecycle)
+                    except Exception as error:  # noqa: BLE001 -- any error is a finding
+                        call = f"call {plan.nth} {plan.fault}, {plan.times} in a row"
+                        self.violations.append(f"{script.__doc__} {call}: {error!r} ({lifecycle.errors})")
                 self.cases += plan.is_done
                 return plan.is_done
 
-            async def until_untouched(tell: Tell, mishap: Mishap, times: int) -> None:
+            async def until_untouched(script: Script, fault: Fault, times: int) -> None:
                 for nth in count(1):
-                    if not await lead(tell, Plan(mishap, nth, times)):
+                    if not await lead(script, FaultPlan(fault, nth, times)):
                         return
 
             async with asyncio.TaskGroup() as group:
-                for tell in self.lives:
-                    for mishap in self.mishaps:
+                for script in self.lifecycles:
+                    for fault in self.faults:
                         for times in (1, 2):
-                            group.create_task(until_untouched(tell, mishap, times))
+                            group.create_task(until_untouched(script, fault, times))

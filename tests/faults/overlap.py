@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
-from assetstore.assets import Assets, create, mark
-from assetstore.protocol import Rules
-from local.seaweedfs import HOST, LocalS3
-from tests.faults.client import follow
-from tests.faults.lives import opened_bucket
-from tests.faults.product import running_product
-from tests.faults.proxy import Mishap, running_proxy
-from tests.faults.wire import Message
+from assetuploader.asset_service import AssetService
+from assetuploader.state_machine import LifecyclePolicy
+from dev.seaweedfs import HOST, LocalS3
+from tests.faults.lifecycles import opened_bucket
+from tests.support.fault_proxy import Fault, running_proxy
+from tests.support.fleet import running_product
+from tests.support.http_messages import Message
+from tests.support.load_client import request_url
 
 PROCESSES: Final = 8
 KILLS: Final = 24
@@ -47,13 +47,19 @@ class Overlap:
     async def run(self) -> None:
         """Set the scene, let the reconcilers loose, and look at what they made."""
         async with AsyncExitStack() as stack:
-            bucket = stack.enter_context(opened_bucket(self.s3, self.s3.endpoint_url))
-            said = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
-            assets = Assets(bucket.door, bucket.signer, Rules(upload_url_seconds=600), uuid4, lambda: os.urandom(16))
+            bucket = await stack.enter_async_context(opened_bucket(self.s3, self.s3.endpoint_url))
+            output = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
+            assets = AssetService(
+                bucket.store,
+                bucket.presigner,
+                LifecyclePolicy(upload_url_ttl_seconds=600),
+                uuid4,
+                lambda: os.urandom(16),
+            )
             await self._upload(assets)
             proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, _untouched, self.observe))
-            product = await stack.enter_async_context(running_product(self.s3, said, f"http://{HOST}:{proxy.port}"))
-            chance = random.Random(self.number)  # noqa: S311 -- the same kills each time, as far as time allows
+            product = await stack.enter_async_context(running_product(self.s3, output, f"http://{HOST}:{proxy.port}"))
+            rng = random.Random(self.number)  # noqa: S311 -- the same kills each time, as far as time allows
 
             async def reconcile_and_die() -> None:
                 """One of the eight: killed again and again, then left to finish."""
@@ -61,13 +67,13 @@ class Overlap:
                     process = await product.reconcile()
                     self.runs += 1
                     try:
-                        await asyncio.wait_for(process.wait(), chance.uniform(0.5, 6))
+                        await asyncio.wait_for(process.wait(), rng.uniform(0.5, 6))
                     except TimeoutError:
                         process.kill()
                         await process.wait()
                         self.kills += 1
                 self.runs += 1
-                code = await product.reconcile_to_the_end()
+                code = await product.reconcile_and_wait()
                 if code:
                     self.violations.append(f"a run that nobody killed ended with {code}")
 
@@ -76,32 +82,32 @@ class Overlap:
                     group.create_task(reconcile_and_die())
             await self._require_final(assets)
 
-    async def _upload(self, assets: Assets) -> None:
+    async def _upload(self, assets: AssetService) -> None:
         limit = asyncio.Semaphore(16)
 
         async def one(number: int) -> None:
             async with limit:
                 body = f"{number} ".encode() * 100
-                created = await create(assets)
-                answer = await follow(created.upload.url, "PUT", body)
-                await mark(assets, created.asset_id, answer.headers["etag"].strip('"'))
+                created = await assets.create()
+                answer = await request_url(created.upload.url, "PUT", body)
+                await assets.mark(created.asset_id, answer.headers["etag"].strip('"'))
                 self.bodies[created.asset_id] = body
 
         async with asyncio.TaskGroup() as group:
             for number in range(self.number):
                 group.create_task(one(number))
 
-    async def _require_final(self, assets: Assets) -> None:
-        left = await assets.door.list_page("temp/", "")
+    async def _require_final(self, assets: AssetService) -> None:
+        left = await assets.store.list_objects("temp/", "")
         if left.objects:
             self.violations.append(f"{len(left.objects)} objects are left in temp/")
         for asset_id, body in self.bodies.items():
-            url = await assets.signer.sign_download(f"uploaded/{asset_id}", 60)
-            if (await follow(url.url, "GET")).body != body:
+            url = await assets.presigner.presign_get(f"uploaded/{asset_id}", 60)
+            if (await request_url(url.url, "GET")).body != body:
                 self.violations.append(f"{asset_id} has other bytes")
             if self.copies.get(asset_id) != 1:
                 self.violations.append(f"{asset_id} was finalized {self.copies.get(asset_id, 0)} times")
 
 
-def _untouched(_: Message) -> tuple[Mishap, float]:
-    return Mishap.NONE, 0.0
+def _untouched(_: Message) -> tuple[Fault, float]:
+    return Fault.NONE, 0.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from assetstore.door import Door, Head, Page, Said, Signer
-from assetstore.errors import PreconditionFailedError
-from tests.faults.client import follow
-from tests.memory_s3 import MemoryS3, RefusedError
+from assetuploader.errors import PreconditionFailedError
+from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo, ObjectStore, Presigner
+from tests.support.in_memory_s3 import InMemoryS3, RefusedError
+from tests.support.load_client import request_url
 
 KEYS: Final = ("temp/a", "temp/b", "uploaded/a", "uploaded/b", "uploaded/\u00fc b")
 BODIES: Final = (b"", b"A", b"B" * 5000)
@@ -23,26 +23,26 @@ _HEADERS: Final[tuple[dict[str, str], ...]] = (
     {"content-type": "text/plain", "content-encoding": "gzip", "expires": "Thu, 01 Jan 2026 12:00:00 GMT"},
 )
 
-Act = Callable[[Door, Signer], Awaitable[object]]
+Act = Callable[[ObjectStore, Presigner], Awaitable[object]]
 
 
 @dataclass(slots=True)
 class Reference:
     """The whole trial."""
 
-    door: Door
-    signer: Signer
+    store: ObjectStore
+    presigner: Presigner
     calls: int = 0
     violations: list[str] = field(default_factory=list)
-    memory: MemoryS3 = field(default_factory=MemoryS3)
-    chance: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 -- calls, not secrets
+    memory: InMemoryS3 = field(default_factory=InMemoryS3)
+    rng: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 -- calls, not secrets
 
     async def run(self, number: int) -> None:
         """So many calls."""
         etags: list[str] = ["0" * 32]
         for _ in range(number):
             name, act = self._draw(etags)
-            real = await _told(act, self.door, self.signer)
+            real = await _told(act, self.store, self.presigner)
             expected = await _told(act, self.memory, self.memory)
             self.calls += 1
             if real != expected:
@@ -51,11 +51,13 @@ class Reference:
                 etags.append(real)
 
     def _draw(self, etags: list[str]) -> tuple[str, Act]:
-        draw = self.chance
+        draw = self.rng
         key, other = draw.choice(KEYS), draw.choice(KEYS)
         body = draw.choice((*BODIES, draw.randbytes(8)))
         status = draw.choice(("pending", "marked", "uploaded"))
-        said = Said({"status": status, "expires-at": "2026-01-01T12:15:00Z"}, {"status": status}, draw.choice(_HEADERS))
+        attributes = ObjectAttributes(
+            {"status": status, "expires-at": "2026-01-01T12:15:00Z"}, {"status": status}, draw.choice(_HEADERS)
+        )
         # Right about half of the time.
         now = {name: found.etag for name, found in self.memory.objects.items()}
         etag = now.get(key) if draw.random() < 0.6 else draw.choice([None, *etags])
@@ -64,55 +66,62 @@ class Reference:
         url_headers = {"content-type": "text/x-test"}
         match draw.choice(("head", "head", "put", "put", "copy", "copy", "list", "delete", "upload", "download")):
             case "head":
-                return f"head {key}", lambda door, _: _seen(door, key)
+                return f"head {key}", lambda store, _: _seen(store, key)
             case "put":
-                return f"put {key} if {etag}", lambda door, _: door.put_if(key, body, said, etag=etag)
+                condition = "*" if etag is None else None
+                return f"put {key} if {etag}", lambda store, _: store.put_object(
+                    key, body, attributes, if_match=etag, if_none_match=condition
+                )
             case "copy":
                 name = f"copy {other} if {source} to {key} if {known}"
-                return name, lambda door, _: door.copy_if(other, source, key, known, said)
+                return name, lambda store, _: store.copy_object(
+                    other, key, attributes, source_if_match=source, if_match=known
+                )
             case "list":
-                return f"list after {key}", lambda door, _: _listed(door, key.partition("/")[0] + "/", key)
+                return f"list after {key}", lambda store, _: _listed(store, key.partition("/")[0] + "/", key)
             case "delete":
                 keys = [key, other, "temp/never"]
-                return f"delete {keys}", lambda door, _: door.delete_many(keys)
+                return f"delete {keys}", lambda store, _: store.delete_objects(keys)
             case "upload":
-                return f"upload {key}", lambda door, signer: self._upload(door, signer, key, body, url_headers)
+                return f"upload {key}", lambda store, presigner: self._upload(store, presigner, key, body, url_headers)
             case _:
-                return f"download {key}", lambda door, signer: self._download(door, signer, key)
+                return f"download {key}", lambda store, presigner: self._download(store, presigner, key)
 
-    async def _upload(self, door: Door, signer: Signer, key: str, body: bytes, headers: dict[str, str]) -> object:
-        signed = await signer.sign_upload(key, 60)
-        if isinstance(door, MemoryS3):
-            return door.put(signed.url, body, headers)
-        answer = await follow(signed.url, "PUT", body, **headers)
+    async def _upload(
+        self, store: ObjectStore, presigner: Presigner, key: str, body: bytes, headers: dict[str, str]
+    ) -> object:
+        signed = await presigner.presign_put(key, 60)
+        if isinstance(store, InMemoryS3):
+            return store.put(signed.url, body, headers)
+        answer = await request_url(signed.url, "PUT", body, **headers)
         return answer.headers["etag"].strip('"')
 
-    async def _download(self, door: Door, signer: Signer, key: str) -> object:
-        signed = await signer.sign_download(key, 60)
-        if isinstance(door, MemoryS3):
-            found = door.objects.get(key)
+    async def _download(self, store: ObjectStore, presigner: Presigner, key: str) -> object:
+        signed = await presigner.presign_get(key, 60)
+        if isinstance(store, InMemoryS3):
+            found = store.objects.get(key)
             return (404, None) if found is None else (200, found.body)
-        answer = await follow(signed.url, "GET")
+        answer = await request_url(signed.url, "GET")
         return answer.status, answer.body if answer.status == 200 else None
 
 
-async def _seen(door: Door, key: str) -> object:
-    found: Head | None = await door.head(key)
+async def _seen(store: ObjectStore, key: str) -> object:
+    found: ObjectInfo | None = await store.head_object(key)
     if found is None:
         return None
     return found.etag, found.size, dict(found.metadata), dict(found.headers)
 
 
-async def _listed(door: Door, prefix: str, start_after: str) -> object:
-    page: Page = await door.list_page(prefix, start_after)
-    assert page.listed_at.microsecond == 0
-    assert all(abs(page.listed_at - found.last_modified) < timedelta(days=1) for found in page.objects)
-    return [found.key for found in page.objects], page.is_last
+async def _listed(store: ObjectStore, prefix: str, start_after: str) -> object:
+    page: ListPage = await store.list_objects(prefix, start_after)
+    assert page.server_time.microsecond == 0
+    assert all(abs(page.server_time - found.last_modified) < timedelta(days=1) for found in page.objects)
+    return [found.key for found in page.objects], page.is_truncated
 
 
-async def _told(act: Act, door: Door, signer: Signer) -> object:
+async def _told(act: Act, store: ObjectStore, presigner: Presigner) -> object:
     try:
-        return await act(door, signer)
+        return await act(store, presigner)
     except PreconditionFailedError:
         return PreconditionFailedError
     except RefusedError:

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import IO, Final
 
-from local.seaweedfs import HOST, LocalS3, free_port
-from tests.faults.client import Connection, NoAnswerError
-from tests.faults.product import Product, running_product
+from dev.seaweedfs import HOST, LocalS3, free_port
+from tests.support.fleet import Product, running_product
+from tests.support.load_client import Connection, NoResponseError
 
 CLIENTS: Final = 16
 DRAIN_SECONDS: Final = 3
@@ -22,7 +22,7 @@ class Restarts:
 
     s3: LocalS3
     number: int
-    said: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    output: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     ready: list[int] = field(default_factory=list)
     """Ports that new connections go to."""
     requests: int = 0
@@ -37,11 +37,11 @@ class Restarts:
         ports = [free_port(), free_port()]
         async with AsyncExitStack() as stack:
             product = await stack.enter_async_context(
-                running_product(self.s3, self.said, self.s3.endpoint_url, drain_seconds=DRAIN_SECONDS)
+                running_product(self.s3, self.output, self.s3.endpoint_url, drain_seconds=DRAIN_SECONDS)
             )
             for port in ports:
                 await product.serve(port)
-                await product.until_answered(port, "/healthcheck")
+                await product.wait_until_ok(port, "/healthcheck")
             self.ready = list(ports)
             balancer = asyncio.create_task(self._balance(ports))
             clients = [asyncio.create_task(self._client(number)) for number in range(CLIENTS)]
@@ -66,7 +66,7 @@ class Restarts:
             connection = Connection(HOST, port, 2)
             try:
                 return (await connection.request("GET", "/readyz")).status == 200
-            except NoAnswerError:
+            except NoResponseError:
                 return False
             finally:
                 connection.close()
@@ -85,7 +85,7 @@ class Restarts:
             self.kept += connection.is_open
             try:
                 answer = await connection.request("POST", "/asset")
-            except NoAnswerError as error:
+            except NoResponseError as error:
                 self.violations.append(str(error))
             else:
                 if answer.status != 201:

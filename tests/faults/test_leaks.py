@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.faults.leaks import leaks
-from tests.memory_s3 import MemoryS3
+from tests.support.in_memory_s3 import InMemoryS3
+from tests.support.leaks import leaks
 
 
 async def test_a_presigned_url_in_a_log_is_found() -> None:
     """A URL in a line of log is a leak, and is not repeated in the report of it."""
-    signed = await MemoryS3().sign_upload("temp/a", 60)
+    signed = await InMemoryS3().presign_put("temp/a", 60)
     signature = signed.url.rpartition("=")[2]
     found = leaks(b'{"event": "x"}\n{"url": "' + signed.url.encode() + b'"}\n')
     assert len(found) == 1

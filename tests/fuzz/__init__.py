@@ -1,1 +1,1 @@
-"""Requests that nobody sends in good faith."""
+"""Malformed requests."""

@@ -1,10 +1,10 @@
-"""The raw corpus: requests as bytes, each with one to three things wrong, made from its number alone."""
+"""The raw corpus: requests as bytes. Each has one to three errors, and is generated from its number."""
 
 import random
 from typing import Final
 
 MARKER: Final = "zqxreflectzqx"
-"""Stands in every request somewhere; must stand in no answer."""
+"""Part of every request. No response may contain it."""
 ASSET_ID: Final = "6f1c0f4e-5b0a-4d6e-9c3b-2f1d8a7e4b90"
 
 _METHODS: Final = (
@@ -296,7 +296,7 @@ _NOT_HTTP: Final = (
 
 
 def case(number: int) -> bytes:
-    """The request of that number; the same each time."""
+    """Return the request of this number, always the same one."""
     chance = random.Random(number)  # noqa: S311 -- a corpus, not a secret
     if number < len(_NOT_HTTP):
         return _NOT_HTTP[number]

@@ -1,4 +1,4 @@
-"""The raw corpus, sent: each case on a connection of its own, and the server asked after each whether it lives."""
+"""Sends the raw corpus, each case on a connection of its own, and checks after each that the server is alive."""
 
 import asyncio
 import re
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from tests.faults.client import Connection, NoAnswerError
 from tests.fuzz.corpus import MARKER, case
+from tests.support.load_client import Connection, NoResponseError
 
 CONNECTIONS: Final = 48
 HANG_SECONDS: Final = 20.0
 """Longer than any of the service's own time limits for a request."""
 FIRST_SECONDS: Final = 1.0
-"""Whoever has not answered by then waits for more of the request."""
+"""A server that has not responded by then waits for more of the request."""
 QUIET_SECONDS: Final = 0.1
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 @dataclass(slots=True)
 class Raw:
-    """The whole trial."""
+    """One run of the corpus."""
 
     host: str
     port: int
@@ -52,40 +52,40 @@ class Raw:
 
     async def _send(self, number: int, sent: bytes) -> None:
         reader, writer = await asyncio.open_connection(self.host, self.port)
-        answer = b""
+        response = b""
         try:
             async with asyncio.timeout(HANG_SECONDS):
-                with suppress(ConnectionError):  # the server may refuse before it has read everything
+                with suppress(ConnectionError):  # the server may respond before it has read everything
                     writer.write(sent)
                     await writer.drain()
-                    answer = await _until_quiet(reader)
+                    response = await _until_quiet(reader)
                     writer.write_eof()
-                    answer += await reader.read()
+                    response += await reader.read()
         except TimeoutError:
-            self.violations.append(f"case {number}: not closed in {HANG_SECONDS:.0f} s; got {answer!r}")
+            self.violations.append(f"case {number}: not closed in {HANG_SECONDS:.0f} s; got {response!r}")
         finally:
             writer.close()
-        statuses = _STATUS.findall(answer)
+        statuses = _STATUS.findall(response)
         self.answers.update(status.decode() for status in statuses or [b"closed"])
         if any(status.startswith(b"5") for status in statuses):
-            self.violations.append(f"case {number}: {answer[:300]!r}")
-        if MARKER.encode() in answer:
-            self.violations.append(f"case {number}: its input stands in the answer: {answer[:300]!r}")
+            self.violations.append(f"case {number}: {response[:300]!r}")
+        if MARKER.encode() in response:
+            self.violations.append(f"case {number}: the response repeats its input: {response[:300]!r}")
 
     async def _require_alive(self, number: int, alive: Connection) -> None:
         try:
             status = (await alive.request("GET", "/livez")).status
-        except NoAnswerError as error:
-            self.violations.append(f"after case {number} the server does not live: {error}")
+        except NoResponseError as error:
+            self.violations.append(f"after case {number} the server is not alive: {error}")
         else:
             if status != 200:
                 self.violations.append(f"after case {number} /livez says {status}")
 
 
 async def _until_quiet(reader: asyncio.StreamReader) -> bytes:
-    """What comes until nothing more does: an answer on a connection that is kept has no other end."""
-    answer, seconds = b"", FIRST_SECONDS
+    """Read until nothing more arrives. On a kept-alive connection that is the only end of a response."""
+    response, seconds = b"", FIRST_SECONDS
     with suppress(TimeoutError):
         while part := await asyncio.wait_for(reader.read(65_536), seconds):
-            answer, seconds = answer + part, QUIET_SECONDS
-    return answer
+            response, seconds = response + part, QUIET_SECONDS
+    return response

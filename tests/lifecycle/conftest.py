@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.seaweedfs import LocalS3, free_port, running_s3
+from dev.seaweedfs import LocalS3, free_port, running_s3
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import boto3
 import pytest
 
-from local.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port
-from tests.contract.stores import BUCKET, moto
-from tests.lifecycle.processes import ended, started
+from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port
+from tests.support.processes import ended, started
+from tests.support.stores import BUCKET, moto
 
 PROGRAMS = ["serve", "reconcile"]
 NO_CREDENTIALS = (
@@ -20,10 +20,11 @@ NO_CREDENTIALS = (
 
 
 def _reason(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """The exit code, and the reason in the last event that was logged."""
+    """Return the exit code, and the reason in the last line of the log, which is the only one of a service."""
     done = ended(arguments, environment)
-    last = json.loads(done.stderr.splitlines()[-1])
-    return done.returncode, last["reason"]
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 or arguments[0] == "reconcile", lines
+    return done.returncode, json.loads(lines[-1])["reason"]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -34,7 +35,7 @@ def test_all_that_is_wrong_with_the_configuration_is_said_in_one_go(program: str
         {
             "HOME": "/nowhere",
             "ASSETUPLOADER_GRACE_SECONDS": "1_0",
-            "ASSETUPLOADER_SHARDS": "2",
+            "ASSETUPLOADER_SHARD_COUNT": "2",
             "JOB_COMPLETION_INDEX": "2",
         },
     )
@@ -43,8 +44,8 @@ def test_all_that_is_wrong_with_the_configuration_is_said_in_one_go(program: str
     assert done.stderr.splitlines() == [
         "assetuploader: AWS_REGION: is not set; set it, or give --region",
         "assetuploader: AWS_BUCKET: is not set; set it, or give --bucket",
-        "assetuploader: ASSETUPLOADER_GRACE_SECONDS: must be a whole number, in digits (it is '1_0')",
-        "assetuploader: JOB_COMPLETION_INDEX: must be below ASSETUPLOADER_SHARDS, which is 2 (it is '2')",
+        "assetuploader: ASSETUPLOADER_GRACE_SECONDS: must be a whole number, in digits, not '1_0'",
+        "assetuploader: JOB_COMPLETION_INDEX: must be below ASSETUPLOADER_SHARD_COUNT, which is 2, not '2'",
         f"assetuploader: {NO_CREDENTIALS}",
     ]
 
@@ -82,7 +83,7 @@ def test_a_wrong_secret_ends_it(s3: LocalS3, program: str) -> None:
     code, reason = _reason([program], {**s3.environment(), "AWS_SECRET_ACCESS_KEY": "wrong"})
 
     assert code == 77
-    assert reason.startswith("S3 answers 403 SignatureDoesNotMatch: check the credentials and their IAM policy")
+    assert reason.startswith("S3 responds 403 SignatureDoesNotMatch: check the credentials and their IAM policy")
 
 
 def test_a_run_that_cannot_reach_s3_ends_unavailable(s3: LocalS3) -> None:

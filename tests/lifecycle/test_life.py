@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import boto3
 import pytest
 
-from local.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3
-from tests.lifecycle.client import Asset, Client
-from tests.lifecycle.processes import Program, ended, serving, started
-from tests.operate.product import await_until
+from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3
+from tests.support.processes import Program, ended, serving, started
+from tests.support.product import await_until
+from tests.support.user_client import Asset, Client
 
 UPLOAD_URL_SECONDS = 4
 GRACE_SECONDS = 1
 POLL_SECONDS = 1
 SETTINGS = {
-    "ASSETUPLOADER_UPLOAD_URL_SECONDS": str(UPLOAD_URL_SECONDS),
+    "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": str(UPLOAD_URL_SECONDS),
     "ASSETUPLOADER_GRACE_SECONDS": str(GRACE_SECONDS),
-    "ASSETUPLOADER_POLL_SECONDS": str(POLL_SECONDS),
-    "ASSETUPLOADER_RUN_SECONDS": "300",
+    "ASSETUPLOADER_POLL_INTERVAL_SECONDS": str(POLL_SECONDS),
+    "ASSETUPLOADER_WATCH_SECONDS": "300",
     "ASSETUPLOADER_LOG_LEVEL": "debug",
 }
 
@@ -119,7 +119,7 @@ def test_nothing_is_left_in_temp(lived: Lived) -> None:
 
 def test_a_second_run_has_nothing_to_do(lived: Lived) -> None:
     """Over finished work a run of one pass writes nothing, and ends 0."""
-    once = ended(["reconcile"], {**lived.s3.environment(), **SETTINGS, "ASSETUPLOADER_RUN_SECONDS": "0"})
+    once = ended(["reconcile"], {**lived.s3.environment(), **SETTINGS, "ASSETUPLOADER_WATCH_SECONDS": "0"})
 
     assert (once.returncode, once.stderr.count("asset_reconciled")) == (0, 0)
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 import urllib3
 
-from local.seaweedfs import HOST, free_port
-from tests.operate.product import await_until
+from dev.seaweedfs import HOST, free_port
+from tests.support.product import await_until
 
 ROOT = Path(__file__).parents[2]
 CTRL_C = b"\x03"
@@ -85,8 +85,8 @@ def test_make_run_is_the_whole_product_and_ctrl_c_leaves_nothing_behind() -> Non
     """It takes our settings, the commands that it prints work as they are, and Ctrl-C ends every process."""
     ports = {name: str(free_port()) for name in ("PORT", "METRICS_PORT", "S3_PORT")}
     command = ["make", "run", *(f"{name}={port}" for name, port in ports.items())]
-    with _terminal(*command, ASSETUPLOADER_UPLOAD_URL_SECONDS="1234") as terminal:
-        terminal.await_text("lived in")
+    with _terminal(*command, ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS="1234") as terminal:
+        terminal.await_text(": complete in")
         created = urllib3.request("POST", f"http://{HOST}:{ports['PORT']}/asset").json()
         commands = terminal.shown[terminal.shown.index("  # 1. create") : terminal.shown.index("API: http")]
         pasted = subprocess.run(  # noqa: S603 -- what we printed
@@ -124,7 +124,7 @@ def test_a_taken_port_is_named_with_the_way_out(name: str) -> None:
             [
                 sys.executable,
                 "-m",
-                "local.run",
+                "dev.run",
                 *(part for flag, value in flags.items() for part in (f"--{flag}", value)),
             ],
             cwd=ROOT,

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 import urllib3
 
-from assetstore.protocol import State, Status, temp_key, to_metadata, uploaded_key
-from local.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
-from tests.lifecycle.client import Client
-from tests.lifecycle.processes import ended, serving, started
-from tests.memory_s3 import START, etag_of
-from tests.operate.product import await_until
+from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.state_machine import AssetState, Status, to_metadata
+from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
+from tests.support.in_memory_s3 import START, etag_of
+from tests.support.processes import ended, serving, started
+from tests.support.product import await_until
+from tests.support.user_client import Client
 
 
 def _put_due_assets(s3: LocalS3, count: int) -> dict[str, bytes]:
@@ -29,7 +30,7 @@ def _put_due_assets(s3: LocalS3, count: int) -> dict[str, bytes]:
 
     def put(asset_id: str) -> None:
         body = bodies[asset_id]
-        state = to_metadata(State(Status.MARKED, START, etag_of(body)))
+        state = to_metadata(AssetState(Status.MARKED, START, etag_of(body)))
         client.put_object(Bucket=s3.bucket, Key=uploaded_key(asset_id), Body=b"nonce", Metadata=state)
         client.put_object(Bucket=s3.bucket, Key=temp_key(asset_id), Body=body)
 

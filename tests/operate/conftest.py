@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from local.seaweedfs import free_port, running_s3
-from tests.operate.product import Created, Product, await_until, serving
+from dev.seaweedfs import free_port, running_s3
+from tests.support.product import Created, Product, await_until, serving
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
+class FinalizedAssets:
     """A product through which a few assets went."""
 
     product: Product
@@ -27,9 +27,9 @@ class Lived:
 
 
 @pytest.fixture(scope="session")
-def lived() -> Iterator[Lived]:
+def finalized_assets() -> Iterator[FinalizedAssets]:
     """A pinned, an unpinned and an unmarked asset, the runs that it took, and a service that has read their report."""
-    settings = {"ASSETUPLOADER_UPLOAD_URL_SECONDS": "2", "ASSETUPLOADER_GRACE_SECONDS": "0"}
+    settings = {"ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": "2", "ASSETUPLOADER_GRACE_SECONDS": "0"}
     with running_s3(free_port(), "assets") as s3:
         with serving(s3, **settings) as product:
             pinned, unpinned, unmarked = (product.upload(body) for body in (b"pinned", b"unpinned", b"unmarked"))
@@ -45,10 +45,12 @@ def lived() -> Iterator[Lived]:
             await_until("both assets are final", both_are_final)
             log = product.log()
         with serving(s3, **settings) as product:  # a service reads the report when it starts, and then now and again
-            await_until("it has read the report", lambda: 'report_reads_total{outcome="read"} 1' in product.metrics())
+            await_until(
+                "it has read the report", lambda: 'report_reads_total{outcome="success"} 1' in product.metrics()
+            )
             assert product.http.request("GET", f"{product.url}/nothing").status == 404
             product.http.request("POST", f"{product.url}/asset")
-            yield Lived(
+            yield FinalizedAssets(
                 product, pinned, unpinned, unmarked, log, [json.loads(line) for line in "".join(runs).splitlines()]
             )
 

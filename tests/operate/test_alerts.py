@@ -1,4 +1,4 @@
-"""The alerts: each seen firing and silent by Prometheus' own rule tester, and each with a section in the runbook."""
+"""The alerts: promtool tests a firing and a silent case of each, and each has a section in the runbook."""
 
 import json
 import re
@@ -16,19 +16,19 @@ RULES: Final = ROOT / "charts" / "assetuploader" / "files" / "alerts.yaml"
 
 
 def alerts() -> dict[str, Any]:
-    """The chart's alerts by name."""
+    """Return the chart's alerts by name."""
     groups = yaml.safe_load(RULES.read_text())["groups"]
     return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
 def test_promtool_accepts_the_rules(promtool: str) -> None:
-    """Every expression is PromQL, and every template is one."""
+    """`promtool check rules` reports no error."""
     checked = subprocess.run([promtool, "check", "rules", str(RULES)], capture_output=True, text=True, check=False)  # noqa: S603
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_every_alert_has_cases_and_a_section_in_the_runbook() -> None:
-    """No alert without a proof that it fires, a proof that it is silent, and words on what to do."""
+    """Each alert has test cases and a section in docs/runbook.md, in the same order."""
     sections = re.findall(r"^## (Assetuploader\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
     assert set(CASES) == set(alerts())
     assert sections == list(alerts())
@@ -37,8 +37,8 @@ def test_every_alert_has_cases_and_a_section_in_the_runbook() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_alert_fires_when_it_must_and_only_then(name: str, promtool: str, tmp_path: Path) -> None:
-    """In the world that it is made for the alert fires, and in one close to it it is silent."""
+def test_the_alert_fires_in_its_case_only(name: str, promtool: str, tmp_path: Path) -> None:
+    """The alert fires with the firing series, and not with the similar silent ones."""
     case, alert = CASES[name], alerts()[name]
     fires = [{"exp_labels": alert["labels"], "exp_annotations": alert["annotations"]}]
     cases = [_case(name, case.minutes, case.firing, fires), _case(name, case.minutes, case.silent, [])]

@@ -1,4 +1,4 @@
-"""The dashboard: Grafana's schema takes it, and a real Prometheus that scraped a real run answers its queries."""
+"""The Grafana dashboard: its units, its layout, and its queries on a real Prometheus that scraped a real service."""
 
 import json
 import shutil
@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models import units
 
-from tests.operate.conftest import Lived
-from tests.operate.product import await_until
-from tests.operate.prometheus import Prometheus, of_this_release, running_prometheus
+from tests.operate.conftest import FinalizedAssets
+from tests.support.product import await_until
+from tests.support.prometheus import Prometheus, of_this_release, running_prometheus
 
 ROOT: Final = Path(__file__).parents[2]
 FILE: Final = ROOT / "charts" / "assetuploader" / "files" / "dashboard.json"
 
 
 def queries() -> dict[str, str]:
-    """Every query by panel and letter, as Grafana would send it to the Prometheus of the tests."""
+    """Return every query by panel and letter, as Grafana would send it to the Prometheus of the tests."""
     dashboard = json.loads(of_this_release(FILE.read_text()))
     return {
         f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "30s")
@@ -30,54 +29,65 @@ def queries() -> dict[str, str]:
     }
 
 
-def test_the_dashboard_is_what_its_script_makes() -> None:
-    """Nobody has edited one without the other."""
+def test_the_dashboard_is_up_to_date() -> None:
+    """dashboard.json is what charts/dashboard.py writes."""
     command = [sys.executable, str(ROOT / "charts" / "dashboard.py"), "--check"]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- own script
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def test_grafanas_schema_takes_every_member() -> None:
-    """Read into Grafana's own types and written again, nothing of the dashboard is lost."""
-    ours: dict[str, Any] = json.loads(FILE.read_text())
-    theirs = json.loads(json.dumps(Dashboard.from_json(ours), cls=JSONEncoder))
-    assert _missing(ours, theirs) == []
+def test_every_panel_has_the_unit_of_its_query() -> None:
+    """Durations are in seconds, counters are rates per second, shares are percentages, and all else is a number."""
+    for panel in json.loads(FILE.read_text())["panels"]:
+        for target in panel.get("targets", []):
+            unit = panel["fieldConfig"]["defaults"]["unit"]
+            assert unit in _units_of(target["expr"]), panel["title"]
 
 
-def _missing(ours: Any, theirs: Any, path: str = "") -> list[str]:  # noqa: ANN401 -- JSON
-    if isinstance(ours, dict):
-        lost = [f"{path}.{name}" for name in ours if name not in theirs]
-        return lost + [
-            found
-            for name in ours.keys() & theirs.keys()
-            for found in _missing(ours[name], theirs[name], f"{path}.{name}")
-        ]
-    if isinstance(ours, list):
-        pairs = enumerate(zip(ours, theirs, strict=True))
-        return [found for number, (mine, other) in pairs for found in _missing(mine, other, f"{path}[{number}]")]
-    return [] if ours == theirs else [f"{path}: {ours!r} became {theirs!r}"]
+def _units_of(expression: str) -> set[str]:
+    if "_seconds" in expression or "time()" in expression:
+        return {units.Seconds}
+    if " / " in expression:
+        return {units.PercentUnit}
+    if "rate(" in expression:
+        return {units.OpsPerSecond, units.RequestsPerSecond}
+    return {units.Short}
+
+
+def test_the_panels_fill_each_line_of_the_grid() -> None:
+    """The panels next to each other have one height, do not overlap, and are as wide as the grid."""
+    lines: dict[int, list[dict[str, int]]] = {}
+    for panel in json.loads(FILE.read_text())["panels"]:
+        lines.setdefault(panel["gridPos"]["y"], []).append(panel["gridPos"])
+    bottom = 0
+    for y, places in sorted(lines.items()):
+        assert y == bottom
+        assert [place["x"] for place in places] == [sum(p["w"] for p in places[:n]) for n in range(len(places))]
+        assert sum(place["w"] for place in places) == 24
+        [height] = {place["h"] for place in places}
+        bottom += height
 
 
 @pytest.fixture(scope="module")
-def prometheus(lived: Lived) -> Iterator[Prometheus]:
-    """A Prometheus that has scraped a product, through which assets went, more than twice."""
+def prometheus(finalized_assets: FinalizedAssets) -> Iterator[Prometheus]:
+    """Run a Prometheus until it has scraped a service with finished assets three times."""
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed: apt-get install prometheus")
-    with running_prometheus(lived.product) as running:
+    with running_prometheus(finalized_assets.product) as running:
         count = "sum(count_over_time(up[1m]))"
         await_until("it has scraped three times", lambda: running.value(count) >= 3)
         yield running
 
 
 @pytest.mark.parametrize("name", queries())
-def test_every_query_is_answered(name: str, prometheus: Prometheus) -> None:
-    """A panel shows something: of a product that has lived each query finds series, but for kube-state-metrics'."""
+def test_every_query_has_a_result(name: str, prometheus: Prometheus) -> None:
+    """Each query finds series, except those of kube-state-metrics, which does not run here."""
     found = prometheus.ask("query", {"query": queries()[name]})["result"]
     assert bool(found) == ("kube_" not in queries()[name])
 
 
-def test_every_rule_is_healthy_and_none_fires_on_a_healthy_product(prometheus: Prometheus) -> None:
-    """A real Prometheus evaluates all rules without an error; after a life as it should be no alert is pending."""
+def test_every_rule_evaluates_and_no_alert_fires_on_a_healthy_service(prometheus: Prometheus) -> None:
+    """A real Prometheus evaluates all rules without errors, and no alert is pending."""
 
     def evaluated() -> list[dict[str, Any]] | None:
         rules = [rule for group in prometheus.ask("rules", {})["groups"] for rule in group["rules"]]

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from cli.settings_page import settings_page
-from service.problems import INTERNAL, PROBLEMS
+from tools.config_page import settings_page
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -25,22 +24,3 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 def test_the_settings_page_is_what_the_code_says() -> None:
     """docs/configuration.md has each variable, its default, range and meaning as the model has them."""
     assert (ROOT / "docs" / "configuration.md").read_text() == settings_page()
-
-
-def test_the_readme_has_the_same_table_of_settings() -> None:
-    """Whoever reads only README.md reads the same."""
-    rows = [line for line in settings_page().splitlines() if line.startswith("|")]
-
-    assert "\n".join(rows) in (ROOT / "README.md").read_text()
-
-
-def test_the_api_page_tells_every_code() -> None:
-    """Each code that the API's own routes can answer stands in docs/api.md, with its status."""
-    page = (ROOT / "docs" / "api.md").read_text()
-    told: set[tuple[str, str]] = set()
-    for codes, status in re.findall(r"^\| (`[^|]*`) \| (\d{3}) \|", page, re.MULTILINE):
-        told |= {(code, status) for code in re.findall(r"`(\w+)`", codes)}
-    known = {(problem.code, str(problem.status)) for problem in PROBLEMS.values()}
-    transport = {("method_not_allowed", "405"), ("not_found", "404"), ("bad_request", "408")}
-    assert told == known - transport
-    assert (INTERNAL.code, str(INTERNAL.status)) not in told

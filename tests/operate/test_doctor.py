@@ -1,4 +1,4 @@
-"""`assetuploader doctor`, as a person types it: on a store that is fit, on one that is not, and on wrong settings."""
+"""`assetuploader doctor` on the command line: with a conforming store, another store, and wrong settings."""
 
 import json
 from collections.abc import Iterator
@@ -8,21 +8,21 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from local.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port, running_s3
-from tests.operate.product import run_command
+from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port, running_s3
+from tests.support.product import run_command
 
 ORIGIN = "https://app.example.com"
 
 
 @pytest.fixture(scope="module")
-def fit() -> Iterator[LocalS3]:
+def conforming() -> Iterator[LocalS3]:
     """A store that keeps its promises."""
     with running_s3(free_port(), "assets") as s3:
         yield s3
 
 
 @pytest.fixture(scope="module")
-def unfit() -> Iterator[dict[str, str]]:
+def nonconforming() -> Iterator[dict[str, str]]:
     """The settings of a store that does not: moto, which ignores the conditions of copies, and signatures."""
     server = ThreadedMotoServer(HOST, free_port(), verbose=False)
     server.start()
@@ -50,97 +50,102 @@ def raw(endpoint_url: str) -> Any:  # noqa: ANN401 -- boto3's client
     )
 
 
-def examined(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, list[str]]]:
+def run_doctor(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, list[str]]]:
     """The exit code, and the checks by what was found."""
     run = run_command(("doctor", "--json", *arguments), environment)
-    told = json.loads(run.stdout)
-    assert told["exit_code"] == run.returncode
+    report = json.loads(run.stdout)
+    assert report["exit_code"] == run.returncode
     checks: dict[str, list[str]] = {}
-    for finding in told["findings"]:
-        checks.setdefault(finding["level"], []).append(finding["check"])
-        assert bool(finding["to_do"]) == (finding["level"] not in {"good", "skipped"}), finding
+    for result in report["results"]:
+        checks.setdefault(result["severity"], []).append(result["check"])
+        assert bool(result["remediation"]) == (result["severity"] not in {"ok", "skipped"}), result
     return run.returncode, checks
 
 
-def test_all_is_green_on_a_store_that_is_fit(fit: LocalS3) -> None:
+def test_all_is_green_on_a_store_that_is_fit(conforming: LocalS3) -> None:
     """On SeaweedFS every check that applies has a tick, and nothing but the probe's object is left in the bucket."""
-    store = raw(fit.endpoint_url)
+    store = raw(conforming.endpoint_url)
     store.put_object(Bucket="assets", Key="temp/users", Body=b"a user's")
-    code, checks = examined(fit.environment(), "--origin", ORIGIN)
+    code, checks = run_doctor(conforming.environment(), "--origin", ORIGIN)
     assert (code, checks["skipped"]) == (0, ["credentials", "region"])
-    assert checks.keys() == {"good", "skipped"}
-    assert len(checks["good"]) == 24
+    assert checks.keys() == {"ok", "skipped"}
+    assert len(checks["ok"]) == 24
     keys = [found["Key"] for found in store.list_objects_v2(Bucket="assets")["Contents"]]
     assert keys == ["temp/users", "uploaded/_probe"]
 
 
-def test_a_person_sees_a_line_for_each_check_and_what_to_do(fit: LocalS3) -> None:
+def test_a_person_sees_a_line_for_each_check_and_what_to_do(conforming: LocalS3) -> None:
     """Without --json there is a tick or a cross for each check, and an arrow under each cross."""
-    run = run_command(("doctor",), {**fit.environment(), "AWS_BUCKET": "no-such-bucket"})
+    run = run_command(("doctor",), {**conforming.environment(), "AWS_BUCKET": "no-such-bucket"})
     assert run.returncode == 78
     assert run.stdout.splitlines() == [
-        "- credentials: this store is not Amazon's, so STS cannot say who they are",
+        "- credentials: this store is not Amazon's, so STS cannot identify them",
         "✗ bucket: the bucket does not exist: create it, or correct AWS_BUCKET",
         (
             "  → Create no-such-bucket, or correct AWS_BUCKET and AWS_REGION; allow s3:ListBucket on it; "
             "check AWS_ENDPOINT_URL_S3."
         ),
-        "1 of 2 checks found something to mend",
+        "1 of 2 checks failed",
     ]
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "code", "level"),
+    ("setting", "value", "code", "severity"),
     [
-        ("AWS_SECRET_ACCESS_KEY", "wrong", 77, "denied"),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", 77, "access_denied"),
         ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1", 75, "unavailable"),
     ],
 )
-def test_the_exit_code_tells_the_worst(fit: LocalS3, setting: str, value: str, code: int, level: str) -> None:
-    """Refused and unreachable are told apart, by the same exit codes as the reconciler's."""
-    assert examined({**fit.environment(), setting: value}) == (code, {"skipped": ["credentials"], level: ["bucket"]})
+def test_the_exit_code_tells_the_worst(conforming: LocalS3, setting: str, value: str, code: int, severity: str) -> None:
+    """Refused and unreachable are report apart, by the same exit codes as the reconciler's."""
+    assert run_doctor({**conforming.environment(), setting: value}) == (
+        code,
+        {"skipped": ["credentials"], severity: ["bucket"]},
+    )
 
 
-def test_one_programs_permissions_can_be_tried_alone(fit: LocalS3) -> None:
-    """A pod with the service's role is not told off for what only the reconciler needs."""
-    _, service = examined(fit.environment(), "--program", "service")
-    _, reconciler = examined(fit.environment(), "--program", "reconciler")
-    alone = set(reconciler["good"]) - set(service["good"])
+def test_one_programs_permissions_can_be_tried_alone(conforming: LocalS3) -> None:
+    """A pod with the service's role is not report off for what only the reconciler needs."""
+    _, service = run_doctor(conforming.environment(), "--program", "service")
+    _, reconciler = run_doctor(conforming.environment(), "--program", "reconciler")
+    alone = set(reconciler["ok"]) - set(service["ok"])
     assert alone == {
         "list temp/ (s3:ListBucket)",
         "copy temp/ to uploaded/",
         "write reports/ (s3:PutObject)",
         "delete in temp/ (s3:DeleteObject)",
     }
-    assert set(service["good"]) - set(reconciler["good"]) == {"read reports/ (s3:GetObject)"}
+    assert set(service["ok"]) - set(reconciler["ok"]) == {"read reports/ (s3:GetObject)"}
 
 
-def test_a_public_endpoint_that_leads_nowhere_is_found(fit: LocalS3) -> None:
+def test_a_public_endpoint_that_leads_nowhere_is_found(conforming: LocalS3) -> None:
     """Clients' URLs are tried as clients use them, not at the endpoint that is reached from here."""
-    code, checks = examined({**fit.environment(), "ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL": "http://127.0.0.1:1"})
+    code, checks = run_doctor(
+        {**conforming.environment(), "ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL": "http://127.0.0.1:1"}
+    )
     assert (code, checks["unavailable"]) == (75, ["upload URL", "download URL", "anonymous access"])
 
 
-def test_a_store_that_lies_is_found_out(unfit: dict[str, str]) -> None:
+def test_a_store_that_lies_is_found_out(nonconforming: dict[str, str]) -> None:
     """On moto the crosses are where moto lies: the copy's conditions, and the signature of the copy source."""
-    code, checks = examined(unfit, "--origin", ORIGIN)
+    code, checks = run_doctor(nonconforming, "--origin", ORIGIN)
     assert code == 1
-    assert checks["broken"] == [
+    assert checks["failed"] == [
         "CopyObject with x-amz-copy-source-if-match",
         "CopyObject with If-Match",
         "unsigned copy source",
     ]
     assert checks["warning"] == ["CORS"]  # it exposes no ETag
-    assert len(checks["good"]) == 21
+    assert len(checks["ok"]) == 21
 
 
-def test_settings_that_would_eat_data_are_found(unfit: dict[str, str]) -> None:
-    """A lifecycle rule on temp/ and versions without end are read from the bucket and told."""
-    store = raw(unfit["AWS_ENDPOINT_URL_S3"])
+def test_settings_that_would_eat_data_are_found(nonconforming: dict[str, str]) -> None:
+    """A lifecycle rule on temp/ and versions without end are read from the bucket and report."""
+    store = raw(nonconforming["AWS_ENDPOINT_URL_S3"])
     store.create_bucket(Bucket="other")
     rules = [{"ID": "tidy", "Status": "Enabled", "Filter": {"Prefix": "temp/"}, "Expiration": {"Days": 1}}]
     store.put_bucket_lifecycle_configuration(Bucket="other", LifecycleConfiguration={"Rules": rules})
     store.put_bucket_versioning(Bucket="other", VersioningConfiguration={"Status": "Enabled"})
-    _, checks = examined({**unfit, "AWS_BUCKET": "other"})
-    assert "lifecycle" in checks["broken"]
+    _, checks = run_doctor({**nonconforming, "AWS_BUCKET": "other"})
+    assert "lifecycle" in checks["failed"]
     assert checks["warning"] == ["versioning"]

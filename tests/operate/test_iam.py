@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import boto3
 
-from local.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
-from tests.operate.product import await_until, serving
-from tests.operate.recording import Needed, recording
+from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
+from tests.support.iam_recorder import Needed, recording
+from tests.support.product import await_until, serving
 
 IAM: Final = Path(__file__).parents[2] / "docs" / "iam"
 UNSEEN: Final = {
@@ -18,9 +18,9 @@ UNSEEN: Final = {
     ("s3:GetObjectTagging", "uploaded/"),
 }
 SETTINGS: Final = {
-    "ASSETUPLOADER_UPLOAD_URL_SECONDS": "2",
+    "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": "2",
     "ASSETUPLOADER_GRACE_SECONDS": "0",
-    "ASSETUPLOADER_UNMARKED_SECONDS": "0",
+    "ASSETUPLOADER_EXPIRE_AFTER_SECONDS": "0",
 }
 
 
@@ -80,6 +80,6 @@ def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
         assert product.http.request("GET", download).data == b"unpinned"
         assert product.http.request("GET", f"{product.url}/asset/{unmarked.asset_id}").status == 410
         with serving(s3, AWS_ENDPOINT_URL_S3=service.endpoint_url) as other:  # which reads the report when it starts
-            await_until("it is read", lambda: 'report_reads_total{outcome="read"} 1' in other.metrics())
+            await_until("it is read", lambda: 'report_reads_total{outcome="success"} 1' in other.metrics())
     assert allowed("service") == service.needed
     assert allowed("reconciler") == reconciler.needed | UNSEEN

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from local.seaweedfs import ACCESS_KEY, SECRET_KEY
-from tests.operate.conftest import Lived
-from tests.operate.product import running_product
+from dev.seaweedfs import ACCESS_KEY, SECRET_KEY
+from tests.operate.conftest import FinalizedAssets
+from tests.support.product import running_product
 
 ROOT: Final = Path(__file__).parents[2]
 WRONG: Final = "no-such-secret"
@@ -38,7 +38,7 @@ def documented() -> dict[str, set[str]]:
 def written() -> dict[str, set[str]]:
     """The code's fields by event, wherever a line is logged."""
     found: dict[str, set[str]] = {}
-    for package in ("assetstore", "service", "reconciler", "cli"):
+    for package in ("assetuploader", "service", "reconciler"):
         for path in (ROOT / package).rglob("*.py"):
             for call in _logging(ast.parse(path.read_text())):
                 (event,) = _texts(call.args)
@@ -100,25 +100,25 @@ def test_debug_tells_whose_call_it_was(debugged: Debugged) -> None:
     """At debug each call to S3 of a request has its request id, and each of a run's its asset id."""
     lines = [json.loads(line) for line in debugged.log.splitlines()]
     created, _ = (line for line in lines if line["event"] == "request_finished" and line["method"] == "POST")
-    calls = [line for line in lines if line["event"] == "s3_called"]
+    calls = [line for line in lines if line["event"] == "s3_request_finished"]
     assert [call["operation"] for call in calls if call.get("request_id") == created["request_id"]] == ["PutObject"]
     assert [call["operation"] for call in calls if call.get("asset_id") == debugged.left_id] == ["HeadObject"]
-    (left,) = [line for line in lines if line["event"] == "asset_left"]
+    (left,) = [line for line in lines if line["event"] == "asset_skipped"]
     assert (left["asset_id"], left["outcome"], left["due_at"]) == (debugged.left_id, "waiting", None)
 
 
-def test_one_line_for_each_request_run_and_changed_asset(lived: Lived) -> None:
+def test_one_line_for_each_request_run_and_changed_asset(finalized_assets: FinalizedAssets) -> None:
     """An asset's story is one search for its id: created, marked, finalized, a line each."""
-    lines = lived.log + lived.runs
+    lines = finalized_assets.log + finalized_assets.runs
 
     def story(asset_id: str) -> list[tuple[str, object]]:
         mine = [line for line in lines if line.get("asset_id") == asset_id]
         return [(line["event"], line.get("status", line.get("outcome"))) for line in mine]
 
     marked = [("request_finished", 201), ("request_finished", 202)]
-    assert story(lived.pinned.asset_id) == [*marked, ("asset_reconciled", "finalized")]
-    assert story(lived.unpinned.asset_id) == [*marked, ("asset_reconciled", "finalized")]
-    assert story(lived.unmarked.asset_id) == [("request_finished", 201)]
-    finished = [line for line in lived.runs if line["event"] == "run_finished"]
+    assert story(finalized_assets.pinned.asset_id) == [*marked, ("asset_reconciled", "finalized")]
+    assert story(finalized_assets.unpinned.asset_id) == [*marked, ("asset_reconciled", "finalized")]
+    assert story(finalized_assets.unmarked.asset_id) == [("request_finished", 201)]
+    finished = [line for line in finalized_assets.runs if line["event"] == "run_finished"]
     assert sum(line.get("finalized", 0) for line in finished) == 2
     assert {line["exit_code"] for line in finished} == {0}

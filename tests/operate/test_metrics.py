@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.operate.conftest import Lived
+from tests.operate.conftest import FinalizedAssets
 
 DOCS: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
 SUFFIXES: Final = {"counter": "_total", "gauge": "", "histogram": ""}
@@ -31,39 +31,43 @@ def scraped(text: str) -> dict[str, Described]:
     return found
 
 
-def test_the_docs_tell_every_metric_and_no_other(lived: Lived) -> None:
+def test_the_docs_tell_every_metric_and_no_other(finalized_assets: FinalizedAssets) -> None:
     """Name, type and labels of each metric of a running service stand in docs/metrics.md, and nothing else does."""
     # next_due is absent when nothing is due, as it is here: its own test has it
     expected = documented()
     assert expected.pop("assetuploader_reconciler_next_due_timestamp_seconds") == ("gauge", frozenset({"shard"}))
-    found = scraped(lived.product.metrics())
+    found = scraped(finalized_assets.product.metrics())
     assert found.pop("assetuploader_reconciler_next_due_timestamp_seconds") == ("gauge", frozenset())
     assert found == expected
 
 
-def test_promtool_finds_nothing_to_mend(lived: Lived, promtool: str) -> None:
+def test_promtool_finds_nothing_to_mend(finalized_assets: FinalizedAssets, promtool: str) -> None:
     """Names, units, types and help texts are as Prometheus' own linter wants them."""
     checked = subprocess.run(  # noqa: S603 -- Prometheus' tool
-        [promtool, "check", "metrics"], input=lived.product.metrics(), capture_output=True, text=True, check=False
+        [promtool, "check", "metrics"],
+        input=finalized_assets.product.metrics(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_no_label_has_what_a_client_sent(lived: Lived) -> None:
+def test_no_label_has_what_a_client_sent(finalized_assets: FinalizedAssets) -> None:
     """An id, a path or a method of a client's making never becomes a series: their number is bounded."""
-    product = lived.product
-    product.http.request("BREW", f"{product.url}/asset/{lived.pinned.asset_id}")
-    product.http.request("GET", f"{product.url}/asset/{lived.pinned.asset_id}/../x?y=z")
+    product = finalized_assets.product
+    product.http.request("BREW", f"{product.url}/asset/{finalized_assets.pinned.asset_id}")
+    product.http.request("GET", f"{product.url}/asset/{finalized_assets.pinned.asset_id}/../x?y=z")
     text = product.metrics()
-    assert lived.pinned.asset_id not in text
+    assert finalized_assets.pinned.asset_id not in text
     routes = set(re.findall(r'route="([^"]*)"', text))
     assert routes <= {"/asset", "/asset/{id}", "/healthcheck", "unmatched"}
     assert "BREW" not in text
 
 
-def test_lags_tell_pinned_from_unpinned(lived: Lived) -> None:
+def test_lags_tell_pinned_from_unpinned(finalized_assets: FinalizedAssets) -> None:
     """Time to available can be asked for either kind, from the mark and from when it was due."""
-    text = lived.product.metrics()
+    text = finalized_assets.product.metrics()
     for pinned in ("true", "false"):
         for since in ("mark", "due"):
             assert f'finalize_lag_seconds_count{{pinned="{pinned}",shard="0",since="{since}"}} 1.0' in text

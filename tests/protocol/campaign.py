@@ -1,4 +1,4 @@
-"""All scenarios, explored on all cores."""
+"""Exploring all scenarios, on one core or on all."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -6,29 +6,29 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Final
 
-from tests.protocol.code import REAL
-from tests.protocol.explore import explore, prefixes, spell
+from tests.protocol.code_under_test import REAL
+from tests.protocol.explore import explore, format_schedule, prefixes
 from tests.protocol.scenarios import SCENARIOS
 from tests.protocol.schedule import Bounds, Scenario
 
 PREFIX: Final = 2
-"""Choice points by which a scenario is shared out among the cores."""
+"""How many choice points divide a scenario into jobs."""
 
 Job = tuple[str, Bounds, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Violation:
     """A schedule that broke an invariant."""
 
     scenario: str
     schedule: str
     violation: str
-    story: list[str]
+    transcript: list[str]
 
     def __str__(self) -> str:
-        """The finding, as one reads it, with the command that shows it again."""
-        steps = "".join(f"\n    {step}" for step in self.story)
+        """Return the violation and the command that replays it."""
+        steps = "".join(f"\n    {step}" for step in self.transcript)
         return f"{self.violation}\n  make replay SCENARIO='{self.scenario}' SCHEDULE={self.schedule}{steps}"
 
 
@@ -38,7 +38,7 @@ class Explored:
 
     scenario: str
     schedules: int
-    finding: Finding | None
+    violation: Violation | None
 
 
 def campaign(bounds: Bounds, scenarios: Iterable[Scenario] = SCENARIOS) -> Iterator[Explored]:
@@ -48,7 +48,7 @@ def campaign(bounds: Bounds, scenarios: Iterable[Scenario] = SCENARIOS) -> Itera
 
 
 def campaign_on_all_cores(bounds: Bounds, progress: Callable[[int], None]) -> list[Explored]:
-    """The same on every core; `progress` hears now and then how many schedules are done."""
+    """Explore every scenario on every core; call `progress` now and then with the number of schedules done."""
     jobs: list[Job] = [
         (scenario.name, bounds, prefix) for scenario in SCENARIOS for prefix in prefixes(scenario, REAL, bounds, PREFIX)
     ]
@@ -61,22 +61,22 @@ def campaign_on_all_cores(bounds: Bounds, progress: Callable[[int], None]) -> li
 
 
 def explore_job(job: Job) -> Explored:
-    """Explore one scenario's schedules that begin with a prefix."""
+    """Explore the schedules of one scenario that begin with a prefix."""
     name, bounds, prefix = job
     scenario = by_name(name)
     schedules = 0
     for done in explore(scenario, REAL, bounds, prefix):
         schedules += 1
         if done.violation is not None:
-            finding = Finding(name, spell(bounds, done.vector), done.violation, done.story)
-            return Explored(name, schedules, finding)
+            violation = Violation(name, format_schedule(bounds, done.vector), done.violation, done.transcript)
+            return Explored(name, schedules, violation)
     return Explored(name, schedules, None)
 
 
 def by_name(name: str) -> Scenario:
-    """The scenario of that name.
+    """Return the scenario of this name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: No scenario has this name.
     """
     return {scenario.name: scenario for scenario in SCENARIOS}[name]

@@ -1,50 +1,49 @@
-"""The protocol broken on purpose, one rule at a time: each must be found by the explorer."""
+"""The protocol mutants: one for each rule. The explorer must find a violation with each."""
 
 from typing import Final
 
-import assetstore.assets
-import assetstore.protocol
+import assetuploader.asset_service
+import assetuploader.state_machine
 from tests.protocol.mutation import CopiesAnything, CopiesOntoAnything, Edit, MarksByTagging, Mutant, ignoring
 
 
-def _assets(old: str, new: str) -> Edit:
-    return Edit(assetstore.assets, old, new)
+def _service(old: str, new: str) -> Edit:
+    return Edit(assetuploader.asset_service, old, new)
 
 
-def _protocol(old: str, new: str) -> Edit:
-    return Edit(assetstore.protocol, old, new)
+def _machine(old: str, new: str) -> Edit:
+    return Edit(assetuploader.state_machine, old, new)
 
 
-_MARK_LOST: Final = """        except PreconditionFailedError:
-            continue
-        return
+_MARK_LOST: Final = """            except PreconditionFailedError:
+                continue
+            return
 """
-_ADVANCE_LOST: Final = """        except PreconditionFailedError:
-            continue
-        except StoreError"""
-_MARK_READS: Final = """        placeholder = await read_placeholder(assets.door, asset_id)
-        if placeholder is None:
-            raise AssetNotFoundError
-"""
-_RECONCILE_READS: Final = """        placeholder = await read_placeholder(assets.door, asset_id)
-        if placeholder is None:
-            return Reconciled"""
-_LOOKS: Final = """            upload = await assets.door.head(temp_key(asset_id))
-        case _:"""
-_COPIES: Final = "        await assets.door.copy_if("
-_WRITES: Final = """    said = Said(to_metadata(state), to_tags(state))
-    await"""
-_RESOLVES: Final = """        case Status.UPLOADED:
-            return await assets.signer"""
+_APPLY_LOST: Final = """                except PreconditionFailedError:
+                    continue
+                return self._result"""
+_MARK_READS: Final = """            placeholder = await read_placeholder(self.store, asset_id)
+            if placeholder is None:
+                raise AssetNotFoundError
+            action"""
+_RECONCILE_READS: Final = """                placeholder = await read_placeholder(self.store, asset_id)
+                if placeholder is None:
+                    return ReconcileResult"""
+_INSPECTS: Final = "upload = await self.store.head_object(temp_key(asset_id))\n        if upload is None:"
+_COPIES: Final = "                    await self.store.copy_object("
+_WRITES: Final = "return ObjectAttributes(to_metadata(state), to_tags(state))"
+_RESOLVES: Final = """            case Status.UPLOADED:
+                return await self.presigner"""
 _SWEEPS: Final = """        case Status.UPLOADED | Status.EXPIRED:
-            return Glance.SWEEP"""
-_FINAL: Final = "return Mark.ACCEPTED if pin is not None and pin == state.pin else Mark.ALREADY_UPLOADED"
-_COMPARES: Final = "        case Status.PENDING | Status.MARKED if pin is not None:"
-_PLAIN_MARK: Final = """        case Status.PENDING | Status.MARKED:
-            return Mark.WRITE"""
-_MARKED_ALREADY: Final = """        case Status.MARKED:
-            return Mark.ACCEPTED
+            return Action.SWEEP"""
+_FINAL: Final = "return MarkAction.ACCEPT if pin is not None and pin == state.pin else MarkAction.ALREADY_UPLOADED"
+_MARK: Final = """        case Status.PENDING | Status.MARKED:
+            return MarkAction.WRITE if"""
+_MARKED_ALREADY: Final = """        case Status.MARKED if CONDITION:
+            return MarkAction.ACCEPT
 """
+_NOT_DUE: Final = "case Status.MARKED if state.pin is None and now < _grace_ends_at(state, policy):"
+_GRACE: Final = "return state.upload_expires_at + timedelta(seconds=policy.grace_seconds)"
 _FINALIZES: Final = "if state.status is Status.MARKED and state.pin in (None, upload_etag):"
 _LOST: Final = 'raise StoreUnavailableError("lost") from None'
 
@@ -55,102 +54,112 @@ MUTANTS: Final = (
     Mutant("expire is written unconditionally", store=ignoring("expired")),
     Mutant("create is written unconditionally", store=ignoring("pending")),
     Mutant("a mark is a PutObjectTagging", store=MarksByTagging),
-    Mutant("the nonce is constant", (_assets("assets.make_nonce()", 'b""'),)),
+    Mutant(
+        "the nonce is constant",
+        (_service("self.make_nonce(), _attributes(state), if_match", 'b"", _attributes(state), if_match'),),
+    ),
     Mutant(
         "temp/ is deleted before the copy",
-        (_assets(_COPIES, f"        await assets.door.delete_many([temp_key(asset_id)])\n{_COPIES}"),),
+        (_service(_COPIES, f"                    await self.store.delete_objects([temp_key(asset_id)])\n{_COPIES}"),),
     ),
-    Mutant("a mark takes a 412 for failure", (_assets(_MARK_LOST, _MARK_LOST.replace("continue", _LOST)),)),
-    Mutant("a mark takes a 412 for success", (_assets(_MARK_LOST, _MARK_LOST.replace("continue", "return")),)),
+    Mutant("a mark takes a 412 for failure", (_service(_MARK_LOST, _MARK_LOST.replace("continue", _LOST)),)),
+    Mutant("a mark takes a 412 for success", (_service(_MARK_LOST, _MARK_LOST.replace("continue", "return")),)),
     Mutant(
         "the reconciler takes a 412 for failure",
-        (_assets(_ADVANCE_LOST, _ADVANCE_LOST.replace("continue", _LOST)),),
+        (_service(_APPLY_LOST, _APPLY_LOST.replace("continue", _LOST)),),
     ),
     Mutant(
         "temp/ is deleted though the copy or the expire lost",
-        (_assets(_ADVANCE_LOST, _ADVANCE_LOST.replace("continue", "return Reconciled(Outcome.SWEPT, True)")),),
+        (_service(_APPLY_LOST, _APPLY_LOST.replace("continue", "return ReconcileResult(Outcome.SWEPT)")),),
     ),
     Mutant(
         "create takes a 412 for failure",
-        (_assets("placeholder is None or placeholder.state != state:", "placeholder or not placeholder:"),),
+        (_service("placeholder is None or placeholder.state != state:", "placeholder or not placeholder:"),),
     ),
     Mutant(
         "a marked asset is swept",
-        (_protocol(_SWEEPS, _SWEEPS.replace("Status.EXPIRED", "Status.EXPIRED | Status.MARKED")),),
+        (_machine(_SWEEPS, _SWEEPS.replace("Status.EXPIRED", "Status.EXPIRED | Status.MARKED")),),
     ),
-    Mutant("an unpinned asset is due while its URL lives", (_protocol("is_due = now >= ", "is_due = now or now >= "),)),
+    Mutant(
+        "an unpinned asset is due while its upload URL is valid",
+        (_machine(_NOT_DUE, _NOT_DUE.replace("now <", "False and now <")),),
+    ),
     Mutant(
         "grace is not waited for",
-        (_protocol("is_due = now >= state.expires_at + ", "is_due = now >= state.expires_at + 0 * "),),
+        (_machine(_GRACE, _GRACE.replace("+ ", "+ 0 * ")),),
     ),
     Mutant(
-        "an unmarked asset is given up at its expiry",
-        (_protocol("return now >= state.expires_at + ", "return now >= state.expires_at + 0 * "),),
+        "an unmarked asset expires with its upload URL",
+        (_machine("return now >= state.upload_expires_at + ", "return now >= state.upload_expires_at + 0 * "),),
     ),
     Mutant(
-        "a marked asset that is due is given up",
-        (_protocol(_FINALIZES, _FINALIZES.replace("in (None, upload_etag)", "== upload_etag")),),
+        "a marked asset that is due expires",
+        (_machine(_FINALIZES, _FINALIZES.replace("in (None, upload_etag)", "== upload_etag")),),
     ),
     Mutant(
         "a pin does not matter to finalize",
-        (_protocol(_FINALIZES, _FINALIZES.replace(" and state.pin in (None, upload_etag)", "")),),
+        (_machine(_FINALIZES, _FINALIZES.replace(" and state.pin in (None, upload_etag)", "")),),
     ),
     Mutant(
         "finalize forgets the pin",
-        (_assets("_replace(status=Status.UPLOADED)", "_replace(status=Status.UPLOADED, pin=None)"),),
+        (_service("replace(state, status=Status.UPLOADED)", "replace(state, status=Status.UPLOADED, pin=None)"),),
     ),
-    Mutant("the tags keep the old state", (_assets(_WRITES, _WRITES.replace("to_tags(state)", '{"status": ""}')),)),
+    Mutant("the tags keep the old state", (_service(_WRITES, _WRITES.replace("to_tags(state)", '{"status": ""}')),)),
     Mutant(
-        "GET answers for a marked asset",
-        (_assets(_RESOLVES, _RESOLVES.replace("Status.UPLOADED", "Status.UPLOADED | Status.MARKED")),),
+        "GET returns a URL for a marked asset",
+        (_service(_RESOLVES, _RESOLVES.replace("Status.UPLOADED", "Status.UPLOADED | Status.MARKED")),),
     ),
-    Mutant("a final asset is marked again", (_protocol(_FINAL, "return Mark.WRITE"),)),
-    Mutant("a retry with the pin of a final asset is refused", (_protocol(_FINAL, "return Mark.ALREADY_UPLOADED"),)),
+    Mutant("a final asset is marked again", (_machine(_FINAL, "return MarkAction.WRITE"),)),
+    Mutant(
+        "a retry with the pin of a final asset is refused", (_machine(_FINAL, "return MarkAction.ALREADY_UPLOADED"),)
+    ),
     Mutant(
         "an unpinned mark over an unpinned one writes nothing",
-        (_protocol(_PLAIN_MARK, _MARKED_ALREADY.replace(":", " if state.pin is None:") + _PLAIN_MARK),),
+        (_machine(_MARK, _MARKED_ALREADY.replace("CONDITION", "pin is None and state.pin is None") + _MARK),),
         best_seen_in="late upload and a mark",
     ),
-    Mutant("pin: an unpinned mark leaves the pin", (_protocol(_PLAIN_MARK, _MARKED_ALREADY + _PLAIN_MARK),)),
+    Mutant(
+        "pin: an unpinned mark leaves the pin",
+        (_machine(_MARK, _MARKED_ALREADY.replace("CONDITION", "pin is None") + _MARK),),
+    ),
     Mutant(
         "pin: temp/ is read before the placeholder",
         (
-            _assets(_MARK_READS, f"        early = await _is_in_temp(assets, asset_id, pin)\n{_MARK_READS}"),
-            _assets("if not await _is_in_temp(assets, asset_id, pin):", "if not early:"),
+            _service(_MARK_READS, f"            early = await self._upload_matches(asset_id, pin)\n{_MARK_READS}"),
+            _service("if not await self._upload_matches(asset_id, pin):", "if not early:"),
         ),
     ),
     Mutant(
         "pin: the same pin is not written again",
-        (_protocol(_COMPARES, _MARKED_ALREADY.replace(":", " if pin and pin == state.pin:") + _COMPARES),),
+        (_machine(_MARK, _MARKED_ALREADY.replace("CONDITION", "pin and pin == state.pin") + _MARK),),
         best_seen_in="A, B, A",
     ),
     Mutant(
-        "pin: 409 without a second look at the placeholder",
-        (_assets("if await read_placeholder(assets.door, asset_id) == placeholder:", "if placeholder:"),),
+        "pin: 409 without a second read of the placeholder",
+        (_service("if await read_placeholder(self.store, asset_id) == placeholder:", "if placeholder:"),),
     ),
     Mutant(
-        "pin: expire judges by what lay in temp/ before the placeholder was read",
+        "pin: expire decides by the upload that was read before the placeholder",
         (
-            _assets(
-                _RECONCILE_READS, f"        listed = await assets.door.head(temp_key(asset_id))\n{_RECONCILE_READS}"
+            _service(
+                _RECONCILE_READS,
+                f"                listed = await self.store.head_object(temp_key(asset_id))\n{_RECONCILE_READS}",
             ),
-            _assets(
-                "_advance(assets, asset_id, placeholder, now,", "_advance(assets, asset_id, placeholder, now, listed,"
-            ),
-            _assets(
+            _service("_apply(asset_id, placeholder, now,", "_apply(asset_id, placeholder, now, listed,"),
+            _service(
                 "now: datetime, *, dry_run: bool) -> Outcome", "now: datetime, listed, *, dry_run: bool) -> Outcome"
             ),
-            _assets(_LOOKS, _LOOKS.replace("await assets.door.head(temp_key(asset_id))", "listed")),
+            _service(_INSPECTS, _INSPECTS.replace("await self.store.head_object(temp_key(asset_id))", "listed")),
         ),
-        best_seen_in="pinned anew while it is given up",
+        best_seen_in="pinned again while it expires",
     ),
 )
 
 
 def mutant_by_name(name: str) -> Mutant:
-    """The mutant of that name.
+    """Return the mutant of this name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: No mutant has this name.
     """
     return {mutant.name: mutant for mutant in MUTANTS}[name]

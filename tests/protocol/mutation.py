@@ -1,7 +1,6 @@
-"""How the protocol is broken on purpose.
+"""How a mutant breaks the protocol.
 
-An edit changes the source of the real module and nothing else. A condition is dropped at the store, which then does as
-if it had not been sent.
+An edit changes one line in the source of the real module. A missing condition is simulated by a store that ignores it.
 """
 
 import sys
@@ -10,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import assetstore.assets
-import assetstore.protocol
-from assetstore.door import Said
-from tests.memory_s3 import MemoryS3, Stored
-from tests.protocol.code import Code
+import assetuploader.asset_service
+import assetuploader.state_machine
+from assetuploader.store import ObjectAttributes
+from tests.protocol.code_under_test import Code
+from tests.support.in_memory_s3 import InMemoryS3, Stored
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of the source of `assetstore.assets` or `assetstore.protocol`."""
+    """One change of the source of `assetuploader.asset_service` or `assetuploader.state_machine`."""
 
     module: ModuleType
     old: str
@@ -28,27 +27,27 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One rule dropped."""
+    """The protocol without one of its rules."""
 
     name: str
     edits: tuple[Edit, ...] = ()
-    store: Callable[[], MemoryS3] = MemoryS3
+    store: Callable[[], InMemoryS3] = InMemoryS3
     best_seen_in: str = ""
     """The scenario in which the explorer looks first."""
 
     def code(self) -> Code:
-        """The code with this rule dropped.
+        """Return the code without this rule.
 
         Raises:
-            ValueError: the source does not have what is to be changed, or has it twice.
+            ValueError: The text to change is not in the source, or is there more than once.
         """
-        protocol = self._edited(assetstore.protocol)
-        real = sys.modules[protocol.__name__]
-        sys.modules[protocol.__name__] = protocol
+        machine = self._edited(assetuploader.state_machine)
+        real = sys.modules[machine.__name__]
+        sys.modules[machine.__name__] = machine
         try:
-            return Code(self._edited(assetstore.assets), self.store)
+            return Code(self._edited(assetuploader.asset_service), self.store)
         finally:
-            sys.modules[protocol.__name__] = real
+            sys.modules[machine.__name__] = real
 
     def _edited(self, module: ModuleType) -> ModuleType:
         path = Path(str(module.__file__))
@@ -59,7 +58,7 @@ class Mutant:
                     raise ValueError(f"{self.name}: {module.__name__} has {source.count(edit.old)} times: {edit.old}")
                 source = source.replace(edit.old, edit.new)
         edited = ModuleType(module.__name__)
-        # dataclasses look their module up by name while they are made
+        # dataclasses look up their module by name when they are created
         known = sys.modules[module.__name__]
         sys.modules[module.__name__] = edited
         try:
@@ -69,57 +68,79 @@ class Mutant:
         return edited
 
 
-# --- stores that do as if a condition had not been sent ---------------------------------------------------------------
+# --- stores that ignore a condition -----------------------------------------------------------------------------------
 
 
-class CopiesOntoAnything(MemoryS3):
+class CopiesOntoAnything(InMemoryS3):
     """A copy without `If-Match` on its destination."""
 
     __slots__ = ()
 
-    def finish_copy(self, body: bytes, target: str, target_etag: str, said: Said) -> str:
-        """Write whatever is there."""
-        return self.store("copy_if", target, body, said) if target_etag else ""
+    def finish_copy(self, body: bytes, target: str, target_etag: str, attributes: ObjectAttributes) -> str:
+        """Write over any version."""
+        return self.store("copy_object", target, body, attributes) if target_etag else ""
 
 
-class CopiesAnything(MemoryS3):
+class CopiesAnything(InMemoryS3):
     """A copy without `CopySourceIfMatch`."""
 
     __slots__ = ()
 
     def read_source(self, source: str, source_etag: str) -> bytes:
-        """Read whatever is there."""
+        """Read any version."""
         found = self.objects.get(source)
-        return MemoryS3.read_source(self, source, found.etag if found else source_etag)
+        return InMemoryS3.read_source(self, source, found.etag if found else source_etag)
 
 
-def ignoring(status: str) -> Callable[[], MemoryS3]:
-    """A store for which a write of this status has no condition."""
+def ignoring(status: str) -> Callable[[], InMemoryS3]:
+    """Return a store class that ignores the condition of a write of this status."""
 
-    class Ignoring(MemoryS3):
-        """A write of this status without its condition."""
+    class Ignoring(InMemoryS3):
+        """Ignores the condition of a write of this status."""
 
         __slots__ = ()
 
-        async def put_if(self, key: str, body: bytes, said: Said, *, etag: str | None) -> str:
-            if said.metadata["status"] == status:
+        async def put_object(
+            self,
+            key: str,
+            body: bytes,
+            attributes: ObjectAttributes,
+            *,
+            if_match: str | None = None,
+            if_none_match: str | None = None,
+        ) -> str:
+            if attributes.metadata["status"] == status:
                 found = self.objects.get(key)
-                etag = found.etag if found else None
-            return await MemoryS3.put_if(self, key, body, said, etag=etag)
+                if_match, if_none_match = (found.etag, None) if found else (None, "*")
+            return await InMemoryS3.put_object(
+                self, key, body, attributes, if_match=if_match, if_none_match=if_none_match
+            )
 
     return Ignoring
 
 
-class MarksByTagging(MemoryS3):
-    """A mark by PutObjectTagging: it takes no condition and leaves the bytes."""
+class MarksByTagging(InMemoryS3):
+    """A mark by PutObjectTagging: it takes no condition and keeps the bytes."""
 
     __slots__ = ()
 
-    async def put_if(self, key: str, body: bytes, said: Said, *, etag: str | None) -> str:
-        """Turn the state, whatever it is."""
-        if said.metadata["status"] != "marked":
-            return await MemoryS3.put_if(self, key, body, said, etag=etag)
+    async def put_object(
+        self,
+        key: str,
+        body: bytes,
+        attributes: ObjectAttributes,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        """Change the state of any version."""
+        if attributes.metadata["status"] != "marked":
+            return await InMemoryS3.put_object(
+                self, key, body, attributes, if_match=if_match, if_none_match=if_none_match
+            )
         found = self.objects[key]
-        self.writes.append(("put_if", key))
-        self.objects[key] = Stored(found.body, found.etag, found.last_modified, said.metadata, said.tags, found.headers)
+        self.writes.append(("put_object", key))
+        self.objects[key] = Stored(
+            found.body, found.etag, found.last_modified, attributes.metadata, attributes.tags, found.headers
+        )
         return found.etag

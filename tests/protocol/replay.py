@@ -1,26 +1,26 @@
-"""One schedule, told step by step: `make replay SCENARIO='two reconcilers' SCHEDULE=2:0.0.3`, MUTANT=… for a mutant."""
+"""Print one schedule step by step: `make replay SCENARIO='two reconcilers' SCHEDULE=2:0.0.3`, MUTANT=… for a mutant."""
 
 import argparse
 import sys
 
 from tests.protocol.campaign import by_name
-from tests.protocol.code import REAL
-from tests.protocol.explore import parse
+from tests.protocol.code_under_test import REAL
+from tests.protocol.explore import parse_schedule
 from tests.protocol.mutants import mutant_by_name
 from tests.protocol.schedule import run
 
 
 def main() -> int:
-    """Tell the schedule; 1 when it breaks an invariant."""
+    """Print the schedule; return 1 when it violates an invariant."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenario")
-    parser.add_argument("schedule", type=parse)
+    parser.add_argument("schedule", type=parse_schedule)
     parser.add_argument("--mutant", default="")
-    given = parser.parse_args()
-    code = mutant_by_name(given.mutant).code() if given.mutant else REAL
-    bounds, vector = given.schedule
-    done = run(by_name(given.scenario), code, bounds, vector, known_ends=set())
-    sys.stdout.write("\n".join((*done.story, done.violation or "every invariant holds")) + "\n")
+    args = parser.parse_args()
+    code = mutant_by_name(args.mutant).code() if args.mutant else REAL
+    bounds, vector = args.schedule
+    done = run(by_name(args.scenario), code, bounds, vector, known_ends=set())
+    sys.stdout.write("\n".join((*done.transcript, done.violation or "every invariant holds")) + "\n")
     return done.violation is not None
 
 

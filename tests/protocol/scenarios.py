@@ -1,14 +1,14 @@
-"""The scenarios: scenes in which the protocol could go wrong, three or four actors in each."""
+"""The scenarios in which the protocol could fail, with three or four processes in each."""
 
 from datetime import timedelta
 from typing import Final
 
 from tests.protocol.schedule import Scenario
-from tests.protocol.world import (
-    Scene,
+from tests.protocol.system import (
+    InitialState,
     clock,
+    full_lifecycle,
     gets,
-    lives,
     marks,
     reconciles,
     uploads,
@@ -21,50 +21,52 @@ B: Final = b"B"
 _EXPIRED: Final = timedelta(seconds=901)
 _GRACE: Final = timedelta(seconds=60)
 _DUE: Final = _EXPIRED + _GRACE
-_GIVEN_UP: Final = timedelta(seconds=900 + 86_400)
+_EXPIRED_ASSET: Final = timedelta(seconds=900 + 86_400)
 
-_FRESH = Scene("nothing yet", is_created=False)
-_AHEAD = Scene("nothing yet, the service's clock ahead", is_created=False, signer_is_ahead=timedelta(minutes=15))
-_BEHIND = Scene("nothing yet, the service's clock behind", is_created=False, signer_is_ahead=timedelta(minutes=-15))
-_UPLOADED = Scene("A uploaded", (A,))
-_MARKED = Scene("A uploaded and marked", (A,), (None,))
-_DUE_NOW = Scene("A marked and due", (A,), (None,), _DUE)
-_PINNED = Scene("A pinned", (A,), (A,))
-_UNMARKED = Scene("A never marked, its time over", (A,), (), _GIVEN_UP)
+_FRESH = InitialState("nothing yet", is_created=False)
+_AHEAD = InitialState("nothing yet, the service's clock ahead", is_created=False, signer_is_ahead=timedelta(minutes=15))
+_BEHIND = InitialState(
+    "nothing yet, the service's clock behind", is_created=False, signer_is_ahead=timedelta(minutes=-15)
+)
+_UPLOADED = InitialState("A uploaded", (A,))
+_MARKED = InitialState("A uploaded and marked", (A,), (None,))
+_DUE_NOW = InitialState("A marked and due", (A,), (None,), _DUE)
+_PINNED = InitialState("A pinned", (A,), (A,))
+_UNMARKED = InitialState("A never marked, about to expire", (A,), (), _EXPIRED_ASSET)
 
 SCENARIOS: Final = (
     Scenario(
-        "life",
+        "lifecycle",
         _FRESH,
         (
-            ("client", lives(A, pinned=False)),
+            ("client", full_lifecycle(A, pinned=False)),
             ("clock", clock(_EXPIRED, _GRACE)),
             ("reconciler", reconciles()),
         ),
     ),
     Scenario(
-        "life, the service's clock ahead",
+        "lifecycle, the service's clock ahead",
         _AHEAD,
         (
-            ("client", lives(A, pinned=False)),
+            ("client", full_lifecycle(A, pinned=False)),
             ("clock", clock(_DUE, timedelta(minutes=15))),
             ("reconciler", reconciles()),
         ),
     ),
     Scenario(
-        "life, the service's clock behind",
+        "lifecycle, the service's clock behind",
         _BEHIND,
         (
-            ("client", lives(A, pinned=False)),
+            ("client", full_lifecycle(A, pinned=False)),
             ("clock", clock(_GRACE)),
             ("reconciler", reconciles()),
         ),
     ),
     Scenario(
-        "pinned life",
+        "pinned lifecycle",
         _FRESH,
         (
-            ("client", lives(A, pinned=True)),
+            ("client", full_lifecycle(A, pinned=True)),
             ("reconciler", reconciles()),
             ("getter", gets()),
         ),
@@ -172,7 +174,7 @@ SCENARIOS: Final = (
         ),
     ),
     Scenario(
-        "marked while it is given up",
+        "marked while it expires",
         _UNMARKED,
         (
             ("marker", marks(None)),
@@ -181,7 +183,7 @@ SCENARIOS: Final = (
         ),
     ),
     Scenario(
-        "pinned while it is given up",
+        "pinned while it expires",
         _UNMARKED,
         (
             ("marker", marks(A)),
@@ -191,8 +193,8 @@ SCENARIOS: Final = (
         ),
     ),
     Scenario(
-        "pin lost while it is given up",
-        Scene("A pinned, its time over", (A,), (A,), _GIVEN_UP),
+        "pin lost while it expires",
+        InitialState("A pinned, about to expire", (A,), (A,), _EXPIRED_ASSET),
         (
             ("late client", uploads(B, A, is_late=True)),
             ("reconciler 1", reconciles()),
@@ -201,8 +203,8 @@ SCENARIOS: Final = (
         ),
     ),
     Scenario(
-        "pinned anew while it is given up",
-        Scene("A pinned, its time over", (A,), (A,), _GIVEN_UP),
+        "pinned again while it expires",
+        InitialState("A pinned, about to expire", (A,), (A,), _EXPIRED_ASSET),
         (
             ("late client", uploads_late_and_marks(B, A)),
             ("reconciler 1", reconciles()),
@@ -210,4 +212,4 @@ SCENARIOS: Final = (
         ),
     ),
 )
-"""By name in the order in which they are explored."""
+"""In the order in which they are explored."""

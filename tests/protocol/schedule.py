@@ -1,7 +1,7 @@
-"""One schedule: who goes next and what becomes of each call, as a vector of small numbers.
+"""One schedule: who runs next and what happens to each call, as a vector of small numbers.
 
-At each choice point 0 goes on with the same actor, and nothing goes wrong; zeros at the end are left out. Nothing is
-random, so the same vector is the same run.
+At each choice point, 0 continues with the same actor and without a fault. Trailing zeros are omitted. Nothing is
+random: the same vector gives the same run.
 """
 
 from collections.abc import Coroutine, Sequence
@@ -9,72 +9,72 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from assetstore.errors import StoreUnavailableError
-from tests.protocol.code import Code
-from tests.protocol.ledger import ViolationError
-from tests.protocol.steps import Call, Fate
-from tests.protocol.world import Actor, Scene, Script, World, reconciles
+from assetuploader.errors import StoreUnavailableError
+from tests.protocol.code_under_test import Code
+from tests.protocol.invariants import ViolationError
+from tests.protocol.steps import Call, StepOutcome
+from tests.protocol.system import Actor, InitialState, Script, System, reconciles
 
 _AGES: Final = timedelta(days=30)
-_HARM: Final = frozenset({Fate.NOT_SENT, Fate.LOST, Fate.LATE})
-_EFFECT: Final = frozenset({Fate.OK, Fate.LOST, Fate.RETRIED, Fate.DOUBLED, Fate.CRASH_AFTER})
+_FAULTS_SEEN_BY_CALLER: Final = frozenset({StepOutcome.NOT_SENT, StepOutcome.LOST, StepOutcome.LATE})
+_WITHOUT_EFFECT: Final = frozenset({StepOutcome.NOT_SENT, StepOutcome.LATE, StepOutcome.CRASH_BEFORE})
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scene and who acts in it."""
+    """An initial state, and the processes that act on it."""
 
     name: str
-    scene: Scene
-    cast: tuple[tuple[str, Script], ...]
+    initial_state: InitialState
+    processes: tuple[tuple[str, Script], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How far schedules go from plain sailing."""
+    """How many faults and switches a schedule may have."""
 
     faults: int = 3
     switches: int = 3
-    """How often an actor is interrupted between two of its calls by another's."""
+    """How often one actor interrupts another between two of its calls."""
     together: int = 4
-    """Faults and switches in one schedule."""
+    """Faults and switches in one schedule, added up."""
 
 
 @dataclass(slots=True)
 class Run:
-    """One schedule, run."""
+    """The run of one schedule."""
 
     vector: list[int] = field(default_factory=list)
-    """The whole vector, zeros at the end too."""
+    """The whole vector, with trailing zeros."""
     sizes: list[int] = field(default_factory=list)
     """How many choices there were at each point."""
     violation: str | None = None
-    steps: list[tuple[str, Call, Fate]] = field(default_factory=list)
-    """Who called what, and what became of it."""
+    steps: list[tuple[str, Call, StepOutcome]] = field(default_factory=list)
+    """Who called what, and what happened to the call."""
 
     @property
-    def story(self) -> list[str]:
-        """The steps, as one reads them."""
+    def transcript(self) -> list[str]:
+        """The steps as text."""
         return [
-            f"{name}: {call.operation} {call.key}" + ("" if fate is Fate.OK else f"  [{fate}]")
-            for name, call, fate in self.steps
+            f"{name}: {call.operation} {call.key}" + ("" if outcome is StepOutcome.OK else f"  [{outcome}]")
+            for name, call, outcome in self.steps
         ]
 
 
 def run(scenario: Scenario, code: Code, bounds: Bounds, vector: Sequence[int], *, known_ends: set[object]) -> Run:
-    """Run one schedule: the vector's choices, then all zeros.
+    """Run one schedule: the choices of the vector, then zeros.
 
-    The clean runs at the end depend on nothing but the bucket and its books: ends that are known to be good need no
-    second look.
+    The clean runs at the end depend only on the bucket and its records, so an end state that is known to be good is not
+    checked again.
     """
-    stage = _Stage(scenario.scene.set(code), bounds, vector)
+    stage = _Stage(scenario.initial_state.start(code), bounds, vector)
     try:
-        for name, script in scenario.cast:
+        for name, script in scenario.processes:
             stage.enter(name, script)
         stage.play()
-        end = stage.world.fingerprint()
+        end = stage.system.fingerprint()
         if end not in known_ends:
-            _finish(stage.world)
+            _finish(stage.system)
             known_ends.add(end)
     except ViolationError as violation:
         stage.done.violation = str(violation)
@@ -103,17 +103,17 @@ class _Player:
 
 class _Choice(NamedTuple):
     player: _Player | None
-    """None: a late request lands, or, when there is none either, all is over."""
-    fate: Fate
+    """None: a late request arrives, or the run ends."""
+    outcome: StepOutcome
     late: Call | None = None
 
 
-_END: Final = _Choice(None, Fate.OK)
+_END: Final = _Choice(None, StepOutcome.OK)
 
 
 @dataclass(slots=True)
 class _Stage:
-    world: World
+    system: System
     left: Bounds
     vector: Sequence[int]
     done: Run = field(default_factory=Run)
@@ -123,7 +123,7 @@ class _Stage:
 
     def enter(self, name: str, script: Script) -> None:
         actor = Actor(name)
-        player = _Player(actor, script(self.world, actor))
+        player = _Player(actor, script(self.system, actor))
         self.players.append(player)
         player.go_on()
 
@@ -136,8 +136,8 @@ class _Stage:
             if choice.player is None:
                 self._land(choice)
             else:
-                self._befall(choice.player, choice.fate)
-            self.world.ledger.look()
+                self._apply(choice.player, choice.outcome)
+            self.system.checker.check()
 
     def _choices(self) -> list[_Choice]:
         left, current = self.left, self.current
@@ -145,14 +145,14 @@ class _Stage:
         ready = [current] if current is not None and not is_free else []
         if is_free or (left.switches and left.together):
             ready += [player for player in self.players if player is not current and player.call is not None]
-        choices = [] if ready or not self.late else [_END]  # what is still on its way may never land
-        choices += [_Choice(player, Fate.OK) for player in ready]
-        choices += [_Choice(None, Fate.LATE, call) for call in self.late]
+        choices = [] if ready or not self.late else [_END]  # a late request may never arrive
+        choices += [_Choice(player, StepOutcome.OK) for player in ready]
+        choices += [_Choice(None, StepOutcome.LATE, call) for call in self.late]
         if left.faults:
             for player in ready:
-                # To fault an actor that interrupts another is two steps from plain sailing.
+                # A fault of an actor that interrupts another counts as two.
                 if player.call is not None and left.together > (not is_free and player is not current):
-                    choices += [_Choice(player, fate) for fate in player.call.fates]
+                    choices += [_Choice(player, outcome) for outcome in player.call.outcomes]
         return choices
 
     def _number(self, size: int) -> int:
@@ -168,29 +168,29 @@ class _Stage:
         call = choice.late
         assert call is not None
         self.late.remove(call)
-        self.done.steps.append(("a late request lands", call, Fate.OK))
+        self.done.steps.append(("a late request arrives", call, StepOutcome.OK))
         _act(call)
 
-    def _befall(self, player: _Player, fate: Fate) -> None:
+    def _apply(self, player: _Player, outcome: StepOutcome) -> None:
         call = player.call
         assert call is not None
         is_switch = self.current is not None and self.current is not player and self.current.call is not None
-        is_fault = fate is not Fate.OK
+        is_fault = outcome is not StepOutcome.OK
         left = self.left
         self.left = Bounds(left.faults - is_fault, left.switches - is_switch, left.together - is_fault - is_switch)
         self.current = player
-        self.done.steps.append((player.actor.name, call, fate))
+        self.done.steps.append((player.actor.name, call, outcome))
 
-        answer, error = _act(call) if fate in _EFFECT else (None, None)
-        self.world.ledger.look()
-        if fate is Fate.RETRIED:
+        answer, error = (None, None) if outcome in _WITHOUT_EFFECT else _act(call)
+        self.system.checker.check()
+        if outcome is StepOutcome.RETRIED:
             answer, error = _act(call)
-        if fate in {Fate.DOUBLED, Fate.LATE}:
+        if outcome in {StepOutcome.DOUBLED, StepOutcome.LATE}:
             self.late.append(call)
-        if fate in _HARM:
-            player.actor.is_harmed = True
+        if outcome in _FAULTS_SEEN_BY_CALLER:
+            player.actor.had_fault = True
             answer, error = None, StoreUnavailableError("S3 could not be reached")
-        if fate in {Fate.CRASH_BEFORE, Fate.CRASH_AFTER}:
+        if outcome in {StepOutcome.CRASH_BEFORE, StepOutcome.CRASH_AFTER}:
             player.crash()
         else:
             player.go_on(answer, error)
@@ -201,29 +201,29 @@ def _act(call: Call) -> tuple[object, Exception | None]:
         return call.act(), None
     except ViolationError:
         raise
-    except Exception as error:  # noqa: BLE001 -- whatever S3 raises is the caller's to judge
+    except Exception as error:  # noqa: BLE001 -- the caller decides about S3's errors
         return None, error
 
 
-def _finish(world: World) -> None:
-    """Faults have stopped: two clean runs now, two long after, and one more that has nothing to do."""
+def _finish(system: System) -> None:
+    """Check the end without faults: two clean runs now, two much later, and one with nothing to do."""
     for name, wait in (("now", timedelta()), ("ages later", _AGES)):
-        world.s3.now += wait
+        system.s3.now += wait
         for number in (1, 2):
-            _clean_run(world, f"clean run {number} {name}")
-        world.ledger.require_finished()
-    world.ledger.require_remembered()
-    written = len(world.s3.writes)
-    _clean_run(world, "idle run")
-    if len(world.s3.writes) != written:
-        raise ViolationError(f"I6: a clean run over finished work wrote {world.s3.writes[written:]}")
+            _clean_run(system, f"clean run {number} {name}")
+        system.checker.require_finished()
+    system.checker.require_remembered()
+    written = len(system.s3.writes)
+    _clean_run(system, "idle run")
+    if len(system.s3.writes) != written:
+        raise ViolationError(f"I6: a clean run over finished work wrote {system.s3.writes[written:]}")
 
 
-def _clean_run(world: World, name: str) -> None:
+def _clean_run(system: System, name: str) -> None:
     actor = Actor(name)
-    player = _Player(actor, reconciles()(world, actor))
+    player = _Player(actor, reconciles()(system, actor))
     player.go_on()
     while player.call is not None:
         answer, error = _act(player.call)
-        world.ledger.look()
+        system.checker.check()
         player.go_on(answer, error)

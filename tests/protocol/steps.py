@@ -1,4 +1,4 @@
-"""One S3 call as a choice point: the door that asks a scheduler before each call, and what may become of the call."""
+"""One S3 call as a choice point: a store that asks a scheduler before each call, and the outcomes of a call."""
 
 import types
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
@@ -6,47 +6,47 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from assetstore.door import Head, Page, Said
-from tests.memory_s3 import MemoryS3
+from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo
+from tests.support.in_memory_s3 import InMemoryS3
 
 
-class Fate(StrEnum):
-    """What becomes of one call."""
+class StepOutcome(StrEnum):
+    """What happens to one call."""
 
     OK = "ok"
     NOT_SENT = "not sent"
-    """No effect; the caller is told that S3 could not be reached."""
+    """It has no effect, and the caller learns that S3 could not be reached."""
     LOST = "lost"
-    """It takes effect, but the caller is told that S3 could not be reached."""
+    """It takes effect, but the caller learns that S3 could not be reached."""
     RETRIED = "retried"
-    """It takes effect, the answer is lost, the SDK sends it again, and the caller gets the second answer."""
+    """It takes effect, its response is lost, the client sends it again, and the caller gets the second response."""
     DOUBLED = "doubled"
-    """It takes effect and is answered, and a second copy of it is on its way, to land whenever."""
+    """It takes effect, the caller gets the response, and a second copy of it arrives at any later time."""
     LATE = "late"
-    """The caller is told that S3 could not be reached; the request lands whenever, or never."""
+    """The caller learns that S3 could not be reached; the request arrives at any later time, or never."""
     CRASH_BEFORE = "crash before"
     CRASH_AFTER = "crash after"
 
 
-READ_FATES: Final = (Fate.NOT_SENT,)
-"""A crash at a read is the same as one after the write before it."""
-WRITE_FATES: Final = tuple(fate for fate in Fate if fate is not Fate.OK)
+READ_OUTCOMES: Final = (StepOutcome.NOT_SENT,)
+"""A crash at a read is the same as a crash after the write before it."""
+WRITE_OUTCOMES: Final = tuple(outcome for outcome in StepOutcome if outcome is not StepOutcome.OK)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that waits for its fate."""
+    """One call that waits for the scheduler."""
 
     operation: str
     key: str
     act: Callable[[], Any]
-    fates: Sequence[Fate] = ()
-    """The faults that can befall it."""
+    outcomes: Sequence[StepOutcome] = ()
+    """The faults that can happen to it."""
 
 
 @types.coroutine
 def ask(call: Call) -> Generator[Call, Any, Any]:
-    """Hand the call to the scheduler; what it answers."""
+    """Hand the call to the scheduler; return its result."""
     return (yield call)
 
 
@@ -54,52 +54,64 @@ T = TypeVar("T")
 
 
 def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that waits for nothing."""
+    """Run a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
         result: T = stop.value
         return result
-    raise AssertionError("it waited")
+    raise AssertionError("the coroutine waited")
 
 
 @dataclass(frozen=True, slots=True)
-class SteppedDoor:
-    """`assetstore.door.Door` on the in-memory S3, asking before each call.
+class SteppedStore:
+    """An `ObjectStore` on the in-memory S3 that asks the scheduler before each call.
 
-    A copy is two steps, as on S3: the source is read (and compared) when it begins, the target is compared and
-    written when it ends, minutes later for a large object.
+    A copy has two steps, as on S3: the source is compared and read when the copy begins, and the target is compared and
+    written when it ends, which takes minutes for a large object.
     """
 
-    s3: MemoryS3
+    s3: InMemoryS3
 
-    async def head(self, key: str) -> Head | None:
-        """See `Door.head`."""
-        found: Head | None = await ask(Call("head", key, lambda: run_now(self.s3.head(key)), READ_FATES))
+    async def head_object(self, key: str) -> ObjectInfo | None:
+        """See `ObjectStore.head_object`."""
+        found: ObjectInfo | None = await ask(
+            Call("head_object", key, lambda: run_now(self.s3.head_object(key)), READ_OUTCOMES)
+        )
         return found
 
-    async def put_if(self, key: str, body: bytes, said: Said, *, etag: str | None) -> str:
-        """See `Door.put_if`."""
-        operation = f"put {said.metadata['status']}"
-        act = lambda: run_now(self.s3.put_if(key, body, said, etag=etag))  # noqa: E731 -- reads like its neighbours
-        written: str = await ask(Call(operation, key, act, WRITE_FATES))
+    async def put_object(
+        self,
+        key: str,
+        body: bytes,
+        attributes: ObjectAttributes,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        """See `ObjectStore.put_object`."""
+        operation = f"put {attributes.metadata['status']}"
+        act = lambda: run_now(self.s3.put_object(key, body, attributes, if_match=if_match, if_none_match=if_none_match))  # noqa: E731 -- one step of the schedule
+        written: str = await ask(Call(operation, key, act, WRITE_OUTCOMES))
         return written
 
-    async def copy_if(self, source: str, source_etag: str, target: str, target_etag: str, said: Said) -> str:
-        """See `Door.copy_if`."""
-        body: bytes = await ask(Call("copy from", source, lambda: self.s3.read_source(source, source_etag)))
-        act = lambda: self.s3.finish_copy(body, target, target_etag, said)  # noqa: E731 -- as above
-        written: str = await ask(Call("copy to", target, act, WRITE_FATES))
+    async def copy_object(
+        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    ) -> str:
+        """See `ObjectStore.copy_object`."""
+        body: bytes = await ask(Call("copy from", source, lambda: self.s3.read_source(source, source_if_match)))
+        act = lambda: self.s3.finish_copy(body, target, if_match, attributes)  # noqa: E731 -- one step of the schedule
+        written: str = await ask(Call("copy to", target, act, WRITE_OUTCOMES))
         return written
 
-    async def list_page(self, prefix: str, start_after: str) -> Page:
-        """See `Door.list_page`."""
-        act = lambda: run_now(self.s3.list_page(prefix, start_after))  # noqa: E731 -- as above
-        page: Page = await ask(Call("list", prefix, act, READ_FATES))
+    async def list_objects(self, prefix: str, start_after: str) -> ListPage:
+        """See `ObjectStore.list_objects`."""
+        act = lambda: run_now(self.s3.list_objects(prefix, start_after))  # noqa: E731 -- one step of the schedule
+        page: ListPage = await ask(Call("list", prefix, act, READ_OUTCOMES))
         return page
 
-    async def delete_many(self, keys: Sequence[str]) -> Mapping[str, str]:
-        """See `Door.delete_many`."""
-        act = lambda: run_now(self.s3.delete_many(keys))  # noqa: E731 -- as above
-        failed: Mapping[str, str] = await ask(Call("delete", " ".join(keys), act, WRITE_FATES))
+    async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """See `ObjectStore.delete_objects`."""
+        act = lambda: run_now(self.s3.delete_objects(keys))  # noqa: E731 -- one step of the schedule
+        failed: Mapping[str, str] = await ask(Call("delete", " ".join(keys), act, WRITE_OUTCOMES))
         return failed

@@ -1,4 +1,4 @@
-"""So many random sequences, with a seed."""
+"""Running random sequences with a seed."""
 
 from uuid import uuid4
 
@@ -6,28 +6,28 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from assetstore.assets import Assets
-from service.context import Context, Readiness
-from tests.memory_s3 import MemoryS3
-from tests.sequences.machine import RULES, Sequences
+from assetuploader.asset_service import AssetService
+from service.context import Context
+from tests.sequences.machine import POLICY, Sequences
 from tests.sequences.server import LoopbackService
+from tests.support.in_memory_s3 import InMemoryS3
 
 STEPS = 20
 
 
 def begin_service() -> LoopbackService:
     """Start the application that the sequences talk to; each gives it a bucket of its own."""
-    s3 = MemoryS3()
-    nothing = Assets(s3, s3, RULES, uuid4, bytes)
-    Sequences.service = LoopbackService(Context(nothing, 60, lambda: s3.now, Sequences.metrics, Readiness()))
+    s3 = InMemoryS3()
+    nothing = AssetService(s3, s3, POLICY, uuid4, bytes)
+    Sequences.service = LoopbackService(Context(nothing, 60, lambda: s3.now, Sequences.metrics, Sequences.readiness))
     return Sequences.service
 
 
 def run_sequences(number: int, *, seed: int) -> None:
-    """Run that many sequences of up to STEPS steps; a failing one is raised with its steps.
+    """Run `number` sequences of up to STEPS steps.
 
     Raises:
-        AssertionError: the bucket and the dictionary disagree.
+        AssertionError: The bucket and the model disagree; the notes have the steps.
     """
     options = settings(
         max_examples=number,

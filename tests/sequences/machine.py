@@ -13,31 +13,37 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from assetstore.assets import Assets
-from assetstore.door import Said
-from assetstore.errors import StoreError
-from assetstore.protocol import Rules
-from reconciler.report import Tally
-from reconciler.run import Settings, run
+from assetuploader.asset_service import AssetService
+from assetuploader.errors import StoreError
+from assetuploader.state_machine import LifecyclePolicy
+from assetuploader.store import ObjectAttributes
+from reconciler.run import RunOptions, run
 from reconciler.shards import Shard
-from service.context import Context, Readiness
+from reconciler.summary import RunCounters
+from service.context import Context
 from service.metrics import Metrics
-from tests.memory_s3 import MemoryS3, RefusedError, etag_of
-from tests.sequences.flaky import FlakyDoor
+from service.readiness import Readiness
+from tests.sequences.flaky_store import FlakyStore
 from tests.sequences.model import Model, Stage
 from tests.sequences.server import Answer, LoopbackService
+from tests.support.in_memory_s3 import InMemoryS3, RefusedError, etag_of
 
-RULES = Rules(upload_url_seconds=900, grace_seconds=60, unmarked_seconds=3600)
+POLICY = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
 FILES = st.sampled_from([b"", b"A", b"B"])
 PINS = st.one_of(st.none(), FILES)
 NOBODY = "6f1c0f4e-5b0a-4d6e-9c3b-2f1d8a7e4b90"
+
+
+def _options(shard: Shard | None = None, *, dry_run: bool = False) -> RunOptions:
+    return RunOptions(shard or Shard(), 0, 5, 3000, dry_run)
 
 
 class Sequences(RuleBasedStateMachine):
     """One bucket, one service, one reconciler, one dictionary."""
 
     service: ClassVar[LoopbackService]
-    metrics: ClassVar[Metrics] = Metrics()
+    readiness: ClassVar[Readiness] = Readiness(is_started=True, store_verified=True)
+    metrics: ClassVar[Metrics] = Metrics(readiness)
     begun: ClassVar[int] = 0
     """How many sequences there have been."""
 
@@ -46,19 +52,18 @@ class Sequences(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         Sequences.begun += 1
-        self.s3 = MemoryS3(page_size=2)
-        self.door = FlakyDoor(self.s3)
+        self.s3 = InMemoryS3(page_size=2)
+        self.store = FlakyStore(self.s3)
         chance = random.Random(0)  # noqa: S311 -- the same ids in every sequence
         nonces = (f"nonce {number}".encode() for number in count())
-        self.assets = Assets(
-            self.door,
+        self.assets = AssetService(
+            self.store,
             self.s3,
-            RULES,
+            POLICY,
             lambda: UUID(int=chance.getrandbits(128), version=4),
             lambda: next(nonces),
         )
-        readiness = Readiness(is_started=True, is_store_proven=True)
-        self.service.serve(Context(self.assets, 60, lambda: self.s3.now, self.metrics, readiness))
+        self.service.serve(Context(self.assets, 60, lambda: self.s3.now, self.metrics, self.readiness))
         self.models: dict[str, Model] = {}
         self.urls: dict[str, str] = {}
         self.offset = timedelta()
@@ -105,7 +110,7 @@ class Sequences(RuleBasedStateMachine):
     @rule(asset_id=ids, body=FILES)
     def upload_late(self, asset_id: str, body: bytes) -> None:
         """A PUT that began in time, and lands whenever."""
-        self.s3.store("put", f"temp/{asset_id}", body, Said({}, {}, {"content-type": "text/x-test"}))
+        self.s3.store("put", f"temp/{asset_id}", body, ObjectAttributes({}, {}, {"content-type": "text/x-test"}))
         self.models[asset_id] = replace(self.models[asset_id], temp=body)
 
     @rule(asset_id=ids, body=PINS, is_quoted=st.booleans())
@@ -122,7 +127,7 @@ class Sequences(RuleBasedStateMachine):
         pin = None if body is None else etag_of(body)
         before = self.models[asset_id]
         status, code, after = before.marked(pin)
-        with _Failing(self.door, calls, takes_effect=takes_effect) as failing:
+        with _Failing(self.store, calls, takes_effect=takes_effect) as failing:
             answer = self._mark(asset_id, pin, "{}")
         if failing.has_failed:
             self._require(answer, 503, "store_unavailable")
@@ -166,14 +171,14 @@ class Sequences(RuleBasedStateMachine):
     def reconcile(self, shards: int) -> None:
         """One run of every shard: every asset as the model has it."""
         for index in range(shards):
-            self._wait_for(self._run(Settings(Shard(index, shards))))
+            self._wait_for(self._run(_options(Shard(index, shards))))
         for asset_id, model in self.models.items():
             self.models[asset_id] = self._reconciled(model)
 
     @rule(index=st.integers(0, 1))
     def reconcile_half(self, index: int) -> None:
         """One shard of two: its assets and no others."""
-        self._wait_for(self._run(Settings(Shard(index, 2))))
+        self._wait_for(self._run(_options(Shard(index, 2))))
         for asset_id, model in self.models.items():
             if (asset_id[0] in "01234567") == (index == 0):
                 self.models[asset_id] = self._reconciled(model)
@@ -182,16 +187,16 @@ class Sequences(RuleBasedStateMachine):
     def dry_run(self) -> None:
         """A dry run writes nothing."""
         written = len(self.s3.writes)
-        self._wait_for(self._run(Settings(dry_run=True)))
+        self._wait_for(self._run(_options(dry_run=True)))
         assert len(self.s3.writes) == written
 
     @rule(calls=st.integers(0, 12), takes_effect=st.booleans())
     def reconcile_and_fail(self, calls: int, takes_effect: bool) -> None:  # noqa: FBT001 -- Hypothesis's way
         """A run in which one call fails: each asset as before or as after, garbage swept or not yet."""
         before = dict(self.models)
-        with _Failing(self.door, calls, takes_effect=takes_effect) as failing:
+        with _Failing(self.store, calls, takes_effect=takes_effect) as failing:
             try:
-                self._wait_for(self._run(Settings()))
+                self._wait_for(self._run(_options()))
             except StoreError:
                 assert failing.has_failed
         for asset_id, model in before.items():
@@ -227,14 +232,14 @@ class Sequences(RuleBasedStateMachine):
         assert (answer.status, answer.document.get("code")) == (status, code)
         assert answer.headers["cache-control"] == "no-store"
 
-    async def _run(self, settings: Settings) -> None:
-        await run(self.assets, settings, Tally(), asyncio.Event(), self.s3.now.timestamp)
+    async def _run(self, options: RunOptions) -> None:
+        await run(self.assets, options, [RunCounters()], asyncio.Event(), self.s3.now.timestamp)
 
     def _wait_for(self, running: Coroutine[Any, Any, None]) -> None:
         self.service.loop.run_until_complete(running)
 
     def _reconciled(self, model: Model) -> Model:
-        return model.reconciled(self.s3.now, RULES.grace_seconds, RULES.unmarked_seconds)
+        return model.reconciled(self.s3.now, POLICY.grace_seconds, POLICY.expire_after_seconds)
 
     def _settle(self, asset_id: str, *possible: Model) -> None:
         """After a fault the model takes the bucket's word, if it is one of the possible ones."""
@@ -263,10 +268,10 @@ class Sequences(RuleBasedStateMachine):
 class _Failing:
     """Within this, one call of the door fails."""
 
-    def __init__(self, door: FlakyDoor, calls: int, *, takes_effect: bool) -> None:
-        self._door, self._calls, self._takes_effect = door, calls, takes_effect
+    def __init__(self, store: FlakyStore, calls: int, *, takes_effect: bool) -> None:
+        self._door, self._calls, self._takes_effect = store, calls, takes_effect
 
-    def __enter__(self) -> FlakyDoor:
+    def __enter__(self) -> FlakyStore:
         self._door.calls_until_failure = self._calls
         self._door.takes_effect, self._door.has_failed = self._takes_effect, False
         return self._door

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tests.memory_s3 import etag_of
+from tests.support.in_memory_s3 import etag_of
 
 
 class Stage(StrEnum):
@@ -41,11 +41,11 @@ class Model:
             case _:
                 return 202, None, Model(self.expires_at, Stage.MARKED, pin, self.temp)
 
-    def reconciled(self, now: datetime, grace_seconds: int, unmarked_seconds: int) -> "Model":
+    def reconciled(self, now: datetime, grace_seconds: int, expire_after_seconds: int) -> "Model":
         """What a whole run makes of the asset."""
         if self.temp is None:
             return self
-        is_given_up = now >= self.expires_at + timedelta(seconds=unmarked_seconds)
+        is_given_up = now >= self.expires_at + timedelta(seconds=expire_after_seconds)
         is_due = now >= self.expires_at + timedelta(seconds=grace_seconds)
         final = Model(self.expires_at, Stage.UPLOADED, self.pin, None, self.temp)
         expired = Model(self.expires_at, Stage.EXPIRED, self.pin)

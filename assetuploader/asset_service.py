@@ -1,0 +1,258 @@
+"""The asset service: create, mark, resolve, and what the reconciler does (finalize, expire, sweep).
+
+Each method reads from S3, asks `assetuploader.state_machine`, and writes to S3. The order of the calls is part of the
+protocol: the placeholder is read before `temp/`, and a write names the version of the placeholder that was read.
+
+The methods await nothing but the store and the presigner, so that a test can step them one S3 call at a time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, assert_never
+from uuid import UUID
+
+from assetuploader.errors import (
+    AlreadyUploadedError,
+    AssetExpiredError,
+    AssetNotFoundError,
+    AssetNotUploadedError,
+    PreconditionFailedError,
+    StoreError,
+    StoreUnavailableError,
+    UploadMismatchError,
+)
+from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.outcome import CHANGES, Outcome
+from assetuploader.state_machine import (
+    NOT_READ,
+    Action,
+    AssetState,
+    InvalidPlaceholderError,
+    LifecyclePolicy,
+    MarkAction,
+    Placeholder,
+    Status,
+    decide,
+    decide_mark,
+    due_at,
+    from_metadata,
+    to_metadata,
+    to_tags,
+)
+from assetuploader.store import ObjectAttributes, ObjectStore, PresignedUrl, Presigner
+
+MAX_CAS_ATTEMPTS: Final = 8
+"""How often a lost compare-and-swap is tried again. Each loss means that another client or run made progress."""
+MIN_RETRY_AFTER_SECONDS: Final = 5
+"""The shortest `Retry-After`: how often a watching reconciler scans, unless the operator sets another interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedAsset:
+    """A new asset, and the URL that takes its bytes."""
+
+    asset_id: str
+    upload: PresignedUrl
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileResult:
+    """What became of one asset, and what is left to do about it."""
+
+    outcome: Outcome
+    marked_at: datetime | None = None
+    """When the last mark was written, if the asset is or was marked."""
+    due_at: datetime | None = None
+    """When the asset was or will be due; None when it is not marked, or is final or expired already."""
+    is_pinned: bool = False
+    error: StoreError | None = None
+    """Why the outcome is `FAILED`."""
+
+    @property
+    def delete_upload(self) -> bool:
+        """Whether `temp/{id}` can be deleted now: the asset is final or expired."""
+        return self.outcome in CHANGES
+
+
+@dataclass(frozen=True, slots=True)
+class AssetService:
+    """The assets of one bucket. Ids and nonces come from arguments, so that a test can repeat what it saw."""
+
+    store: ObjectStore
+    presigner: Presigner
+    policy: LifecyclePolicy
+    make_id: Callable[[], UUID]
+    make_nonce: Callable[[], bytes]
+    """Returns a new body for a placeholder, so that its ETag is unique and no client can produce it."""
+
+    async def create(self) -> CreatedAsset:
+        """Create a pending asset.
+
+        Raises:
+            StoreError: S3 did not store the placeholder.
+        """
+        asset_id = str(self.make_id())
+        upload = await self.presigner.presign_put(temp_key(asset_id), self.policy.upload_url_ttl_seconds)
+        state = AssetState(Status.PENDING, upload.expires_at)
+        try:
+            await self._create_placeholder(asset_id, state)
+        except PreconditionFailedError:
+            placeholder = await read_placeholder(self.store, asset_id)
+            if placeholder is None or placeholder.state != state:  # not our own write, whose response was lost
+                raise StoreUnavailableError("another client is writing the key of the new asset; try again") from None
+        return CreatedAsset(asset_id, upload)
+
+    async def mark(self, asset_id: str, pin: str | None) -> None:
+        """Record that the client finished its upload; a pin names the bytes that it means by their ETag.
+
+        Raises:
+            AssetNotFoundError, AlreadyUploadedError, AssetExpiredError: The asset's state allows no mark.
+            UploadMismatchError: `temp/` does not hold the pinned bytes.
+            StoreError: S3 did not store the mark, or too many clients write this asset. The mark may have been stored.
+        """
+        for _ in range(MAX_CAS_ATTEMPTS):
+            placeholder = await read_placeholder(self.store, asset_id)
+            if placeholder is None:
+                raise AssetNotFoundError
+            action = decide_mark(placeholder.state, pin)
+            match action:
+                case MarkAction.ACCEPT:
+                    return
+                case MarkAction.ALREADY_UPLOADED:
+                    raise AlreadyUploadedError
+                case MarkAction.EXPIRED:
+                    raise AssetExpiredError
+                case MarkAction.COMPARE:
+                    if not await self._upload_matches(asset_id, pin):
+                        # A run may have finalized these bytes and deleted temp/ since the placeholder was read.
+                        if await read_placeholder(self.store, asset_id) == placeholder:
+                            raise UploadMismatchError
+                        continue
+                case MarkAction.WRITE:
+                    pass
+                case _:
+                    assert_never(action)
+            try:
+                marked = replace(placeholder.state, status=Status.MARKED, pin=pin)
+                await self._replace_placeholder(asset_id, marked, placeholder.etag)
+            except PreconditionFailedError:
+                continue
+            return
+        raise StoreUnavailableError("too many clients mark this asset at the same time; try again")
+
+    async def resolve(self, asset_id: str, expires_in: int, now: datetime) -> PresignedUrl:
+        """Return a download URL for a final asset, valid for at most `expires_in` seconds.
+
+        Raises:
+            AssetNotFoundError, AssetNotUploadedError, AssetExpiredError: The asset is not final.
+            StoreError: S3 did not answer.
+        """
+        placeholder = await read_placeholder(self.store, asset_id)
+        if placeholder is None:
+            raise AssetNotFoundError
+        match placeholder.state.status:
+            case Status.UPLOADED:
+                return await self.presigner.presign_get(uploaded_key(asset_id), expires_in)
+            case Status.EXPIRED:
+                raise AssetExpiredError
+            case Status.PENDING | Status.MARKED:
+                due = due_at(placeholder, self.policy)
+                seconds_until_due = 0 if due is None else int((due - now).total_seconds())
+                raise AssetNotUploadedError(max(MIN_RETRY_AFTER_SECONDS, seconds_until_due))
+            case _ as unknown:
+                assert_never(unknown)
+
+    async def reconcile(self, asset_id: str, now: datetime, *, dry_run: bool = False) -> ReconcileResult:
+        """Finalize, expire or sweep one asset that has bytes in `temp/`, if that is due at `now`, S3's clock.
+
+        A dry run only reads, and returns what a run would do. The caller deletes `temp/{id}`, in batches. A
+        `StoreError` is returned as the outcome `FAILED`: the next run continues.
+        """
+        placeholder: Placeholder | None = None
+        try:
+            for _ in range(MAX_CAS_ATTEMPTS):
+                placeholder = await read_placeholder(self.store, asset_id)
+                if placeholder is None:
+                    return ReconcileResult(Outcome.ORPHANED)
+                try:
+                    outcome = await self._apply(asset_id, placeholder, now, dry_run=dry_run)
+                except PreconditionFailedError:
+                    continue
+                return self._result(outcome, placeholder)
+            raise StoreUnavailableError("too many clients write this asset at the same time; the next run continues")
+        except StoreError as error:
+            return self._result(Outcome.FAILED, placeholder, error)
+
+    def _result(
+        self, outcome: Outcome, placeholder: Placeholder | None, error: StoreError | None = None
+    ) -> ReconcileResult:
+        if placeholder is None:
+            return ReconcileResult(outcome, error=error)
+        return ReconcileResult(
+            outcome,
+            marked_at=placeholder.last_modified if placeholder.state.status is Status.MARKED else None,
+            due_at=due_at(placeholder, self.policy),
+            is_pinned=placeholder.state.pin is not None,
+            error=error,
+        )
+
+    async def _apply(self, asset_id: str, placeholder: Placeholder, now: datetime, *, dry_run: bool) -> Outcome:
+        state = placeholder.state
+        match decide(state, NOT_READ, now, self.policy):
+            case Action.WAIT:
+                return Outcome.WAITING
+            case Action.SWEEP:
+                return Outcome.SWEPT
+            case _:
+                upload = await self.store.head_object(temp_key(asset_id))
+        if upload is None:
+            return Outcome.UPLOAD_MISSING
+        match decide(state, upload.etag, now, self.policy):
+            case Action.EXPIRE:
+                if not dry_run:
+                    expired = replace(state, status=Status.EXPIRED)
+                    await self._replace_placeholder(asset_id, expired, placeholder.etag)
+                return Outcome.EXPIRED
+            case Action.FINALIZE:
+                if not dry_run:
+                    final = replace(state, status=Status.UPLOADED)
+                    await self.store.copy_object(
+                        temp_key(asset_id),
+                        uploaded_key(asset_id),
+                        ObjectAttributes(to_metadata(final), to_tags(final), upload.headers),
+                        source_if_match=upload.etag,
+                        if_match=placeholder.etag,
+                    )
+                return Outcome.FINALIZED
+            case _:
+                return Outcome.ETAG_MISMATCH
+
+    async def _upload_matches(self, asset_id: str, pin: str | None) -> bool:
+        upload = await self.store.head_object(temp_key(asset_id))
+        return upload is not None and upload.etag == pin
+
+    async def _create_placeholder(self, asset_id: str, state: AssetState) -> None:
+        await self.store.put_object(uploaded_key(asset_id), self.make_nonce(), _attributes(state), if_none_match="*")
+
+    async def _replace_placeholder(self, asset_id: str, state: AssetState, etag: str) -> None:
+        await self.store.put_object(uploaded_key(asset_id), self.make_nonce(), _attributes(state), if_match=etag)
+
+
+async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | None:
+    """Read the placeholder; return None when there is none, or when the object there is not a placeholder.
+
+    Raises:
+        StoreError: S3 did not answer.
+    """
+    info = await store.head_object(uploaded_key(asset_id))
+    if info is None:
+        return None
+    try:
+        return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified)
+    except InvalidPlaceholderError:
+        return None
+
+
+def _attributes(state: AssetState) -> ObjectAttributes:
+    return ObjectAttributes(to_metadata(state), to_tags(state))

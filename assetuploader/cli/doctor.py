@@ -1,0 +1,97 @@
+"""`assetuploader doctor`: checks the bucket, the credentials and the store, and says what to do about problems."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from assetuploader.cli.config import Config
+from assetuploader.cli.exit_codes import ExitCode
+from assetuploader.cli.logs import configure_logs
+from assetuploader.cli.wiring import open_bucket
+from assetuploader.doctor.bucket_configuration import open_bucket_configuration
+from assetuploader.doctor.checks import CheckContext, Program, run_checks
+from assetuploader.doctor.results import CheckResult, Severity
+from assetuploader.errors import StoreMisconfiguredError
+
+_FAILURE: Final = ("✗", "red")
+_SYMBOLS: Final[Mapping[Severity, tuple[str, str]]] = {
+    Severity.OK: ("✓", "green"),
+    Severity.SKIPPED: ("-", "dim"),
+    Severity.WARNING: ("!", "yellow"),
+}
+_EXIT_CODES: Final[Mapping[Severity, ExitCode]] = {
+    Severity.FAILED: ExitCode.PARTIAL_FAILURE,
+    Severity.MISCONFIGURED: ExitCode.CONFIG,
+    Severity.ACCESS_DENIED: ExitCode.NO_PERMISSION,
+    Severity.UNAVAILABLE: ExitCode.TEMP_FAIL,
+}
+"""The exit code of the worst result. All others exit with 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorOptions:
+    """The options of the command line."""
+
+    programs: frozenset[Program]
+    origin: str | None
+    is_json: bool
+
+
+def doctor(config: Config, options: DoctorOptions, console: Console) -> int:
+    """Run the checks, print each result when it is known, and return the exit code of the worst."""
+    configure_logs(config.log_level, config.log_format)
+    try:
+        results = asyncio.run(_run(config, options, console))
+    except StoreMisconfiguredError as error:
+        results = [CheckResult("configuration", Severity.MISCONFIGURED, str(error))]
+        if not options.is_json:
+            _print(results[0], console)
+    code = exit_code_for_results(results)
+    if options.is_json:
+        console.print_json(json.dumps({"exit_code": int(code), "results": [asdict(result) for result in results]}))
+    else:
+        failures = sum(result.severity.is_failure for result in results)
+        summary = f"{failures} of {len(results)} checks failed" if failures else "no problems found"
+        console.print(Text(summary, "bold red" if failures else "bold green"))
+    return code
+
+
+def exit_code_for_results(results: Sequence[CheckResult]) -> ExitCode:
+    """Return the exit code of the worst result. Warnings alone exit with 0."""
+    order = list(Severity)
+    return _EXIT_CODES.get(max((result.severity for result in results), key=order.index), ExitCode.OK)
+
+
+async def _run(config: Config, options: DoctorOptions, console: Console) -> list[CheckResult]:
+    results = []
+    async with open_bucket(config) as bucket:
+        context = CheckContext(
+            bucket,
+            open_bucket_configuration(config.region, config.bucket),
+            config.policy,
+            config.region,
+            options.programs,
+            options.origin,
+            lambda: datetime.now(UTC),
+        )
+        async with aclosing(run_checks(context)) as checks:
+            async for result in checks:
+                results.append(result)
+                if not options.is_json:
+                    _print(result, console)
+    return results
+
+
+def _print(result: CheckResult, console: Console) -> None:
+    symbol, style = _SYMBOLS.get(result.severity, _FAILURE)
+    message = (result.message, "" if result.severity is Severity.OK else style)
+    console.print(Text.assemble((symbol, style), f" {result.check}: ", message))
+    if result.remediation:
+        console.print(Text(f"  → {result.remediation}", "bold"))

@@ -1,0 +1,139 @@
+"""`assetuploader status ID` and `assetuploader ls`: how assets stand. Both only read."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from assetuploader.cli.config import Config
+from assetuploader.cli.exit_codes import ExitCode, exit_code_for
+from assetuploader.cli.logs import configure_logs
+from assetuploader.cli.wiring import open_bucket
+from assetuploader.errors import StoreError
+from assetuploader.inspection import AssetInspection, AssetPhase, inspect_asset, inspect_uploads
+from assetuploader.keys import format_timestamp
+from assetuploader.store import Bucket
+
+_COLOURS: Final = {
+    AssetPhase.FINAL: "green",
+    AssetPhase.WAITING: "cyan",
+    AssetPhase.OVERDUE: "bold red",
+    AssetPhase.EXPIRED: "yellow",
+    AssetPhase.UNKNOWN: "red",
+}
+_HEADING: Final = f"{'ASSET':36}  {'PHASE':8}  {'STATUS':8}  {'PINNED':6}  {'AT':20}  WHAT HAPPENS NEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """The options of `ls`."""
+
+    phases: frozenset[AssetPhase]
+    is_json: bool
+
+
+def status(config: Config, asset_id: str, console: Console, *, is_json: bool) -> int:
+    """Print one asset's state and what happens next; return the exit code."""
+
+    async def run(bucket: Bucket) -> int:
+        inspection = await inspect_asset(bucket.store, asset_id, config.policy)
+        if is_json:
+            console.print_json(json.dumps(_to_json(inspection)))
+        else:
+            _print_asset(inspection, console)
+        return ExitCode.OK if inspection.placeholder else ExitCode.PARTIAL_FAILURE
+
+    return _run(config, run, console)
+
+
+def ls(config: Config, options: ListOptions, console: Console) -> int:
+    """List the assets that have bytes in `temp/`, page by page; return the exit code."""
+
+    async def run(bucket: Bucket) -> int:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        stderr = Console(stderr=True)
+        inspected = shown = 0
+        if not options.is_json:
+            console.print(_HEADING, style="bold")
+        with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
+            task = progress.add_task("listing temp/")
+            async with aclosing(inspect_uploads(bucket.store, config.policy)) as inspections:
+                async for inspection in inspections:
+                    inspected += 1
+                    if inspection.next_step.phase in options.phases:
+                        shown += 1
+                        line = json.dumps(_to_json(inspection)) if options.is_json else _row(inspection)
+                        console.print(line, markup=not options.is_json)
+                    progress.update(task, description=f"{inspected:,} inspected, {shown:,} shown")
+        return ExitCode.OK
+
+    return _run(config, run, console)
+
+
+def _run(config: Config, command: Callable[[Bucket], Coroutine[Any, Any, int]], console: Console) -> int:
+    configure_logs(config.log_level, config.log_format)
+
+    async def run() -> int:
+        async with open_bucket(config) as bucket:
+            return await command(bucket)
+
+    try:
+        return asyncio.run(run())
+    except StoreError as error:
+        console.print(f"[red]✗[/red] {escape(str(error))}")
+        return exit_code_for(error)
+
+
+def _print_asset(inspection: AssetInspection, console: Console) -> None:
+    next_step = inspection.next_step
+    colour = _COLOURS[next_step.phase]
+    console.print(f"asset    {inspection.asset_id}")
+    console.print(f"now      {format_timestamp(inspection.now)} (S3's clock)")
+    if (placeholder := inspection.placeholder) is not None:
+        state = placeholder.state
+        since = format_timestamp(placeholder.last_modified)
+        console.print(f"status   [{colour}]{state.status.value}[/{colour}] since {since}")
+        console.print(f"upload   until {format_timestamp(state.upload_expires_at)}, when the upload URL expires")
+        console.print(f"pin      {state.pin or 'none'}")
+    if (upload := inspection.upload) is not None:
+        since = format_timestamp(upload.last_modified)
+        console.print(f"temp/    {upload.size} bytes, ETag {upload.etag}, since {since}")
+    else:
+        console.print("temp/    nothing")
+    at = f" ({format_timestamp(next_step.at)})" if next_step.at else ""
+    console.print(f"next     [{colour}]{next_step.message}[/{colour}]{at}")
+
+
+def _row(inspection: AssetInspection) -> str:
+    next_step = inspection.next_step
+    state = inspection.placeholder.state if inspection.placeholder else None
+    status_ = state.status.value if state else "-"
+    pinned = "yes" if state and state.pin else "no"
+    at = format_timestamp(next_step.at) if next_step.at else "-"
+    colour = _COLOURS[next_step.phase]
+    phase = f"[{colour}]{next_step.phase.value:8}[/{colour}]"
+    return f"{inspection.asset_id}  {phase}  {status_:8}  {pinned:6}  {at:20}  {next_step.message}"
+
+
+def _to_json(inspection: AssetInspection) -> dict[str, Any]:
+    placeholder, upload, next_step = inspection.placeholder, inspection.upload, inspection.next_step
+    return {
+        "id": inspection.asset_id,
+        "now": format_timestamp(inspection.now),
+        "phase": next_step.phase.value,
+        "next": next_step.message,
+        "at": format_timestamp(next_step.at) if next_step.at else None,
+        "status": placeholder.state.status.value if placeholder else None,
+        "status_since": format_timestamp(placeholder.last_modified) if placeholder else None,
+        "upload_expires_at": format_timestamp(placeholder.state.upload_expires_at) if placeholder else None,
+        "pin": placeholder.state.pin if placeholder else None,
+        "upload": {"bytes": upload.size, "etag": upload.etag, "since": format_timestamp(upload.last_modified)}
+        if upload
+        else None,
+    }

@@ -1,0 +1,114 @@
+"""`assetuploader selftest URL`: takes one pinned asset through its lifecycle with a running service."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from assetuploader.cli.exit_codes import ExitCode
+from assetuploader.errors import StoreError
+from assetuploader.http_settings import HttpSettings
+from assetuploader.plain_http import RawResponse, send
+
+WAIT_SECONDS: Final = 120
+POLL_INTERVAL_SECONDS: Final = 1.0
+
+
+class SelftestError(Exception):
+    """A step failed; the message says which and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A plain HTTP client, as a user's is."""
+
+    service_url: str
+    connect_to: tuple[str, int] | None
+    settings: HttpSettings
+
+    async def api(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:  # noqa: ANN401 -- JSON
+        """Call the service; return status and members of the response."""
+        content = b"" if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        response = await send(method, self.service_url + path, self.settings, body=content, headers=headers)
+        try:
+            members = json.loads(response.body or b"{}")
+        except ValueError:
+            members = None
+        if not isinstance(members, dict):
+            raise SelftestError(f"{method} {path}: {response.status}, and the response is not a JSON object")
+        return response.status, members
+
+    async def store(self, method: str, url: str, body: bytes = b"") -> RawResponse:
+        """Use a presigned URL. Its host is signed, so `connect_to` replaces only the address."""
+        return await send(method, url, self.settings, body=body, connect_to=self.connect_to)
+
+
+def selftest(service_url: str, connect_to: tuple[str, int] | None) -> int:
+    """Take one asset through its lifecycle; return the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    started_at = time.monotonic()
+    client = _Client(service_url.rstrip("/"), connect_to, HttpSettings.from_environment(os.environ))
+    try:
+        asset_id = asyncio.run(_run(client, console))
+    except (SelftestError, StoreError) as error:
+        console.print(f"[red]✗[/red] {escape(str(error))}")
+        return ExitCode.PARTIAL_FAILURE
+    console.print(f"[green]✓[/green] asset {asset_id}: complete in {time.monotonic() - started_at:.1f} s")
+    return ExitCode.OK
+
+
+async def _run(client: _Client, console: Console) -> str:
+    content = os.urandom(1024)
+    status, created = await client.api("POST", "/asset")
+    _expect("POST /asset", status, HTTPStatus.CREATED, created)
+    asset_id = _member("POST /asset", created, "id")
+    upload_url = _member("POST /asset", created, "upload_url")
+    console.print(f"[green]✓[/green] POST /asset: created {asset_id}")
+    uploaded = await client.store("PUT", upload_url, content)
+    _expect("PUT to the upload URL", uploaded.status, HTTPStatus.OK, {})
+    console.print(f"[green]✓[/green] PUT to S3: {len(content)} bytes")
+    etag = _member("PUT to the upload URL", uploaded.headers, "etag")
+    status, marked = await client.api("PUT", f"/asset/{asset_id}", {"Status": "uploaded", "etag": etag})
+    _expect(f"PUT /asset/{asset_id}", status, HTTPStatus.ACCEPTED, marked)
+    console.print(f"[green]✓[/green] PUT /asset/{asset_id}: marked and pinned")
+    url = await _wait_until_final(client, asset_id)
+    console.print(f"[green]✓[/green] GET /asset/{asset_id}: final")
+    downloaded = await client.store("GET", url)
+    _expect("GET from the download URL", downloaded.status, HTTPStatus.OK, {})
+    if downloaded.body != content:
+        raise SelftestError("the download differs from the upload")
+    console.print("[green]✓[/green] GET from S3: the same bytes")
+    return asset_id
+
+
+async def _wait_until_final(client: _Client, asset_id: str) -> str:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        status, members = await client.api("GET", f"/asset/{asset_id}")
+        if status == HTTPStatus.OK:
+            return _member(f"GET /asset/{asset_id}", members, "Download_url")
+        if members.get("code") != "asset_not_uploaded":
+            _expect(f"GET /asset/{asset_id}", status, HTTPStatus.OK, members)
+        if time.monotonic() > deadline:
+            raise SelftestError(f"not final {WAIT_SECONDS} s after the mark: is the reconciler running?")
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
+
+
+def _member(step: str, members: Mapping[str, Any], name: str) -> str:
+    if name not in members:
+        raise SelftestError(f"{step}: the response has no {name}")
+    return str(members[name])
+
+
+def _expect(step: str, status: int, expected: HTTPStatus, members: dict[str, Any]) -> None:
+    if status != expected:
+        code, detail = members.get("code", ""), members.get("detail", "")
+        raise SelftestError(f"{step}: {status} {code} instead of {expected.value}. {detail}")

@@ -1,0 +1,142 @@
+"""`assetuploader serve`: verify the store, and serve the API until the process is stopped."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from sanic import Sanic
+
+from assetuploader.cli.config import Config
+from assetuploader.cli.exit_codes import ExitCode, exit_code_for
+from assetuploader.cli.logs import configure_logs
+from assetuploader.cli.s3_call_logging import call_logger, combine_observers
+from assetuploader.cli.wiring import open_asset_service, open_bucket
+from assetuploader.conformance import check_conditional_writes, check_unsigned_copy_source
+from assetuploader.errors import StoreError, StoreUnavailableError
+from assetuploader.store import Bucket
+from service.app import build_app
+from service.context import Context
+from service.metrics import Metrics, serve_metrics
+from service.readiness import Readiness
+from service.reconciler_metrics import ReconcilerCollector
+from service.requests import HeaderDeadlineProtocol, add_request_context
+from service.s3_metrics import S3Metrics
+from service.shard_report_cache import REFRESH_INTERVAL_SECONDS, ShardReportCache
+
+VERIFY_TIMEOUT_SECONDS: Final = 10.0
+VERIFY_RETRY_SECONDS: Final = 3.0
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted. Clients of dropped ones try again after a second."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Background:
+    """What runs beside the requests: the verification of the store, and the refresh of the shard reports."""
+
+    bucket: Bucket
+    readiness: Readiness
+    reports: ShardReportCache
+    fatal_error: StoreError | None = None
+    """Why the store cannot be used. No retry would help, so the service stops."""
+
+    @asynccontextmanager
+    async def lifespan(self, app: Sanic[Any, Any]) -> AsyncGenerator[None]:
+        """Run the tasks, and close the bucket at the end."""
+        async with self.bucket:
+            tasks = [asyncio.create_task(self._refresh_reports_forever())]
+            if not self.readiness.store_verified:
+                tasks.append(asyncio.create_task(self._verify_store_until_ready(app)))
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _verify_store_until_ready(self, app: Sanic[Any, Any]) -> None:
+        while not self.readiness.store_verified:
+            await asyncio.sleep(VERIFY_RETRY_SECONDS)
+            try:
+                await _verify_store(self.bucket)
+            except StoreUnavailableError as error:
+                log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
+            except StoreError as error:
+                self.fatal_error = error
+                app.stop()
+                return
+            else:
+                self.readiness.store_verified = True
+                log.info("store_verified")
+
+    async def _refresh_reports_forever(self) -> None:
+        while True:
+            await self.reports.refresh(datetime.now(UTC))
+            await asyncio.sleep(REFRESH_INTERVAL_SECONDS)
+
+
+def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
+    """Serve until the process is stopped, and return the exit code."""
+    configure_logs(config.log_level, config.log_format, add_request_context)
+    readiness = Readiness()
+    metrics = Metrics(readiness)
+    s3_metrics = S3Metrics(metrics.registry)
+    try:
+        bucket = open_bucket(config, combine_observers(s3_metrics.observe, call_logger(config)))
+        asyncio.run(_verify_store_before_start(open_bucket(config)))
+        readiness.store_verified = True
+    except StoreUnavailableError as error:
+        log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
+    except StoreError as error:
+        return _exit_on_store_error(error)
+    metrics.export("assetuploader_s3_requests_in_flight", "Requests to S3 in flight.", bucket.requests_in_flight)
+    reports = ShardReportCache(bucket.reports)
+    metrics.registry.register(ReconcilerCollector(reports))
+    background = _Background(bucket, readiness, reports)
+    context = Context(
+        open_asset_service(config, bucket),
+        config.download_url_ttl_seconds,
+        lambda: datetime.now(UTC),
+        metrics,
+        readiness,
+    )
+    app = build_app(context, config.drain_seconds, background.lifespan)
+    try:
+        serve_metrics(metrics, host, metrics_port)
+    except OSError as error:
+        return _exit_on_taken_port(host, metrics_port, error)
+    try:
+        app.run(host, port, single_process=True, access_log=False, protocol=HeaderDeadlineProtocol, backlog=BACKLOG)
+    except OSError as error:
+        return _exit_on_taken_port(host, port, error)
+    return ExitCode.OK if background.fatal_error is None else _exit_on_store_error(background.fatal_error)
+
+
+async def _verify_store_before_start(bucket: Bucket) -> None:
+    async with bucket:  # a bucket of its own: connections end with their event loop, and Sanic makes another one
+        await _verify_store(bucket)
+
+
+async def _verify_store(bucket: Bucket) -> None:
+    try:
+        async with asyncio.timeout(VERIFY_TIMEOUT_SECONDS):
+            await check_conditional_writes(bucket.store)
+            await check_unsigned_copy_source(bucket)
+    except TimeoutError:
+        raise StoreUnavailableError(f"S3 did not answer within {VERIFY_TIMEOUT_SECONDS:.0f} s") from None
+
+
+def _exit_on_store_error(error: StoreError) -> int:
+    log.error("startup_failed", reason=str(error))
+    return exit_code_for(error)
+
+
+def _exit_on_taken_port(host: str, port: int, error: OSError) -> int:
+    print(f"assetuploader: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+    return ExitCode.CONFIG

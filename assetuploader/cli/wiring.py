@@ -1,0 +1,27 @@
+"""The bucket and the asset service of a program, built from its configuration."""
+
+import os
+from typing import Final
+from uuid import uuid4
+
+from assetuploader.asset_service import AssetService
+from assetuploader.cli.config import Config
+from assetuploader.instrumentation import CallObserver, noop_observer
+from assetuploader.s3.bucket import open_bucket as open_s3_bucket
+from assetuploader.store import Bucket
+
+NONCE_BYTES: Final = 16
+
+
+def open_bucket(config: Config, on_call: CallObserver = noop_observer) -> Bucket:
+    """Prepare to use the bucket; nothing is sent yet. `on_call` observes the end of each S3 call.
+
+    Raises:
+        StoreMisconfiguredError: There are no credentials, or the endpoint is invalid.
+    """
+    return open_s3_bucket(config.region, config.bucket, config.public_endpoint_url, on_call=on_call)
+
+
+def open_asset_service(config: Config, bucket: Bucket) -> AssetService:
+    """Return the asset service of the bucket, under the operator's policy."""
+    return AssetService(bucket.store, bucket.presigner, config.policy, uuid4, lambda: os.urandom(NONCE_BYTES))

@@ -1,0 +1,115 @@
+"""The conformance check: whether this store honours what the state machine relies on. Every program runs it at start.
+
+Several S3-compatible stores respond 200 where a condition should have failed. Such a store loses assets although the
+programs work correctly, so they refuse to use it. The check leaves at most two small objects of its own.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from assetuploader.errors import PreconditionFailedError, StoreUnavailableError, StoreUnsupportedError
+from assetuploader.keys import TEMP_PREFIX, UPLOADED_PREFIX
+from assetuploader.plain_http import send
+from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo, ObjectStore
+
+CHECK_KEY: Final = UPLOADED_PREFIX + "_probe"
+CHECK_UPLOAD_KEY: Final = TEMP_PREFIX + "_probe"
+CHECK_ATTRIBUTES: Final = ObjectAttributes(metadata={"purpose": "probe"}, tags={"purpose": "probe"})
+
+_CHECK_BODY: Final = b"probe"
+_OTHER_ETAG: Final = "0" * 32
+
+
+async def check_conditional_writes(store: ObjectStore) -> None:
+    """Check that conditional writes and copies fail with their condition, and that metadata are kept.
+
+    Raises:
+        StoreUnsupportedError: One of them does not; the message names it.
+        StoreError: S3 did not answer, rejects these credentials, or there is no such bucket.
+    """
+    check_object = await prepare_check_object(store)
+    for check in conditional_write_checks(store, check_object):
+        await check.run()
+
+
+async def prepare_check_object(store: ObjectStore) -> ObjectInfo:
+    """Create the object that the checks use, unless an earlier check did.
+
+    Raises:
+        StoreUnsupportedError: It does not keep its metadata.
+        StoreError: S3 did not answer, rejects these credentials, or there is no such bucket.
+    """
+    with suppress(PreconditionFailedError):  # an earlier check wrote it
+        await store.put_object(CHECK_KEY, _CHECK_BODY, CHECK_ATTRIBUTES, if_none_match="*")
+    info = await store.head_object(CHECK_KEY)
+    if info is None:
+        raise StoreUnavailableError(f"{CHECK_KEY} disappeared during the conformance check; try again")
+    if info.metadata != CHECK_ATTRIBUTES.metadata:
+        raise StoreUnsupportedError("this store does not keep object metadata (x-amz-meta-*)")
+    return info
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionCheck:
+    """A conditional write that the store must reject, because its condition fails."""
+
+    name: str
+    write: Callable[[], Awaitable[str]]
+
+    async def run(self) -> None:
+        """Try the write.
+
+        Raises:
+            StoreUnsupportedError: The store did it.
+            StoreError: S3 did not answer.
+        """
+        try:
+            await self.write()
+        except PreconditionFailedError:
+            return
+        raise StoreUnsupportedError(f"this store ignores conditions: {self.name} wrote although its condition failed")
+
+
+def conditional_write_checks(store: ObjectStore, check_object: ObjectInfo) -> list[ConditionCheck]:
+    """Return one check for each condition that the state machine relies on."""
+    etag = check_object.etag
+
+    def copy(source_if_match: str, if_match: str) -> Awaitable[str]:
+        return store.copy_object(
+            CHECK_KEY, CHECK_KEY, CHECK_ATTRIBUTES, source_if_match=source_if_match, if_match=if_match
+        )
+
+    return [
+        ConditionCheck(
+            "PutObject with If-None-Match: *",
+            lambda: store.put_object(CHECK_KEY, _CHECK_BODY, CHECK_ATTRIBUTES, if_none_match="*"),
+        ),
+        ConditionCheck(
+            "PutObject with If-Match",
+            lambda: store.put_object(CHECK_KEY, _CHECK_BODY, CHECK_ATTRIBUTES, if_match=_OTHER_ETAG),
+        ),
+        ConditionCheck("CopyObject with x-amz-copy-source-if-match", lambda: copy(_OTHER_ETAG, etag)),
+        ConditionCheck("CopyObject with If-Match", lambda: copy(etag, _OTHER_ETAG)),
+    ]
+
+
+async def check_unsigned_copy_source(bucket: Bucket) -> None:
+    """Check that an upload URL cannot copy: its holder could otherwise read any object of the store.
+
+    Raises:
+        StoreUnsupportedError: This store obeys an unsigned `x-amz-copy-source`.
+        StoreUnavailableError: S3 did not answer.
+    """
+    upload = await bucket.internal_presigner.presign_put(CHECK_UPLOAD_KEY, 60)
+    headers = {"x-amz-copy-source": f"/{bucket.name}/{CHECK_KEY}"}
+    response = await send("PUT", upload.url, bucket.http, headers=headers)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise StoreUnavailableError(f"S3 responds {response.status}")
+    if response.status < HTTPStatus.MULTIPLE_CHOICES and b"CopyObjectResult" in response.body:
+        raise StoreUnsupportedError(
+            "this store obeys an unsigned x-amz-copy-source on a presigned PUT: "
+            "the holder of an upload URL could read any object with it"
+        )

@@ -1,0 +1,131 @@
+"""The bucket's configuration, read by boto3. No program needs it: only an operator's credentials may read it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from assetuploader.errors import (
+    StoreAccessDeniedError,
+    StoreMisconfiguredError,
+    StoreUnavailableError,
+    StoreUnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+
+
+class ConfigurationItem(StrEnum):
+    """What can be read, by the IAM action that allows it."""
+
+    BUCKET = "s3:ListBucket"
+    LIFECYCLE = "s3:GetLifecycleConfiguration"
+    VERSIONING = "s3:GetBucketVersioning"
+    OBJECT_LOCK = "s3:GetBucketObjectLockConfiguration"
+    PUBLIC_ACCESS = "s3:GetBucketPublicAccessBlock"
+    POLICY = "s3:GetBucketPolicy"
+
+
+_ABSENT: Final = frozenset(
+    {
+        "NoSuchBucketPolicy",
+        "NoSuchLifecycleConfiguration",
+        "NoSuchPublicAccessBlockConfiguration",
+        "ObjectLockConfigurationNotFoundError",
+    }
+)
+_UNSUPPORTED: Final = frozenset({"NotImplemented", "MethodNotAllowed", "XNotImplemented", "InvalidRequest"})
+
+
+class BucketConfiguration(Protocol):
+    """The configuration of a bucket, and the identity that reads it."""
+
+    @property
+    def is_amazon(self) -> bool:
+        """Whether this is Amazon S3."""
+
+    async def caller_identity(self) -> str:
+        """Return the ARN that the credentials belong to. Raises StoreError."""
+
+    async def read(self, item: ConfigurationItem) -> Mapping[str, Any] | None:
+        """Return S3's response, None when the item is not configured.
+
+        Raises:
+            StoreUnsupportedError: The store does not have this item.
+            StoreError: S3 did not answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BotoBucketConfiguration:
+    """`BucketConfiguration` by boto3."""
+
+    bucket: str
+    is_amazon: bool
+    session: boto3.Session
+    client: "S3Client"
+
+    async def caller_identity(self) -> str:
+        """See `BucketConfiguration.caller_identity`."""
+        sts = self.session.client("sts", config=CLIENT_CONFIG)
+        identity = await asyncio.to_thread(_call, sts.get_caller_identity)
+        return str(identity["Arn"]) if identity else "unknown"
+
+    async def read(self, item: ConfigurationItem) -> Mapping[str, Any] | None:
+        """See `BucketConfiguration.read`."""
+        client, bucket = self.client, self.bucket
+        operations: dict[ConfigurationItem, Callable[[], Mapping[str, Any]]] = {
+            ConfigurationItem.BUCKET: lambda: client.head_bucket(Bucket=bucket),
+            ConfigurationItem.LIFECYCLE: lambda: client.get_bucket_lifecycle_configuration(Bucket=bucket),
+            ConfigurationItem.VERSIONING: lambda: client.get_bucket_versioning(Bucket=bucket),
+            ConfigurationItem.OBJECT_LOCK: lambda: client.get_object_lock_configuration(Bucket=bucket),
+            ConfigurationItem.PUBLIC_ACCESS: lambda: client.get_public_access_block(Bucket=bucket),
+            ConfigurationItem.POLICY: lambda: client.get_bucket_policy(Bucket=bucket),
+        }
+        return await asyncio.to_thread(_call, operations[item])
+
+
+def open_bucket_configuration(region: str, bucket: str) -> BotoBucketConfiguration:
+    """Prepare to read the configuration; nothing is sent yet.
+
+    Raises:
+        StoreMisconfiguredError: boto3 rejects the settings.
+    """
+    try:
+        session = boto3.Session(region_name=region)
+        client = session.client("s3", config=CLIENT_CONFIG.merge(Config(s3={"addressing_style": "path"})))
+    except (BotoCoreError, ValueError) as error:
+        raise StoreMisconfiguredError(f"boto3 rejects this configuration: {error}") from error
+    is_amazon = "amazonaws.com" in (urlsplit(client.meta.endpoint_url).hostname or "")
+    return BotoBucketConfiguration(bucket, is_amazon, session, client)
+
+
+def _call(operation: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    try:
+        return operation()
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code in _ABSENT:
+            return None
+        if code in _UNSUPPORTED or status in {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}:
+            raise StoreUnsupportedError(f"this store does not support the setting ({status} {code})") from None
+        if code == "NoSuchBucket" or (code == "404" and status == HTTPStatus.NOT_FOUND):
+            raise StoreMisconfiguredError("the bucket does not exist: create it, or correct AWS_BUCKET") from None
+        if status in {301, 307, 400}:
+            raise StoreMisconfiguredError(f"S3 responds {status} {code}: is the bucket in this region?") from None
+        if status in {401, 403}:
+            raise StoreAccessDeniedError(f"S3 responds {status} {code}") from None
+        raise StoreUnavailableError(f"S3 responds {status} {code}") from None
+    except BotoCoreError as error:
+        raise StoreUnavailableError(f"S3 could not be reached ({type(error).__name__})") from error

@@ -1,0 +1,123 @@
+"""Checks of bucket settings that lose assets, leak them, or cost money for nothing. Nothing here does I/O."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from assetuploader.doctor.results import CheckResult, Severity, passed
+from assetuploader.keys import TEMP_PREFIX, UPLOADED_PREFIX
+
+ARCHIVE_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes that no download URL can read."""
+DISPOSABLE_STATUSES: Final = frozenset({"pending", "expired"})
+"""Values of the tag `status` whose objects a lifecycle rule may delete."""
+LIFECYCLE_REMEDIATION: Final = (
+    "Let rules expire only objects with the tag status=pending or status=expired: see docs/iam."
+)
+
+_DAY_SECONDS: Final = 86_400
+
+
+def check_lifecycle(rules: Sequence[Mapping[str, Any]], placeholder_seconds: int) -> CheckResult:
+    """Check whether a lifecycle rule deletes or archives what clients were promised.
+
+    `placeholder_seconds` is how long a client may still mark a pending asset.
+    """
+    problems = [
+        f"rule {rule.get('ID', '?')!r} {problem}"
+        for rule in rules
+        if rule.get("Status") == "Enabled"
+        for problem in _lifecycle_problems(rule, placeholder_seconds)
+    ]
+    if problems:
+        return CheckResult("lifecycle", Severity.FAILED, "; ".join(problems), LIFECYCLE_REMEDIATION)
+    return passed("lifecycle", f"{len(rules)} rules, none of which harms assets" if rules else "no rules")
+
+
+def _lifecycle_problems(rule: Mapping[str, Any], placeholder_seconds: int) -> list[str]:
+    prefix, tags = _filter(rule)
+    problems = []
+    expiration = rule.get("Expiration", {})
+    expires = "Days" in expiration or "Date" in expiration
+    archived = [
+        step["StorageClass"] for step in rule.get("Transitions", []) if step.get("StorageClass") in ARCHIVE_CLASSES
+    ]
+    if expires and not tags and _overlaps(prefix, TEMP_PREFIX):
+        problems.append("deletes marked uploads in temp/ when the reconciler is down for a long time")
+    if _overlaps(prefix, UPLOADED_PREFIX):
+        if expires and tags.get("status") not in DISPOSABLE_STATUSES:
+            problems.append("deletes final assets in uploaded/")
+        elif expires and tags["status"] == "pending" and expiration.get("Days", 0) * _DAY_SECONDS < placeholder_seconds:
+            problems.append("deletes placeholders that a client may still mark")
+        if archived:
+            problems.append(f"moves assets to {archived[0]}, which no download URL can read")
+    return problems
+
+
+def _filter(rule: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    found = rule.get("Filter", {})
+    conditions = found.get("And", found)
+    tags = conditions.get("Tags", [found["Tag"]] if "Tag" in found else [])
+    return conditions.get("Prefix", rule.get("Prefix", "")), {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _overlaps(prefix: str, other: str) -> bool:
+    return other.startswith(prefix) or prefix.startswith(other)
+
+
+def check_versioning(versioning: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> CheckResult:
+    """Check whether old versions accumulate: each asset leaves two placeholders and an upload behind."""
+    status = versioning.get("Status", "off")
+    expires = any(rule.get("Status") == "Enabled" and "NoncurrentVersionExpiration" in rule for rule in rules)
+    if status == "off" or expires:
+        return passed("versioning", status.lower() + (", and old versions expire" if expires else ""))
+    return CheckResult(
+        "versioning",
+        Severity.WARNING,
+        f"{status.lower()}: the placeholders and the upload of each asset are kept as old versions",
+        "Add a lifecycle rule with NoncurrentVersionExpiration: see docs/iam.",
+    )
+
+
+def check_object_lock(object_lock: Mapping[str, Any] | None) -> CheckResult:
+    """Check for a default retention: S3 would then reject plain uploads, and `temp/` could not be swept."""
+    configuration = (object_lock or {}).get("ObjectLockConfiguration", {})
+    if "Rule" in configuration:
+        return CheckResult(
+            "object lock",
+            Severity.FAILED,
+            "a default retention: S3 rejects uploads without a checksum, and nothing in temp/ can be deleted",
+            "Remove the default retention. Assets are immutable without it.",
+        )
+    return passed("object lock", "on, without a default retention" if configuration else "off")
+
+
+def check_public_access(public_access: Mapping[str, Any] | None) -> CheckResult:
+    """Check whether Amazon's public access block is complete."""
+    block = (public_access or {}).get("PublicAccessBlockConfiguration", {})
+    names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    off = [name for name in names if not block.get(name)]
+    if not off:
+        return passed("public access", "all four blocks are on")
+    return CheckResult(
+        "public access",
+        Severity.WARNING,
+        f"not blocked by {', '.join(off)}",
+        "Turn on all four blocks. Presigned URLs need no public access.",
+    )
+
+
+def check_policy(policy: Mapping[str, Any] | None) -> CheckResult:
+    """Check whether the bucket policy denies plain HTTP, and writes to `uploaded/` without a condition."""
+    statements = json.loads(policy["Policy"])["Statement"] if policy else []
+    denials = [json.dumps(statement) for statement in statements if statement.get("Effect") == "Deny"]
+    required = {"aws:SecureTransport": "plain HTTP", "s3:if-match": "writes to uploaded/ without a condition"}
+    missing = [what for key, what in required.items() if not any(key in denial for denial in denials)]
+    if not missing:
+        return passed("bucket policy", "denies plain HTTP and writes without a condition")
+    return CheckResult(
+        "bucket policy",
+        Severity.WARNING,
+        f"does not deny {' or '.join(missing)}",
+        "Add the bucket policy of docs/iam. It protects assets even if a program or a role is wrong.",
+    )

@@ -1,0 +1,80 @@
+"""The errors of the domain. They know neither HTTP nor S3's error codes."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class AssetError(Exception):
+    """The asset is not in a state that allows the request."""
+
+
+class AssetNotFoundError(AssetError):
+    """No asset has this id."""
+
+
+class AssetNotUploadedError(AssetError):
+    """The asset is not final yet."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("the asset is not final yet")
+        self.retry_after_seconds = retry_after_seconds
+        """When to ask again, in whole seconds, at least 1."""
+
+
+class AlreadyUploadedError(AssetError):
+    """The asset is final and never changes again."""
+
+
+class UploadMismatchError(AssetError):
+    """`temp/` does not hold the pinned bytes, or holds nothing."""
+
+
+class AssetExpiredError(AssetError):
+    """The asset expired: it was not marked in time, or its pinned bytes were overwritten."""
+
+
+class StoreErrorKind(StrEnum):
+    """Why S3 did not do what was asked. Exit codes, log levels, metrics and doctor's severities derive from it."""
+
+    UNAVAILABLE = "unavailable"
+    ACCESS_DENIED = "access_denied"
+    MISCONFIGURED = "misconfigured"
+    UNSUPPORTED = "unsupported"
+
+
+class StoreError(Exception):
+    """S3 did not do what was asked. The message says what to do about it."""
+
+    kind: ClassVar[StoreErrorKind] = StoreErrorKind.UNAVAILABLE
+
+
+class StoreUnavailableError(StoreError):
+    """S3 cannot be reached, is slow or throttles, or its response is not understood. Retry later.
+
+    The operation may have taken effect.
+    """
+
+
+class StoreAccessDeniedError(StoreError):
+    """S3 rejects these credentials, or they lack a permission."""
+
+    kind = StoreErrorKind.ACCESS_DENIED
+
+
+class StoreMisconfiguredError(StoreError):
+    """The bucket, the credentials, the region or the endpoint is missing or wrong."""
+
+    kind = StoreErrorKind.MISCONFIGURED
+
+
+class StoreUnsupportedError(StoreError):
+    """The store lacks something that the state machine relies on. Using it would lose or leak assets."""
+
+    kind = StoreErrorKind.UNSUPPORTED
+
+
+class PreconditionFailedError(Exception):
+    """A conditional write met another version, no version, or a concurrent write (412, 409, and 404 on a copy).
+
+    It is never a final result: read again. The conflicting write may be the caller's own, if its response was lost.
+    """

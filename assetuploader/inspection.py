@@ -1,0 +1,142 @@
+"""Inspecting assets without changing them: how one stands, and what the reconciler will do about it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, assert_never
+
+from assetuploader.asset_service import read_placeholder
+from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key
+from assetuploader.state_machine import (
+    Action,
+    AssetState,
+    LifecyclePolicy,
+    Placeholder,
+    Status,
+    decide,
+    due_at,
+)
+from assetuploader.store import ObjectInfo, ObjectStore
+
+CONCURRENCY: Final = 32
+
+
+class AssetPhase(StrEnum):
+    """Where an asset stands, as an operator asks."""
+
+    FINAL = "final"
+    WAITING = "waiting"
+    """For its mark, its bytes, or the time when it is due."""
+    OVERDUE = "overdue"
+    """It is due, and no run has finalized it yet."""
+    EXPIRED = "expired"
+    """It expired, or the next run expires it."""
+    UNKNOWN = "unknown"
+    """The id belongs to no asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What happens to an asset next."""
+
+    phase: AssetPhase
+    message: str
+    at: datetime | None = None
+    """When; in the past for what is overdue."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssetInspection:
+    """One asset, as S3 holds it at one time."""
+
+    asset_id: str
+    placeholder: Placeholder | None
+    upload: ObjectInfo | None
+    """The object at `temp/{id}`."""
+    now: datetime
+    """S3's clock."""
+    next_step: NextStep
+
+
+async def inspect_asset(store: ObjectStore, asset_id: str, policy: LifecyclePolicy) -> AssetInspection:
+    """Inspect one asset.
+
+    Raises:
+        StoreError: S3 did not answer.
+    """
+    page = await store.list_objects(temp_key(asset_id), temp_key(asset_id))  # for S3's clock
+    return await _inspect(store, asset_id, page.server_time, policy)
+
+
+async def inspect_uploads(store: ObjectStore, policy: LifecyclePolicy) -> AsyncGenerator[AssetInspection]:
+    """Inspect every asset that has bytes in `temp/`, in the order of their ids, in constant memory.
+
+    Raises:
+        StoreError: S3 did not answer.
+    """
+    start_after = TEMP_PREFIX
+    while True:
+        page = await store.list_objects(TEMP_PREFIX, start_after)
+        ids = [key for listed in page.objects if is_asset_id(key := listed.key.removeprefix(TEMP_PREFIX))]
+        for start in range(0, len(ids), CONCURRENCY):
+            batch = ids[start : start + CONCURRENCY]
+            for inspection in await asyncio.gather(*(_inspect(store, id_, page.server_time, policy) for id_ in batch)):
+                yield inspection
+        if not page.is_truncated:
+            return
+        start_after = page.objects[-1].key
+
+
+async def _inspect(store: ObjectStore, asset_id: str, now: datetime, policy: LifecyclePolicy) -> AssetInspection:
+    placeholder = await read_placeholder(store, asset_id)  # before temp/, as the asset service reads
+    upload = await store.head_object(temp_key(asset_id))
+    return AssetInspection(asset_id, placeholder, upload, now, explain(placeholder, upload, now, policy))
+
+
+def explain(
+    placeholder: Placeholder | None, upload: ObjectInfo | None, now: datetime, policy: LifecyclePolicy
+) -> NextStep:
+    """Explain what happens next to an asset with this placeholder and this upload at `now`, S3's clock."""
+    if placeholder is None:
+        kept = "; the bytes in temp/ are left alone" if upload else ""
+        return NextStep(AssetPhase.UNKNOWN, f"no asset has this id{kept}")
+    state = placeholder.state
+    match state.status:
+        case Status.UPLOADED:
+            swept = "; the next run deletes the late upload in temp/" if upload else ""
+            return NextStep(AssetPhase.FINAL, f"final: it never changes again{swept}", placeholder.last_modified)
+        case Status.EXPIRED:
+            return NextStep(AssetPhase.EXPIRED, "expired: the client must create another", placeholder.last_modified)
+        case Status.PENDING | Status.MARKED:
+            pass
+        case _ as unknown:
+            assert_never(unknown)
+    if upload is None:
+        return _explain_without_upload(state, now)
+    asset_expires_at = state.upload_expires_at + timedelta(seconds=policy.expire_after_seconds)
+    due = due_at(placeholder, policy)
+    match decide(state, upload.etag, now, policy):
+        case Action.FINALIZE:
+            return NextStep(AssetPhase.OVERDUE, "due: the next run finalizes it", due)
+        case Action.EXPIRE:
+            message = "the next run expires it: these bytes were not marked in time"
+            return NextStep(AssetPhase.EXPIRED, message, asset_expires_at)
+        case _ if state.pin is not None:
+            message = (
+                "waits for another mark, because other bytes than the pinned ones were uploaded; expires otherwise"
+            )
+            return NextStep(AssetPhase.WAITING, message, asset_expires_at)
+        case _ if state.status is Status.MARKED:
+            return NextStep(AssetPhase.WAITING, "marked: the first run after this time finalizes it", due)
+        case _:
+            return NextStep(AssetPhase.WAITING, "uploaded: waits for its mark; expires otherwise", asset_expires_at)
+
+
+def _explain_without_upload(state: AssetState, now: datetime) -> NextStep:
+    if now < state.upload_expires_at:
+        message = "nothing is uploaded yet; the upload URL expires at this time"
+    else:
+        message = "nothing was uploaded before the upload URL expired; it never becomes final"
+    return NextStep(AssetPhase.WAITING, message, state.upload_expires_at)

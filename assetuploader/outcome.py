@@ -1,0 +1,34 @@
+"""What became of one object in `temp/`: the one list of words for logs, metrics, shard reports and Events."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Outcome(StrEnum):
+    """What a run did about one object in `temp/`, or why it did nothing."""
+
+    FINALIZED = "finalized"
+    EXPIRED = "expired"
+    SWEPT = "swept"
+    WAITING = "waiting"
+    """Not marked yet, or not due yet."""
+    ETAG_MISMATCH = "etag_mismatch"
+    """Pinned, but `temp/` holds other bytes: the asset waits for another mark."""
+    UPLOAD_MISSING = "upload_missing"
+    """`temp/{id}` was deleted after it was listed: another run finished this asset."""
+    ORPHANED = "orphaned"
+    """`temp/{id}` has no placeholder, or the object there is not a placeholder. Nothing is changed."""
+    FAILED = "failed"
+    """S3 or a defect of this program prevented progress. The next run tries again."""
+    DELETE_FAILED = "delete_failed"
+    """The upload of a final or expired asset could not be deleted. The next run sweeps it."""
+    UNRECOGNIZED_KEY = "unrecognized_key"
+    """The key is not `temp/` and an asset id. Nothing is changed."""
+
+
+CHANGES: Final = (Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT)
+"""Outcomes after which the upload can be deleted."""
+COUNTED: Final = (*CHANGES, Outcome.FAILED, Outcome.DELETE_FAILED)
+"""Outcomes that a shard report adds up over all runs."""
+REMAINING: Final = (Outcome.WAITING, Outcome.ETAG_MISMATCH, Outcome.ORPHANED, Outcome.UNRECOGNIZED_KEY)
+"""Outcomes that leave an object in `temp/`. Every run sees these again."""

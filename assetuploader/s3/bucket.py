@@ -1,0 +1,90 @@
+"""Opens a bucket: boto3 finds credentials and endpoint, everything else is wired here."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+import boto3
+from botocore.exceptions import BotoCoreError
+
+from assetuploader.errors import StoreMisconfiguredError
+from assetuploader.http_settings import HttpSettings
+from assetuploader.instrumentation import CallObserver, noop_observer
+from assetuploader.s3.client import S3Client
+from assetuploader.s3.clock import Clock
+from assetuploader.s3.credentials import CredentialCache
+from assetuploader.s3.endpoint import resolve_endpoint
+from assetuploader.s3.http import Transport
+from assetuploader.s3.limits import AimdLimiter
+from assetuploader.s3.object_store import S3ObjectStore
+from assetuploader.s3.presigner import S3Presigner
+from assetuploader.s3.signing import SigningKeyProvider
+from assetuploader.s3.transport import AiohttpTransport
+from assetuploader.store import Bucket
+
+MAX_CONNECTIONS: Final = 64
+_NO_CREDENTIALS: Final = (
+    "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role "
+    "(IRSA or Pod Identity)"
+)
+
+
+def find_credential_problems() -> list[str]:
+    """Return what is wrong with the credentials, as far as it shows without S3, one line each."""
+    try:
+        return [] if boto3.Session().get_credentials() else [_NO_CREDENTIALS]
+    except BotoCoreError as error:
+        return [f"boto3 rejects this configuration: {error}"]
+
+
+def _identity(transport: Transport) -> Transport:
+    return transport
+
+
+def open_bucket(  # noqa: PLR0913 -- three facts, and four that tests and metrics set by name
+    region: str,
+    bucket: str,
+    public_endpoint_url: str | None,
+    *,
+    max_connections: int = MAX_CONNECTIONS,
+    on_call: CallObserver = noop_observer,
+    wrap_transport: Callable[[Transport], Transport] = _identity,
+    clock: Callable[[], float] = time.time,
+) -> Bucket:
+    """Prepare to use a bucket, in one event loop; nothing is sent yet.
+
+    Credentials and endpoint come from boto3's own chain (environment, profile, IRSA, Pod Identity, instance), the CA
+    bundle and proxies from the environment. `on_call` observes the end of each call, `wrap_transport` may put something
+    between a call and the network (see `assetuploader.s3.http.Transport`), and `clock` returns Unix seconds.
+
+    Raises:
+        StoreMisconfiguredError: There are no credentials, or an endpoint or the CA bundle is invalid.
+    """
+    try:
+        session = boto3.Session(region_name=region)
+        source = session.get_credentials()
+        if source is None:
+            raise StoreMisconfiguredError(_NO_CREDENTIALS)
+        endpoint = resolve_endpoint(session, bucket, None)
+        public = endpoint if public_endpoint_url is None else resolve_endpoint(session, bucket, public_endpoint_url)
+    except (BotoCoreError, ValueError) as error:  # boto3 raises ValueError for an invalid endpoint
+        raise StoreMisconfiguredError(f"boto3 rejects this configuration: {error}") from error
+    http = HttpSettings.from_environment(os.environ, session._session.get_config_variable("ca_bundle"))  # noqa: SLF001
+    s3_clock = Clock(clock)
+    credentials = CredentialCache(source, s3_clock)
+    transport = AiohttpTransport(endpoint.origin, http, max_connections)
+    limiter = AimdLimiter(max_connections)
+    signing = SigningKeyProvider(credentials, s3_clock, endpoint.scope)
+    client = S3Client(endpoint, signing, s3_clock, wrap_transport(transport.send), limiter, on_call)
+    store = S3ObjectStore(bucket, client)
+    return Bucket(
+        bucket,
+        store,
+        store,
+        S3Presigner(public, SigningKeyProvider(credentials, s3_clock, public.scope)),
+        S3Presigner(endpoint, signing),
+        http,
+        transport.aclose,
+        lambda: limiter.in_flight,
+    )

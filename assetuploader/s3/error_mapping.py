@@ -1,0 +1,115 @@
+"""Maps S3's error responses to `assetuploader.errors`."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Final
+
+from assetuploader.errors import (
+    PreconditionFailedError,
+    StoreAccessDeniedError,
+    StoreMisconfiguredError,
+    StoreUnavailableError,
+    StoreUnsupportedError,
+)
+from assetuploader.s3.http import Response
+from assetuploader.s3.xml import parse_error_code
+
+_OTHER_REGION: Final = frozenset(
+    {
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "PermanentRedirect",
+        "TemporaryRedirect",
+        "Redirect",
+    }
+)
+THROTTLING_CODES: Final = frozenset(
+    {"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
+)
+TRANSIENT_CODES: Final = frozenset({"InternalError", "OperationAborted", "RequestTimeout"})
+TRANSIENT_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
+THROTTLING_STATUSES: Final = frozenset({429, 503})
+_SUCCESSES: Final = range(200, 300)
+
+
+class On404(Enum):
+    """What a 404 means for an operation."""
+
+    RETURN_NONE = auto()
+    """The object does not exist, which is a result of a read."""
+    PRECONDITION_FAILED = auto()
+    """The version that a conditional write named does not exist."""
+    UNEXPECTED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class S3ErrorResponse:
+    """S3's response says that it did not do what was asked."""
+
+    status: int
+    """It may be 200: S3 begins its response to CopyObject before the copy ends."""
+    code: str
+    """S3's error code; empty in a response to HEAD, which has no body."""
+
+    def __str__(self) -> str:
+        return f"responds {self.status} {self.code}".rstrip()
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether a retry may succeed."""
+        return self.status in TRANSIENT_STATUSES or self.code in TRANSIENT_CODES or self.is_throttling
+
+    @property
+    def is_throttling(self) -> bool:
+        """Whether S3 wants fewer requests."""
+        return self.status in THROTTLING_STATUSES or self.code in THROTTLING_CODES
+
+
+def parse_error(response: Response, on_404: On404) -> S3ErrorResponse | None:
+    """Return the error in a response, None when S3 did what was asked."""
+    if response.status in _SUCCESSES:
+        # Only CopyObject sends an error inside a 200, and no other response of ours contains this text.
+        if b"<Error>" not in response.body[:1024]:
+            return None
+        code = parse_error_code(response.body)
+        return None if code is None else S3ErrorResponse(response.status, code)
+    code = parse_error_code(response.body) if response.body else None
+    if response.status == HTTPStatus.NOT_FOUND and on_404 is On404.RETURN_NONE and code != "NoSuchBucket":
+        return None
+    return S3ErrorResponse(response.status, code or "")
+
+
+def to_store_error(error_response: S3ErrorResponse, on_404: On404, *, is_conditional: bool) -> Exception:
+    """Return the error as one of `assetuploader.errors`.
+
+    A failed condition is believed only of a conditional operation. An unknown error means *unavailable*, never *not
+    found*: nothing is concluded from it.
+    """
+    status, code = error_response.status, error_response.code
+    match status, code:
+        case _, "NoSuchBucket":
+            return StoreMisconfiguredError("the bucket does not exist: create it, or correct AWS_BUCKET")
+        case _, "InvalidBucketName":
+            return StoreMisconfiguredError("this cannot be the name of a bucket: correct AWS_BUCKET")
+        case (412, _) | (_, "PreconditionFailed" | "ConditionalRequestConflict") if is_conditional:
+            return PreconditionFailedError(code)
+        case (404, _) | (_, "NoSuchKey") if on_404 is On404.PRECONDITION_FAILED:
+            return PreconditionFailedError(code)
+        case (301 | 302 | 307 | 308, _):
+            return StoreMisconfiguredError("the bucket is in another region: correct AWS_REGION")
+        case 400, _ if code in _OTHER_REGION:
+            return StoreMisconfiguredError("the bucket is in another region: correct AWS_REGION")
+        case 501, _:
+            return StoreUnsupportedError(
+                f"this store {error_response}: it lacks an operation or a condition that is needed"
+            )
+        case _, "RequestTimeTooSkewed":
+            return StoreUnavailableError("this machine's clock is more than 15 minutes off S3's")
+        case (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired"):
+            return StoreAccessDeniedError(
+                f"S3 {error_response}: check the credentials and their IAM policy "
+                "(without s3:ListBucket it also responds 403 for an object that does not exist)"
+            )
+        case _:
+            return StoreUnavailableError(f"S3 {error_response}")

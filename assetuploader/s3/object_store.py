@@ -1,0 +1,181 @@
+"""`ObjectStore` and `ShardReportStore` for one bucket: the headers of each operation, and how to parse its response."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import md5
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
+
+from assetuploader.errors import StoreUnavailableError
+from assetuploader.s3.client import BATCH_TIMEOUT, COPY_TIMEOUT, MAX_RESPONSE_BYTES, S3Client, S3Operation
+from assetuploader.s3.clock import parse_http_date
+from assetuploader.s3.error_mapping import On404
+from assetuploader.s3.http import Response
+from assetuploader.s3.sigv4 import encode_path
+from assetuploader.s3.xml import (
+    MalformedResponseError,
+    build_delete_request,
+    parse_copied_etag,
+    parse_deletions,
+    parse_list_page,
+)
+from assetuploader.store import SYSTEM_METADATA_HEADERS, ListPage, ObjectAttributes, ObjectInfo
+
+_META: Final = "x-amz-meta-"
+_META_BYTES: Final = _META.encode()
+_META_LENGTH: Final = len(_META)
+_SYSTEM_METADATA: Final = tuple((name.encode(), name) for name in SYSTEM_METADATA_HEADERS)
+_MAX_COPIED_HEADER_BYTES: Final = 4 * 1024
+"""The longest sum of a client's own headers that a copy repeats. S3 accepts 8 kB of headers, with the session token."""
+_MAX_LIST_BYTES: Final = 8 * 1024 * 1024
+"""1,000 keys of 1,024 bytes, each byte three characters when encoded, and the XML around them: 4 MB."""
+_LIST_PARAMETERS: Final = (("encoding-type", "url"), ("list-type", "2"))
+
+
+@dataclass(frozen=True, slots=True)
+class S3ObjectStore:
+    """The bucket, through an `S3Client`."""
+
+    bucket: str
+    client: S3Client
+
+    async def head_object(self, key: str) -> ObjectInfo | None:
+        """See `ObjectStore.head_object`."""
+        return await self.client.execute(S3Operation("HeadObject", "HEAD", key, On404.RETURN_NONE), _parse_head)
+
+    async def put_object(
+        self,
+        key: str,
+        body: bytes,
+        attributes: ObjectAttributes,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        """See `ObjectStore.put_object`, and `ShardReportStore.put_object` for a write without a condition."""
+        headers = _attribute_headers(attributes)
+        on_404 = On404.UNEXPECTED
+        if if_none_match is not None:
+            headers.append(("if-none-match", if_none_match))
+        if if_match is not None:
+            headers.append(("if-match", if_match))
+            on_404 = On404.PRECONDITION_FAILED
+        return await self.client.execute(
+            S3Operation("PutObject", "PUT", key, on_404, headers=headers, body=body), _parse_etag
+        )
+
+    async def copy_object(
+        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    ) -> str:
+        """See `ObjectStore.copy_object`."""
+        headers = [
+            ("if-match", if_match),
+            ("x-amz-copy-source", encode_path(f"{self.bucket}/{source}")),
+            ("x-amz-copy-source-if-match", source_if_match),
+            ("x-amz-metadata-directive", "REPLACE"),
+            ("x-amz-tagging-directive", "REPLACE"),
+            *_attribute_headers(attributes),
+        ]
+        operation = S3Operation(
+            "CopyObject", "PUT", target, On404.PRECONDITION_FAILED, headers=headers, timeouts=COPY_TIMEOUT
+        )
+        return await self.client.execute(operation, lambda response: parse_copied_etag(response.body))
+
+    async def list_objects(self, prefix: str, start_after: str) -> ListPage:
+        """See `ObjectStore.list_objects`."""
+        query = [*_LIST_PARAMETERS, ("prefix", prefix), ("start-after", start_after)]
+        if not start_after:
+            query.pop()
+        operation = S3Operation(
+            "ListObjectsV2", "GET", "", On404.UNEXPECTED, query=query, max_response_bytes=_MAX_LIST_BYTES
+        )
+        return await self.client.execute(operation, _parse_page)
+
+    async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """See `ObjectStore.delete_objects`."""
+        if not keys:
+            return {}
+        body = build_delete_request(keys)
+        # DeleteObjects requires a checksum, and every store knows this one.
+        checksum = b64encode(md5(body, usedforsecurity=False).digest()).decode()
+        headers = [("content-md5", checksum), ("content-type", "application/xml")]
+        operation = S3Operation(
+            "DeleteObjects",
+            "POST",
+            "",
+            On404.UNEXPECTED,
+            query=[("delete", "")],
+            headers=headers,
+            body=body,
+            max_response_bytes=_MAX_LIST_BYTES,
+            timeouts=BATCH_TIMEOUT,
+        )
+        return await self.client.execute(operation, lambda response: parse_deletions(response.body))
+
+    async def get_object(self, key: str, max_bytes: int) -> bytes | None:
+        """See `ShardReportStore.get_object`."""
+        # The error document for a missing object may be longer than the object may be.
+        max_response_bytes = max(max_bytes, MAX_RESPONSE_BYTES)
+        operation = S3Operation("GetObject", "GET", key, On404.RETURN_NONE, max_response_bytes=max_response_bytes)
+
+        def parse(response: Response) -> bytes | None:
+            if response.status == HTTPStatus.NOT_FOUND:
+                return None
+            if len(response.body) > max_bytes:
+                raise StoreUnavailableError(f"{key} is longer than {max_bytes} bytes, so it is not a shard report")
+            return response.body
+
+        return await self.client.execute(operation, parse)
+
+
+def copyable_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the system headers of an upload that a copy can repeat unchanged.
+
+    The client chose their values, and S3 returns any bytes. Values that are not printable ASCII are dropped: stores
+    disagree on how to sign them, and a file without its label is better than one that can never be finalized.
+    """
+    kept = []
+    left = _MAX_COPIED_HEADER_BYTES
+    for name, value in headers.items():
+        if value and value.isascii() and value.isprintable() and len(value) <= left:
+            left -= len(value)
+            kept.append((name, value))
+    return kept
+
+
+def _attribute_headers(attributes: ObjectAttributes) -> list[tuple[str, str]]:
+    return [
+        *copyable_headers(attributes.headers),
+        *[(_META + name, value) for name, value in attributes.metadata.items()],
+        *([("x-amz-tagging", urlencode(attributes.tags))] if attributes.tags else []),
+    ]
+
+
+def _parse_etag(response: Response) -> str:
+    etag = response.header("etag")
+    if etag is None or not (bare := etag.strip('"')):
+        raise MalformedResponseError("the response has no ETag")
+    return bare
+
+
+def _parse_head(response: Response) -> ObjectInfo | None:
+    if response.status == HTTPStatus.NOT_FOUND:
+        return None
+    headers = response.headers
+    return ObjectInfo(
+        _parse_etag(response),
+        int(headers[b"content-length"]),
+        parse_http_date(headers[b"last-modified"].decode("latin-1")),
+        {
+            name[_META_LENGTH:].decode("latin-1"): value.decode("latin-1")
+            for name, value in headers.items()
+            if name.startswith(_META_BYTES)
+        },
+        {name: headers[raw].decode("latin-1") for raw, name in _SYSTEM_METADATA if raw in headers},
+    )
+
+
+def _parse_page(response: Response) -> ListPage:
+    return parse_list_page(response.body, parse_http_date(response.headers[b"date"].decode("latin-1")))

@@ -1,0 +1,40 @@
+"""`assetuploader.store.Presigner` for one bucket. Presigning sends nothing."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from assetuploader.s3.endpoint import Endpoint
+from assetuploader.s3.signing import SigningKeyProvider
+from assetuploader.s3.sigv4 import SigningTarget
+from assetuploader.store import PresignedUrl
+
+_SAVE_AS_FILE: Final = (("response-content-disposition", "attachment"),)
+"""The client chose the content type of its upload: a browser must not render it as a page of the store's host."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Presigner:
+    """Presigns for one endpoint."""
+
+    endpoint: Endpoint
+    signing: SigningKeyProvider
+
+    async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
+        """See `Presigner.presign_put`."""
+        return await self._presign("PUT", key, (), expires_in)
+
+    async def presign_get(self, key: str, expires_in: int) -> PresignedUrl:
+        """See `Presigner.presign_get`."""
+        return await self._presign("GET", key, _SAVE_AS_FILE, expires_in)
+
+    async def _presign(
+        self, method: str, key: str, query: tuple[tuple[str, str], ...], expires_in: int
+    ) -> PresignedUrl:
+        current, signer = await self.signing.get()
+        if current.expires_at is not None:  # the URL expires with the credentials, whatever it says
+            expires_in = max(1, min(expires_in, int(current.expires_at) - signer.signed_at))
+        path = self.endpoint.path_of(key)
+        signed = signer.presign_query(SigningTarget(method, self.endpoint.host, path, query), expires_in)
+        expires_at = datetime.fromtimestamp(signer.signed_at + expires_in, UTC)
+        return PresignedUrl(f"{self.endpoint.origin}{path}?{signed}", expires_at)

@@ -1,0 +1,160 @@
+"""S3's XML documents: the few that are sent and parsed.
+
+expat parses them, and a document type is refused, so that there are no entities to expand or fetch.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import unquote_plus
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+from assetuploader.store import ListedObject, ListPage
+
+_DEPTH_LIMIT: Final = 16
+
+
+class MalformedResponseError(Exception):
+    """The response is not what the S3 API promises."""
+
+
+class _LeafCollector:
+    """Collects the text of the leaves, grouped by the child of the root that contains them."""
+
+    __slots__ = ("_depth", "_group", "_text", "groups", "root")
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.groups: list[tuple[str, dict[str, str]]] = []
+        """The children of the root, in order: name and leaves. A child's own text is the leaf `""`."""
+        self._depth = 0
+        self._group: dict[str, str] = {}
+        self._text: list[str] = []
+
+    def start(self, name: str, _attributes: Mapping[str, str]) -> None:
+        self._depth += 1
+        self._text.clear()
+        if self._depth == 1:
+            self.root = _local_name(name)
+        elif self._depth == 2:  # noqa: PLR2004
+            self._group = {}
+            self.groups.append((_local_name(name), self._group))
+        elif self._depth > _DEPTH_LIMIT:
+            raise MalformedResponseError("the document is nested too deeply")
+
+    def end(self, name: str) -> None:
+        if self._depth == 2:  # noqa: PLR2004
+            self._group.setdefault("", "".join(self._text))
+        elif self._depth == 3:  # noqa: PLR2004
+            self._group.setdefault(_local_name(name), "".join(self._text))
+        self._text.clear()
+        self._depth -= 1
+
+    def text(self, text: str) -> None:
+        self._text.append(text)
+
+    def refuse(self, *_: object) -> None:
+        raise MalformedResponseError("the document contains a document type")
+
+
+def _local_name(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _parse(body: bytes, root: str) -> _LeafCollector:
+    collector = _LeafCollector()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = collector.start
+    parser.EndElementHandler = collector.end
+    parser.CharacterDataHandler = collector.text
+    parser.StartDoctypeDeclHandler = collector.refuse
+    parser.EntityDeclHandler = collector.refuse
+    try:
+        # S3 sends white space while it copies, which XML does not allow before its declaration.
+        parser.Parse(body.lstrip(), True)  # noqa: FBT003 -- expat's own signature: the document is complete
+    except (expat.ExpatError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
+        raise MalformedResponseError(f"the document is not XML: {error}") from error
+    if collector.root != root:
+        raise MalformedResponseError(f"the document is not a {root}")
+    return collector
+
+
+def parse_error_code(body: bytes) -> str | None:
+    """Return the code of an `Error` document, None for another document."""
+    try:
+        return _flat(_parse(body, "Error")).get("Code")
+    except MalformedResponseError:
+        return None
+
+
+def parse_copied_etag(body: bytes) -> str:
+    """Return the new ETag from a response to CopyObject.
+
+    Raises:
+        MalformedResponseError: It is not such a response.
+    """
+    etag = _flat(_parse(body, "CopyObjectResult")).get("ETag", "").strip('"')
+    if not etag:
+        raise MalformedResponseError("the copy has no ETag")
+    return etag
+
+
+def parse_list_page(body: bytes, server_time: datetime) -> ListPage:
+    """Return the page in a response to ListObjectsV2.
+
+    Raises:
+        MalformedResponseError: It is not such a response.
+    """
+    collector = _parse(body, "ListBucketResult")
+    found = _flat(collector)
+    is_encoded = found.get("EncodingType") == "url"
+    try:
+        objects = [
+            ListedObject(
+                unquote_plus(leaves["Key"]) if is_encoded else leaves["Key"],
+                _parse_timestamp(leaves["LastModified"]),
+            )
+            for name, leaves in collector.groups
+            if name == "Contents"
+        ]
+        is_truncated = {"true": True, "false": False}[found["IsTruncated"]]
+    except (KeyError, ValueError) as error:
+        raise MalformedResponseError("the listing is incomplete") from error
+    return ListPage(objects, is_truncated, server_time)
+
+
+def parse_deletions(body: bytes) -> dict[str, str]:
+    """Return the keys that a response to DeleteObjects reports as not deleted, each with the error code.
+
+    Raises:
+        MalformedResponseError: It is not such a response.
+    """
+    collector = _parse(body, "DeleteResult")
+    return {
+        leaves.get("Key", ""): leaves.get("Code", "unknown") for name, leaves in collector.groups if name == "Error"
+    }
+
+
+def build_delete_request(keys: Sequence[str]) -> bytes:
+    """Return the body of a DeleteObjects request whose response contains only failures."""
+    objects = "".join([f"<Object><Key>{escape(key, _CONTROL)}</Key></Object>" for key in keys])
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{objects}<Quiet>true</Quiet></Delete>'
+    ).encode()
+
+
+_CONTROL: Final = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
+
+
+def _parse_timestamp(text: str) -> datetime:
+    timestamp = datetime.fromisoformat(text)
+    if timestamp.tzinfo is None:
+        raise ValueError("a timestamp without a time zone")
+    return timestamp.astimezone(UTC)
+
+
+def _flat(collector: _LeafCollector) -> dict[str, str]:
+    return {name: leaves[""] for name, leaves in collector.groups if "" in leaves}

@@ -1,0 +1,205 @@
+"""The asset's state machine: its states, and every decision about them, as pure values and functions.
+
+An asset uses two S3 keys. The client's bytes arrive at `temp/{id}`. `uploaded/{id}` first holds a *placeholder* and
+later the bytes. The placeholder is a compare-and-swap register: its metadata carry an `AssetState`, every write names
+the ETag that was read before, and every write has a random body, so that each version has an ETag of its own.
+
+    pending --mark--> marked --finalize--> uploaded
+       |                 |
+       +-----expire------+--------------> expired
+
+`uploaded` and `expired` never change again. Nothing here does I/O, reads a clock or creates an id:
+`assetuploader.asset_service` reads what these functions need, calls them, and carries out what they decide.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum, auto
+from typing import Final
+
+from assetuploader.keys import format_timestamp, parse_etag, parse_timestamp
+
+SCHEMA: Final = "2"
+"""The version of the metadata that this program writes."""
+_READABLE_SCHEMAS: Final = frozenset({"1", SCHEMA})
+_STATE_KEYS: Final = frozenset({"status", "expires-at", "pin", "schema"})
+
+
+class InvalidPlaceholderError(ValueError):
+    """The metadata of the object at `uploaded/{id}` are not an asset's state."""
+
+
+class Status(StrEnum):
+    """How far an asset has come. `uploaded` and `expired` never change again."""
+
+    PENDING = "pending"
+    MARKED = "marked"
+    UPLOADED = "uploaded"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class AssetState:
+    """The state that the object at `uploaded/{id}` carries, written in one S3 call with its bytes."""
+
+    status: Status
+    upload_expires_at: datetime
+    """When the upload URL expires: UTC, whole seconds. Stored as `expires-at`."""
+    pin: str | None = None
+    """The ETag, without quotes, of the bytes that the client means; None when the mark named none."""
+    other_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Metadata that the state machine does not read. Every transition keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """One version of `uploaded/{id}`: its state, and the ETag that a write must name to replace it."""
+
+    etag: str
+    state: AssetState
+    last_modified: datetime
+    """When S3 wrote this version, by its own clock, in whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LifecyclePolicy:
+    """The operator's settings that decide about an asset. The defaults are those of the configuration."""
+
+    upload_url_ttl_seconds: int = 900
+    grace_seconds: int = 60
+    """How long after the upload URL expired an unpinned asset is due: an upload begun in time may still be running."""
+    expire_after_seconds: int = 86_400
+    """How long after the upload URL expired an unmarked or mismatched asset expires."""
+
+
+# --- the state in S3 --------------------------------------------------------------------------------------------------
+
+
+def to_metadata(state: AssetState) -> dict[str, str]:
+    """Return the state as `x-amz-meta-*` values, which programs read."""
+    metadata = {**state.other_metadata, **to_tags(state), "schema": SCHEMA}
+    if state.pin is not None:
+        metadata["pin"] = state.pin
+    return metadata
+
+
+def to_tags(state: AssetState) -> dict[str, str]:
+    """Return the state as object tags, which lifecycle rules and people read. The pin is not among them."""
+    return {"status": state.status.value, "expires-at": format_timestamp(state.upload_expires_at)}
+
+
+def from_metadata(metadata: Mapping[str, str]) -> AssetState:
+    """Return the state in these `x-amz-meta-*` values. Without `schema` they are schema 1, which lacks only that key.
+
+    Raises:
+        InvalidPlaceholderError: They hold no state, or one of a schema that this program does not know.
+    """
+    try:
+        status = Status(metadata["status"])
+        upload_expires_at = parse_timestamp(metadata["expires-at"])
+    except (KeyError, ValueError) as error:
+        raise InvalidPlaceholderError(f"the object has no asset state in its metadata: {error!r}") from error
+    pin = metadata.get("pin")
+    if pin is not None and parse_etag(pin) != pin:
+        raise InvalidPlaceholderError(f"the pin is not an ETag: {pin!r}")
+    schema = metadata.get("schema", "1")
+    if schema not in _READABLE_SCHEMAS:
+        raise InvalidPlaceholderError(f"the state has schema {schema!r}, which this version does not know")
+    others = {name: value for name, value in metadata.items() if name not in _STATE_KEYS}
+    return AssetState(status, upload_expires_at, pin, others)
+
+
+# --- mark: the client says that its upload is done --------------------------------------------------------------------
+
+
+class MarkAction(Enum):
+    """What to do about a mark."""
+
+    WRITE = auto()
+    """Write `marked`, with the pin of this mark or none."""
+    COMPARE = auto()
+    """HEAD `temp/{id}`. If its ETag is the pin: WRITE. Otherwise it is a mismatch, unless the placeholder changed."""
+    ACCEPT = auto()
+    """Succeed without a write: the asset is final with this pin, so the response to an earlier mark was lost."""
+    ALREADY_UPLOADED = auto()
+    EXPIRED = auto()
+
+
+def decide_mark(state: AssetState, pin: str | None) -> MarkAction:
+    """Decide about a mark, given the placeholder that was just read.
+
+    Every mark is written, even when the placeholder says the same already. The new ETag invalidates any concurrent
+    mark or finalize that is based on an older upload. An unpinned mark removes an earlier pin.
+    """
+    match state.status:
+        case Status.UPLOADED:
+            return MarkAction.ACCEPT if pin is not None and pin == state.pin else MarkAction.ALREADY_UPLOADED
+        case Status.EXPIRED:
+            return MarkAction.EXPIRED
+        case Status.PENDING | Status.MARKED:
+            return MarkAction.WRITE if pin is None else MarkAction.COMPARE
+
+
+# --- reconcile: finalize, expire and sweep what is due ----------------------------------------------------------------
+
+
+class Action(Enum):
+    """What the reconciler does about an asset that has bytes in `temp/`."""
+
+    WAIT = auto()
+    INSPECT_UPLOAD = auto()
+    """The decision depends on the bytes in `temp/{id}`: HEAD them, and decide again with their ETag."""
+    FINALIZE = auto()
+    EXPIRE = auto()
+    SWEEP = auto()
+    """The asset is final or expired: the bytes in `temp/{id}` are garbage."""
+
+
+class NotRead(Enum):
+    """Stands for an ETag that has not been read."""
+
+    NOT_READ = auto()
+
+
+NOT_READ: Final = NotRead.NOT_READ
+
+
+def due_at(placeholder: Placeholder, policy: LifecyclePolicy) -> datetime | None:
+    """Return when this asset is due to be finalized: None before it is marked, and once it is final or expired."""
+    state = placeholder.state
+    if state.status is not Status.MARKED:
+        return None
+    if state.pin is not None:
+        return placeholder.last_modified
+    return _grace_ends_at(state, policy)
+
+
+def decide(state: AssetState, upload_etag: str | NotRead, now: datetime, policy: LifecyclePolicy) -> Action:
+    """Decide about an asset that has bytes in `temp/`. `now` is S3's clock.
+
+    Bytes other than the pinned ones are never finalized: the asset waits for another mark until it expires. There is no
+    decision about missing bytes, because another run may have finalized them: the caller does nothing then.
+    """
+    match state.status:
+        case Status.UPLOADED | Status.EXPIRED:
+            return Action.SWEEP
+        case Status.PENDING if not _is_expired(state, now, policy):
+            return Action.WAIT
+        case Status.MARKED if state.pin is None and now < _grace_ends_at(state, policy):
+            return Action.WAIT
+        case Status.PENDING | Status.MARKED:
+            pass
+    if upload_etag is NOT_READ:
+        return Action.INSPECT_UPLOAD
+    if state.status is Status.MARKED and state.pin in (None, upload_etag):
+        return Action.FINALIZE
+    return Action.EXPIRE if _is_expired(state, now, policy) else Action.WAIT
+
+
+def _grace_ends_at(state: AssetState, policy: LifecyclePolicy) -> datetime:
+    return state.upload_expires_at + timedelta(seconds=policy.grace_seconds)
+
+
+def _is_expired(state: AssetState, now: datetime, policy: LifecyclePolicy) -> bool:
+    return now >= state.upload_expires_at + timedelta(seconds=policy.expire_after_seconds)

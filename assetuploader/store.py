@@ -1,0 +1,179 @@
+"""The object store: the few S3 operations that assets need, in our own values.
+
+Assets need `ObjectStore` and `Presigner` alone. Another implementation changes nothing elsewhere, and a test can step
+the coroutines of `assetuploader.asset_service` by hand, one S3 call at a time.
+
+Every operation raises a `StoreError` of `assetuploader.errors` when S3 does not do it. ETags have no quotes. Timestamps
+are UTC.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from assetuploader.http_settings import HttpSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One version of an object, as HeadObject returns it."""
+
+    etag: str
+    size: int
+    """In bytes."""
+    last_modified: datetime
+    metadata: Mapping[str, str]
+    """`x-amz-meta-*`, keys in lower case without that prefix."""
+    headers: Mapping[str, str]
+    """Those of `SYSTEM_METADATA_HEADERS` that are set, which a copy must name again; keys in lower case."""
+
+
+SYSTEM_METADATA_HEADERS: Final = (
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "expires",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """One object, as ListObjectsV2 returns it."""
+
+    key: str
+    last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a listing: at most 1,000 objects, in the order of their keys."""
+
+    objects: Sequence[ListedObject]
+    is_truncated: bool
+    """More objects follow."""
+    server_time: datetime
+    """S3's clock when it answered, from the `Date` header."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectAttributes:
+    """What a write stores besides the bytes."""
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Some of `SYSTEM_METADATA_HEADERS`, keys in lower case."""
+
+
+class ObjectStore(Protocol):
+    """The bucket, as far as assets need it. Every write is conditional."""
+
+    async def head_object(self, key: str) -> ObjectInfo | None:
+        """Return the object at this key, None when there is none."""
+
+    async def put_object(
+        self,
+        key: str,
+        body: bytes,
+        attributes: ObjectAttributes,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        """Write the object under one of the two conditions, and return its new ETag.
+
+        `if_match` is the ETag of the version to replace. `if_none_match="*"` requires that there is no object.
+
+        Raises:
+            PreconditionFailedError: The condition failed, or another write happened at the same time.
+        """
+
+    async def copy_object(
+        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    ) -> str:
+        """Copy the source's bytes onto the target if both have these ETags, and return the target's new ETag.
+
+        The attributes replace those of the source.
+
+        Raises:
+            PreconditionFailedError: One of the conditions failed, or another write happened at the same time.
+        """
+
+    async def list_objects(self, prefix: str, start_after: str) -> ListPage:
+        """Return the first page of the objects with this prefix whose keys come after `start_after`."""
+
+    async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """Delete up to 1,000 objects; return those that could not be deleted, each with S3's reason."""
+
+
+class ShardReportStore(Protocol):
+    """The bucket, as far as shard reports need it.
+
+    It is apart from `ObjectStore`, because reports are written without a condition and nothing of an asset may be.
+    """
+
+    async def list_objects(self, prefix: str, start_after: str) -> ListPage:
+        """See `ObjectStore.list_objects`."""
+
+    async def get_object(self, key: str, max_bytes: int) -> bytes | None:
+        """Return the object's bytes, None when there is none. A longer object is *unavailable*."""
+
+    async def put_object(self, key: str, body: bytes, attributes: ObjectAttributes) -> str:
+        """Write the object, replacing any version, and return its ETag."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedUrl:
+    """A presigned URL. It is a bearer token and never logged."""
+
+    url: str = field(repr=False)
+    expires_at: datetime
+    """When it expires: whole seconds, not later than the credentials that signed it."""
+
+
+class Presigner(Protocol):
+    """Creates URLs with which a client reaches S3."""
+
+    async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
+        """Return a URL to PUT the object with, valid for at most `expires_in` seconds."""
+
+    async def presign_get(self, key: str, expires_in: int) -> PresignedUrl:
+        """Return a URL to GET the object with, valid for at most `expires_in` seconds.
+
+        Browsers save what it returns, whatever its content type.
+        """
+
+
+async def _nothing_to_close() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One bucket, as a program uses it. Close it with `async with` or `aclose`."""
+
+    name: str
+    store: ObjectStore
+    reports: ShardReportStore
+    presigner: Presigner
+    """For clients, at the public endpoint."""
+    internal_presigner: Presigner
+    """At the endpoint that this process reaches."""
+    http: HttpSettings = field(default_factory=HttpSettings)
+    """For every other HTTP client that reaches this store."""
+    aclose: Callable[[], Awaitable[None]] = _nothing_to_close
+    """Close the connections to S3. No operation is possible afterwards."""
+    requests_in_flight: Callable[[], int] = int
+    """Return how many requests to S3 are in flight."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

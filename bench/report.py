@@ -1,0 +1,104 @@
+"""What was measured, as a page of the documentation."""
+
+import os
+import platform
+from pathlib import Path
+
+from bench.goals import MEBIBYTE, Measured, goals_of
+from bench.reconciler import ReconcilerRow
+from bench.s3_cost import CLASSES
+from bench.tables import table
+
+
+def write_page(measured: Measured, path: Path) -> None:
+    """Write `docs/bench.md`."""
+    parts = [_head(measured), _goals(measured), _service(measured), _reconciler(measured), _cost(measured)]
+    path.write_text("\n".join(parts))
+
+
+def _head(measured: Measured) -> str:
+    return f"""\
+# Benchmarks
+
+`make bench` writes this page. All figures come from one run on one machine: SeaweedFS, the program under measurement
+and the load generator share {os.cpu_count()} cores. CPU is the program's own, user and system. Ratios carry over to
+another machine, absolute figures do not. What else runs on the machine slows a program that waits for S3 more than one
+that answers a constant. HTTPS is HTTP/1.1 over TLS, as Amazon S3 serves.
+
+{_python()}, assetuploader {measured.version}. The load average before the run was {measured.load_before:.1f}.
+
+![CPU per request and per object](bench.png)
+"""
+
+
+def _python() -> str:
+    return f"{platform.python_implementation()} {platform.python_version()}, built with {platform.python_compiler()}"
+
+
+def _goals(measured: Measured) -> str:
+    rows = [
+        f"| {goal.name} | {'≥' if goal.more_is_better else '≤'} {goal.limit:g} | {goal.figure:.4g} "
+        f"| {'reached' if goal.is_reached else '**missed**'} |"
+        for goal in goals_of(measured)
+    ]
+    return table(("", "goal", "measured", ""), rows)
+
+
+def _service(measured: Measured) -> str:
+    rows = [
+        f"| {row.connections} | {row.request} | {row.program} | {row.scheme} | {row.cpu_us:.0f} | {row.to_sanic:.2f} "
+        f"| {row.per_second:,.0f} | {row.p50_ms:.1f} | {row.p99_ms:.1f} |"
+        for row in sorted(measured.service, key=lambda row: (row.connections, row.request, row.scheme, row.program))
+    ]
+    columns = ("connections", "request", "program", "S3", "CPU µs", "÷ Sanic", "requests/s", "p50 ms", "p99 ms")
+    return f"""\
+## The service
+
+- *Sanic* answers a constant on the same route.
+- *minimal* is the least that a request costs with aiohttp: the same S3 requests, signed and sent. It has no checks,
+  retries, deadlines, URLs, logs and metrics (`bench/baseline_minimal.py`).
+- *+ S3 client* adds the product's S3 client: limits, timeouts, retries and errors (`bench/layers.py`).
+- *+ asset service* adds the asset's lifecycle: states checked, placeholders written, URLs signed.
+- *assetuploader* is the whole service: requests checked, request ids, deadlines, problem documents, metrics and logs.
+- *boto3 in threads* is the usual alternative: the same S3 requests, without logs, metrics, checks and problem documents
+  (`bench/baseline_boto3.py`).
+
+Each figure is the median of many short rounds in which all programs have their turn. A ratio is the median of each
+round's. `/livez` sends nothing to S3 and writes no log line; *wrong id* sends nothing to S3.
+
+{table(columns, rows)}"""
+
+
+def _reconciler(measured: Measured) -> str:
+    columns = ("", "S3", "objects", "rounds", "objects/s", "CPU µs each", "÷ s5cmd", "S3's CPU µs each", "peak RSS MiB")
+    rows = [_reconciler_line(row) for row in (*measured.finalizing, *measured.not_due)]
+    return f"""\
+## The reconciler
+
+Due assets of 1 KiB are finalized, beside `s5cmd mv` of as many objects of the same size on the same server. CPU is that
+of all processes, their start included: one start takes {measured.start.cpu_seconds:.2f} s of it. Each figure is the
+median of its rounds, in which all programs have their turn. *minimal* sends the same requests for each asset, and
+nothing else. *S3's* is the CPU of the server on the same cores, which bounds the rate.
+
+{table(columns, rows)}"""
+
+
+def _reconciler_line(row: ReconcilerRow) -> str:
+    ratio = "" if row.to_s5cmd is None else f"{row.to_s5cmd:.2f}"
+    return (
+        f"| {row.program} | {row.scheme} | {row.objects:,} | {row.rounds} | {row.per_second:,.0f} | {row.cpu_us:.0f} "
+        f"| {ratio} | {row.s3_cpu_us:.0f} | {row.peak_rss_bytes / MEBIBYTE:.0f} |"
+    )
+
+
+def _cost(measured: Measured) -> str:
+    requests = ", ".join(f"{name} {number:g}" for name, number in measured.life.calls.items())
+    rows = [f"| {one.name} | {measured.life.dollars_per_million(one):.2f} |" for one in CLASSES]
+    return f"""\
+## What S3 charges
+
+An asset that is created, marked with a pin at once, finalized and read once takes {measured.life.total:g} requests
+({requests}). Each run that finds an asset not due adds one HeadObject. This is the price of a million such assets in
+requests, by Amazon's list for us-east-1 (2025), if final assets have this storage class and all else is Standard:
+
+{table(("storage class of final assets", "dollars per million assets"), rows)}"""

@@ -1,0 +1,66 @@
+"""How much is measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """How long each program is under load, with one number of connections."""
+
+    connections: int
+    seconds: float
+    """With each request in each round."""
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finalizing:
+    """How many assets are finalized."""
+
+    objects: int
+    """In each round."""
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much one run measures."""
+
+    service: Sequence[LoadPlan]
+    assets: int
+    """Requested in turn. Many more than there are connections, so that no two requests write the same one at once."""
+    finalizing: Finalizing
+    not_due: int
+    counted_assets: int
+    """Whose S3 requests are counted for their cost."""
+    comparison: LoadPlan
+    comparison_finalizing: Finalizing
+    starts: int
+    """Of each program in the comparison."""
+
+
+MAIN_CONNECTIONS: Final = 32
+"""The number of connections that the chart, the summary and the comparison use."""
+FULL: Final = Sizes(
+    service=(LoadPlan(1, 1, 3), LoadPlan(MAIN_CONNECTIONS, 2, 8), LoadPlan(256, 4, 2)),
+    assets=1_000,
+    finalizing=Finalizing(10_000, 3),
+    not_due=100_000,
+    counted_assets=1_000,
+    comparison=LoadPlan(MAIN_CONNECTIONS, 2, 12),
+    comparison_finalizing=Finalizing(3_000, 5),
+    starts=5,
+)
+QUICK: Final = Sizes(
+    service=(LoadPlan(MAIN_CONNECTIONS, 0.05, 1),),
+    assets=400,
+    finalizing=Finalizing(20, 1),
+    not_due=50,
+    counted_assets=20,
+    comparison=LoadPlan(MAIN_CONNECTIONS, 0.05, 1),
+    comparison_finalizing=Finalizing(20, 1),
+    starts=1,
+)
+"""Shows that everything works. Its figures mean nothing."""

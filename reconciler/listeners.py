@@ -1,0 +1,75 @@
+"""What listens to a run: the interfaces that the scan and the command call, and the values that they pass.
+
+To add a listener, write one file with a class that has these methods, and add one line to
+`assetuploader.cli.reconcile`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from assetuploader.asset_service import ReconcileResult
+from assetuploader.shard_reports import FinalizeLatencies, RunOutcome
+from reconciler.shards import Shard
+from reconciler.summary import RunSummary
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciledAsset:
+    """One asset that the scan reconciled."""
+
+    asset_id: str
+    result: ReconcileResult
+    listed_at: datetime
+    """When it was listed, by S3's clock."""
+    reconciled_at: datetime
+    """When it was reconciled, by S3's clock."""
+    is_full_scan: bool
+    """False for a scan of recent uploads, which sees assets again that the full scan counted."""
+
+
+class ScanListener(Protocol):
+    """Listens to a scan. Its methods return quickly and do not raise."""
+
+    def on_result(self, asset: ReconciledAsset) -> None:
+        """Take note of an asset that was reconciled, whatever the outcome."""
+
+    def on_unrecognized_key(self) -> None:
+        """Take note of a key in `temp/` that contains no asset id. Only the full scan reports them."""
+
+    def on_delete_failed(self, count: int, reason: str) -> None:
+        """Take note of uploads of final or expired assets that could not be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A run that ended."""
+
+    shard: Shard
+    started_at: datetime
+    finished_at: datetime
+    outcome: RunOutcome
+    exit_code: int
+    reason: str | None
+    """Why the run ended early, None when it did not."""
+    summary: RunSummary
+    pinned: FinalizeLatencies
+    unpinned: FinalizeLatencies
+    dry_run: bool = False
+
+
+class RunListener(Protocol):
+    """Listens to the end of a run."""
+
+    async def on_run_finished(self, run: FinishedRun) -> None:
+        """Take note of the end of the run.
+
+        It is called once, while the bucket is still open. It does not raise, and takes a few seconds at most.
+        """
+
+
+async def notify_finished(listeners: Sequence[RunListener], run: FinishedRun) -> None:
+    """Call the listeners in turn."""
+    for listener in listeners:
+        await listener.on_run_finished(run)

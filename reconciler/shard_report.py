@@ -1,0 +1,103 @@
+"""Writing the shard report at the end of a run: it continues the counters of the report before it."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from assetuploader.errors import StoreError
+from assetuploader.outcome import COUNTED, REMAINING
+from assetuploader.shard_reports import (
+    MAX_REPORT_BYTES,
+    REPORT_HEADERS,
+    Counters,
+    InvalidReportError,
+    RunOutcome,
+    ShardReport,
+    decode_report,
+    encode_report,
+    report_key,
+)
+from assetuploader.store import ObjectAttributes, ShardReportStore
+from reconciler.listeners import FinishedRun
+
+WRITE_TIMEOUT_SECONDS: Final = 5.0
+"""An unavailable store does not keep a run from ending."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReportWriter:
+    """A `RunListener` that writes the shard report, unless the run was a dry run."""
+
+    store: ShardReportStore
+
+    async def on_run_finished(self, run: FinishedRun) -> None:
+        """See `RunListener.on_run_finished`."""
+        if not run.dry_run:
+            await write_shard_report(self.store, run)
+
+
+async def write_shard_report(store: ShardReportStore, run: FinishedRun) -> bool:
+    """Write the report of this run; return whether that succeeded. A failure is logged, and does not fail the run.
+
+    If two runs of a shard write at the same time, one of them is not counted. If the report before cannot be read,
+    nothing is written: counters that restart from zero would look like a burst.
+    """
+    key = report_key(run.shard.index, run.shard.count)
+    try:
+        async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
+            body = await store.get_object(key, MAX_REPORT_BYTES)
+            before = _decode(key, body) if body is not None else None
+            report = encode_report(merge(before, run))
+            await store.put_object(key, report, ObjectAttributes(headers=REPORT_HEADERS))
+    except (StoreError, TimeoutError) as error:
+        log.warning("shard_report_write_failed", key=key, reason=str(error) or "S3 did not answer in time")
+        return False
+    return True
+
+
+def _decode(key: str, body: bytes) -> ShardReport | None:
+    try:
+        return decode_report(key, body)
+    except InvalidReportError as error:
+        log.warning("shard_report_reset", key=key, reason=str(error))
+        return None
+
+
+def merge(before: ShardReport | None, run: FinishedRun) -> ShardReport:
+    """Return the report of this run, given the report before it.
+
+    A run that did not scan the whole shard cannot say what remains there, so the statement of the one before holds.
+    """
+    summary = run.summary
+    remaining = {outcome: summary.outcomes.get(outcome, 0) for outcome in REMAINING}
+    due_times = [summary.next_due_at]
+    is_success = run.outcome is RunOutcome.SUCCESS and summary.is_complete
+    last_success_at = run.finished_at if is_success else None
+    if before is not None:
+        last_success_at = last_success_at or before.last_success_at
+        if not summary.is_complete:
+            remaining = dict(before.remaining)
+            due_times.append(before.next_due_at)
+    counters = Counters(
+        {run.outcome: 1},
+        {outcome: summary.outcomes.get(outcome, 0) for outcome in COUNTED},
+        run.pinned,
+        run.unpinned,
+    )
+    return ShardReport(
+        shard=run.shard.index,
+        shard_count=run.shard.count,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        outcome=run.outcome,
+        is_complete=summary.is_complete,
+        last_success_at=last_success_at,
+        remaining=remaining,
+        next_due_at=min((due for due in due_times if due is not None), default=None),
+        counters=(before.counters if before else Counters()) + counters,
+        schema=2,
+    )

@@ -1,0 +1,18 @@
+"""Whether the service can do its work."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What `/readyz` reports, and whether the store may be written to."""
+
+    is_started: bool = False
+    is_draining: bool = False
+    store_verified: bool = False
+    """The conformance check has passed. Until then nothing is written, because the store may ignore conditions."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether load balancers should send requests. A later outage of S3 takes no pod out of service."""
+        return self.is_started and self.store_verified and not self.is_draining

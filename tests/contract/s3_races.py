@@ -1,0 +1,60 @@
+"""`make s3-races`: how often two conditional writes of one version, sent at once, both succeed. On a fit store: never.
+
+The probe of every start tries conditions one after the other, so it cannot see this. SeaweedFS takes one lock for
+PutObject and another for CopyObject, and now and then lets both through.
+"""
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+from assetuploader.errors import PreconditionFailedError
+from assetuploader.s3.bucket import open_bucket
+from assetuploader.store import ObjectAttributes, ObjectStore
+from dev.seaweedfs import REGION, free_port, running_s3
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+TRIES = 1000
+SAID = ObjectAttributes({"purpose": "race"}, {"purpose": "race"})
+PAIRS = (("PutObject", "PutObject"), ("CopyObject", "CopyObject"), ("PutObject", "CopyObject"))
+
+
+async def both_won(store: ObjectStore, pair: tuple[str, str], key: str) -> bool:
+    """Send two writes that name the same version, at once.
+
+    Raises:
+        StoreError: S3 did not answer one of them.
+    """
+    source_etag = await store.put_object(f"temp/{key}", b"upload", SAID, if_none_match="*")
+    etag = await store.put_object(f"uploaded/{key}", os.urandom(16), SAID, if_none_match="*")
+    writes: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {
+        "PutObject": lambda: store.put_object(f"uploaded/{key}", os.urandom(16), SAID, if_match=etag),
+        "CopyObject": lambda: store.copy_object(
+            f"temp/{key}", f"uploaded/{key}", SAID, source_if_match=source_etag, if_match=etag
+        ),
+    }
+    ended = await asyncio.gather(*(writes[name]() for name in pair), return_exceptions=True)
+    for end in ended:
+        if isinstance(end, BaseException) and not isinstance(end, PreconditionFailedError):
+            raise end
+    return all(isinstance(end, str) for end in ended)
+
+
+async def _measure() -> None:
+    bucket = open_bucket(REGION, "assets", None)
+    try:
+        for pair in PAIRS:
+            doubles = 0
+            for number in range(TRIES):
+                doubles += await both_won(bucket.store, pair, f"race-{'-'.join(pair)}-{number}")
+            print(f"{' and '.join(pair)} at once, {TRIES:,} times: both succeeded {doubles} times", flush=True)  # noqa: T201
+    finally:
+        await bucket.aclose()
+
+
+if __name__ == "__main__":
+    with running_s3(free_port(), "assets") as server:
+        os.environ.update(server.environment())
+        asyncio.run(_measure())

@@ -1,0 +1,209 @@
+"""Whole lifecycles of one asset on a real S3, each step tried again when it fails, as clients and CronJobs do."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+from uuid import UUID
+
+import urllib3
+
+from assetuploader.asset_service import AssetService, ReconcileResult
+from assetuploader.cli.config import read_config
+from assetuploader.cli.wiring import open_bucket
+from assetuploader.errors import AlreadyUploadedError, AssetNotUploadedError, StoreUnavailableError
+from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.outcome import Outcome
+from assetuploader.state_machine import LifecyclePolicy
+from assetuploader.store import Bucket
+from dev.seaweedfs import LocalS3
+from tests.support.in_memory_s3 import etag_of
+
+POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=600, grace_seconds=0, expire_after_seconds=3600)
+ATTEMPTS: Final = 3
+HTTP: Final = urllib3.PoolManager(maxsize=32, retries=False)
+
+T = TypeVar("T")
+
+
+class ViolationError(Exception):
+    """Something was lost, changed, or answered that may not be."""
+
+
+@asynccontextmanager
+async def opened_bucket(s3: LocalS3, endpoint_url: str) -> AsyncIterator[Bucket]:
+    """Open the bucket as the programs do, at this endpoint."""
+    before = dict(os.environ)
+    environment = {**s3.environment(), "AWS_ENDPOINT_URL_S3": endpoint_url}
+    os.environ.update(environment)  # boto3 reads them
+    try:
+        async with open_bucket(read_config(environment)) as bucket:
+            yield bucket
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@dataclass(slots=True)
+class Lifecycle:
+    """One asset, reached through a door that may fail, and directly."""
+
+    make_id: Callable[[], UUID]
+    faulty: Bucket
+    direct: Bucket
+    asset_id: str = ""
+    url: str = ""
+    uploaded: bytes = b""
+    errors: list[str] = field(default_factory=list)
+
+    def service(self, bucket: Bucket) -> AssetService:
+        """Return the asset service over one of the two buckets."""
+        # URLs are signed for the direct way: what clients do does not fail here.
+        return AssetService(bucket.store, self.direct.presigner, POLICY, self.make_id, lambda: os.urandom(16))
+
+    async def _retry(self, name: str, step: Callable[[], Awaitable[T]]) -> T:
+        for _ in range(ATTEMPTS):
+            try:
+                return await step()
+            except StoreUnavailableError as error:
+                self.errors.append(f"{name}: {error}")
+        raise ViolationError(f"{name} never went through")
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+
+    async def create(self) -> None:
+        """POST /asset. A client that was errors of a failure has no id, and asks for another."""
+        created = await self._retry("create", self.service(self.faulty).create)
+        self.asset_id, self.url = created.asset_id, created.upload.url
+
+    def upload(self, body: bytes) -> None:
+        """The client's PUT."""
+        answer = HTTP.request("PUT", self.url, body=body, headers={"Content-Type": "text/x-test"})
+        if answer.status != 200 or answer.headers["ETag"].strip('"') != etag_of(body):
+            raise ViolationError(f"upload answered {answer.status}")
+        self.uploaded = body
+
+    async def mark(self, pin: bytes | None) -> None:
+        """PUT /asset/{id}."""
+        etag = None if pin is None else etag_of(pin)
+        await self._retry("mark", lambda: self.service(self.faulty).mark(self.asset_id, etag))
+
+    async def run(self, after: timedelta) -> Outcome:
+        """What a run does with this asset, so long after now."""
+        now = datetime.now(UTC) + after
+        result = await self._retry("reconcile", lambda: self._reconcile(now))
+        if result.delete_upload:
+            await self._retry("delete", lambda: self.faulty.store.delete_objects([temp_key(self.asset_id)]))
+        return result.outcome
+
+    async def _reconcile(self, now: datetime) -> ReconcileResult:
+        result = await self.service(self.faulty).reconcile(self.asset_id, now)
+        if result.error is not None:
+            raise result.error
+        return result
+
+    async def require_final(self, body: bytes) -> None:
+        """GET /asset/{id}, and the download: these bytes, with what their uploader output of them."""
+        found = await self._retry("resolve", lambda: self.service(self.faulty).resolve(self.asset_id, 60, _now()))
+        answer = HTTP.request("GET", found.url)
+        if answer.data != body or answer.headers["Content-Type"] != "text/x-test":
+            raise ViolationError(f"{answer.status} {answer.data!r} instead of {body!r}")
+
+    async def require_not_final(self) -> None:
+        """GET /asset/{id} leads nowhere yet."""
+        with suppress(AssetNotUploadedError):
+            await self._retry("resolve", lambda: self.service(self.faulty).resolve(self.asset_id, 60, _now()))
+            raise ViolationError("a download URL before the asset is final")
+
+    async def require_status(self, status: str, *, has_upload: bool) -> None:
+        """What the bucket says, asked directly."""
+        placeholder = await self.direct.store.head_object(uploaded_key(self.asset_id))
+        upload = await self.direct.store.head_object(temp_key(self.asset_id))
+        if placeholder is None or placeholder.metadata["status"] != status:
+            raise ViolationError(f"{placeholder} instead of {status}")
+        if (upload is not None) != has_upload:
+            raise ViolationError(f"in temp/: {upload}")
+
+    async def version(self) -> str:
+        """The ETag at `uploaded/{id}`, asked directly."""
+        placeholder = await self.direct.store.head_object(uploaded_key(self.asset_id))
+        return placeholder.etag if placeholder else ""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+# --- the lifecycles ---------------------------------------------------------------------------------------------------
+
+
+async def unpinned(lifecycle: Lifecycle) -> None:
+    """Marked, final after its deadline, and never again changed by what comes late."""
+    await lifecycle.create()
+    lifecycle.upload(b"A")
+    await lifecycle.mark(None)
+    await lifecycle.require_not_final()
+    await lifecycle.run(timedelta())
+    await lifecycle.require_status("marked", has_upload=True)
+    await lifecycle.run(timedelta(minutes=11))
+    await lifecycle.require_final(b"A")
+    await _stays(lifecycle, b"A")
+
+
+async def pinned(lifecycle: Lifecycle) -> None:
+    """Pinned, overwritten, pinned anew, final at once."""
+    await lifecycle.create()
+    lifecycle.upload(b"A")
+    await lifecycle.mark(b"A")
+    lifecycle.upload(b"B")
+    await lifecycle.run(timedelta())
+    await lifecycle.require_status("marked", has_upload=True)
+    await lifecycle.mark(b"B")
+    await lifecycle.run(timedelta())
+    await lifecycle.require_final(b"B")
+    await lifecycle.mark(b"B")
+    await _stays(lifecycle, b"B")
+
+
+async def unmarked(lifecycle: Lifecycle) -> None:
+    """Uploaded, never marked, given up, swept."""
+    await lifecycle.create()
+    lifecycle.upload(b"A")
+    await lifecycle.run(timedelta(minutes=69))
+    await lifecycle.require_status("pending", has_upload=True)
+    await lifecycle.run(timedelta(minutes=71))
+    await lifecycle.run(timedelta(minutes=71))
+    await lifecycle.require_status("expired", has_upload=False)
+
+
+async def overwritten(lifecycle: Lifecycle) -> None:
+    """Pinned, its bytes overwritten by the client, given up."""
+    await lifecycle.create()
+    lifecycle.upload(b"A")
+    await lifecycle.mark(b"A")
+    lifecycle.upload(b"B")
+    await lifecycle.run(timedelta(minutes=71))
+    await lifecycle.run(timedelta(minutes=71))
+    await lifecycle.require_status("expired", has_upload=False)
+
+
+async def _stays(lifecycle: Lifecycle, body: bytes) -> None:
+    version = await lifecycle.version()
+    lifecycle.upload(b"late")
+    try:
+        await lifecycle.mark(None)
+    except AlreadyUploadedError:
+        pass
+    else:
+        raise ViolationError("a final asset took a mark")
+    await lifecycle.run(timedelta(minutes=11))
+    await lifecycle.run(timedelta(days=2))
+    await lifecycle.require_final(body)
+    await lifecycle.require_status("uploaded", has_upload=False)
+    if await lifecycle.version() != version:
+        raise ViolationError("a final asset was written again")
+
+
+LIFECYCLES: Final = (unpinned, pinned, unmarked, overwritten)

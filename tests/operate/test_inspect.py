@@ -1,0 +1,91 @@
+"""`assetuploader status` and `assetuploader ls`, as a person types them, on a running product."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.support.product import Created, Product, running_product
+
+
+@dataclass(frozen=True, slots=True)
+class Various:
+    """A product with an asset of each kind that needs no waiting."""
+
+    product: Product
+    final: Created
+    overdue: Created
+    unmarked: Created
+
+
+@pytest.fixture(scope="module")
+def various() -> Iterator[Various]:
+    """One made final, one pinned since, and one that nobody marked."""
+    with running_product() as product:
+        final = product.upload(b"final")
+        assert product.mark(final, pinned=True) == 202
+        assert product.run("reconcile").returncode == 0
+        overdue, unmarked = product.upload(b"overdue"), product.upload(b"unmarked")
+        assert product.mark(overdue, pinned=True) == 202
+        yield Various(product, final, overdue, unmarked)
+
+
+def listed(product: Product, *arguments: str) -> dict[str, str]:
+    """The kinds of the listed assets by id."""
+    run = product.run("ls", "--json", *arguments)
+    assert run.returncode == 0, run.stderr
+    return {line["id"]: line["phase"] for line in map(json.loads, run.stdout.splitlines())}
+
+
+def test_ls_tells_what_is_late_and_what_waits(various: Various) -> None:
+    """Each flag lists its kind, none lists everything in temp/; nothing is written by it."""
+    overdue, unmarked = various.overdue.asset_id, various.unmarked.asset_id
+    assert listed(various.product, "--overdue") == {overdue: "overdue"}
+    assert listed(various.product, "--waiting") == {unmarked: "waiting"}
+    assert listed(various.product, "--expired") == {}
+    assert listed(various.product, "--overdue", "--waiting") == {overdue: "overdue", unmarked: "waiting"}
+    assert listed(various.product) == {overdue: "overdue", unmarked: "waiting"}
+    heading, row = various.product.run("ls", "--overdue").stdout.splitlines()
+    assert heading.split() == ["ASSET", "PHASE", "STATUS", "PINNED", "AT", "WHAT", "HAPPENS", "NEXT"]
+    assert row.split()[:4] == [overdue, "overdue", "marked", "yes"]
+
+
+def story(product: Product, created: Created) -> dict[str, Any]:
+    """What status tells."""
+    run = product.run("status", "--json", created.asset_id)
+    assert run.returncode == 0, run.stderr
+    told: dict[str, Any] = json.loads(run.stdout)
+    return told
+
+
+def test_status_tells_one_assets_story(various: Various) -> None:
+    """State, pin, what is in temp/, what comes next and when: all of one asset, from S3 alone."""
+    final, overdue, unmarked = (
+        story(various.product, created) for created in (various.final, various.overdue, various.unmarked)
+    )
+    assert (final["phase"], final["status"], final["upload"], final["pin"]) == (
+        "final",
+        "uploaded",
+        None,
+        various.final.etag.strip('"'),
+    )
+    assert (overdue["phase"], overdue["at"], overdue["upload"]["bytes"]) == ("overdue", overdue["status_since"], 7)
+    assert (unmarked["phase"], unmarked["status"], unmarked["next"]) == (
+        "waiting",
+        "pending",
+        "uploaded: waits for its mark; expires otherwise",
+    )
+    text = various.product.run("status", various.overdue.asset_id).stdout
+    assert "next     due: the next run finalizes it" in text
+
+
+def test_wrong_ids_are_told_apart(various: Various) -> None:
+    """An id that is none is a mistake of usage; one that nobody has is told as such."""
+    product = various.product
+    unknown = product.run("status", "00000000-0000-4000-8000-000000000000")
+    assert (unknown.returncode, "no asset has this id" in unknown.stdout) == (1, True)
+    assert product.run("status", "../secrets").returncode == 64
+    away = product.run("ls", AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
+    assert (away.returncode, "could not be reached" in away.stdout) == (75, True)

@@ -1,0 +1,73 @@
+"""One run in a process of its own, and the most memory that it had."""
+
+import asyncio
+import json
+import logging
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from assetuploader.asset_service import AssetService
+from assetuploader.state_machine import LifecyclePolicy
+from reconciler.run import RunOptions, run
+from reconciler.shards import Shard
+from reconciler.summary import RunCounters
+from tests.perf.endless import EndlessS3
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """What a run over so many objects took."""
+
+    objects: int
+    outcomes: dict[str, int]
+    deleted: int
+    peak_bytes: int
+    seconds: float
+
+
+def measure(objects: int) -> Peak:
+    """Run over so many objects, in a fresh process.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    done = subprocess.run(  # noqa: S603 -- our own module
+        [sys.executable, "-m", "tests.perf.peak", str(objects)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return Peak(**json.loads(done.stdout))
+
+
+def _peak_bytes() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():  # the kernel's number of this program alone: getrusage's begins with its parent's
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _run_here(objects: int) -> Peak:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    s3 = EndlessS3(objects)
+    assets = AssetService(s3, s3, LifecyclePolicy(), uuid4, lambda: b"nonce")
+    started = time.monotonic()
+    counters = RunCounters()
+    options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=5, max_run_seconds=3000)
+    asyncio.run(run(assets, options, [counters], asyncio.Event(), time.monotonic))
+    seconds = round(time.monotonic() - started, 1)
+    outcomes = {outcome.value: count for outcome, count in counters.outcomes.items()}
+    return Peak(objects, outcomes, s3.deleted, _peak_bytes(), seconds)
+
+
+if __name__ == "__main__":
+    peak = _run_here(int(sys.argv[1]))
+    print(json.dumps({name: getattr(peak, name) for name in Peak.__slots__}))  # noqa: T201 -- for measure()

@@ -1,0 +1,51 @@
+"""The benchmarks run, and their page holds a figure for every program. The figures of a quick run mean nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bench.service import ASSET_SERVICE, ASSETUPLOADER, BOTO3, MINIMAL, S3_CLIENT, SANIC
+
+REPOSITORY: Final = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def run_bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module, and return what it printed."""
+    ended = subprocess.run(  # noqa: S603 -- our own program
+        [sys.executable, "-m", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended
+
+
+def test_the_benchmarks_run_and_write_their_page(tmp_path: Path) -> None:
+    """Every program has its rows, over HTTP and over HTTPS."""
+    run_bench("bench", "--quick", "--out", str(tmp_path))
+
+    page = (tmp_path / "bench.md").read_text()
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+    for program in (SANIC, MINIMAL, S3_CLIENT, ASSET_SERVICE, ASSETUPLOADER, BOTO3):
+        assert f"| {program} | HTTP |" in page
+    for program in (MINIMAL, ASSETUPLOADER):
+        assert f"| {program} | HTTPS |" in page
+    for program in ("reconcile, 1 shard", "reconcile, 4 shards", "minimal", "s5cmd mv"):
+        assert f"| {program} | HTTP |" in page
+    assert "S3 requests in a pinned asset's life | ≤ 8.002 | 8." in page
+
+
+def test_two_revisions_are_compared_over_http_and_https(tmp_path: Path) -> None:
+    """Here the other revision is this one again."""
+    other = tmp_path / "other"
+    (other / ".venv").mkdir(parents=True)
+    (other / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+
+    table = run_bench("bench.compare", str(other), "--quick").stdout
+
+    for scheme in ("HTTP", "HTTPS"):
+        for request in ("GET final", "POST", "PUT", "finalized asset"):
+            assert f"| {request} | {scheme} | CPU µs |" in table

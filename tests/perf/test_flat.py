@@ -1,0 +1,12 @@
+"""Memory is flat."""
+
+from tests.perf.peak import measure
+
+
+def test_thirty_times_the_objects_take_hardly_more_memory() -> None:
+    """A page and a queue of its length are held, and a bounded list of what is due next: never the bucket."""
+    few, many = measure(1_000), measure(30_000)
+
+    assert (few.outcomes, few.deleted) == ({"finalized": 334, "waiting": 666}, 334)
+    assert (many.outcomes, many.deleted) == ({"finalized": 10_000, "waiting": 20_000}, 10_000)
+    assert many.peak_bytes < 1.2 * few.peak_bytes + 5_000_000

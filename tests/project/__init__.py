@@ -1,0 +1,1 @@
+"""The project itself: its version, workflows and release."""

@@ -1,0 +1,207 @@
+"""The invariants of docs/design.md, checked against the bucket after every S3 call, and at the end.
+
+The checker knows only the promises of the protocol: it reads the bucket and the results that clients got, and shares no
+code with the product.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from tests.support.in_memory_s3 import InMemoryS3, Stored, etag_of
+
+
+class ViolationError(Exception):
+    """An invariant does not hold."""
+
+
+@dataclass(slots=True)
+class AssetRecord:
+    """What is known of one asset from the outside."""
+
+    uploads: list[bytes] = field(default_factory=list)
+    """Every upload that arrived in `temp/{id}`, in order."""
+    current: Stored | None = None
+    """`uploaded/{id}` when it was last checked."""
+    has_promise: bool = False
+    """A mark succeeded after an upload had arrived."""
+    is_latest_promised: bool = False
+    """A mark succeeded that began after the latest upload had arrived, and that meant it."""
+
+
+_STEPS: Final = {
+    None: {"pending"},
+    "pending": {"marked", "expired"},
+    "marked": {"marked", "uploaded", "expired"},
+    "uploaded": set[str](),
+    "expired": set[str](),
+}
+"""Which status may follow which, from docs/design.md."""
+
+
+@dataclass(slots=True)
+class InvariantChecker:
+    """Checks one bucket, and keeps a record of each of its assets."""
+
+    s3: InMemoryS3
+    grace_seconds: int
+    expire_after_seconds: int
+    records: dict[str, AssetRecord] = field(default_factory=dict)
+    seen: int = 0
+    """How many of the bucket's writes were checked."""
+
+    def copy(self, s3: InMemoryS3) -> "InvariantChecker":
+        """Return an independent checker for a copy of the bucket."""
+        records = {asset_id: replace(record, uploads=list(record.uploads)) for asset_id, record in self.records.items()}
+        return replace(self, s3=s3, records=records)
+
+    def fingerprint(self) -> object:
+        """Return the records as one comparable value."""
+        return tuple(
+            (*record.uploads, record.has_promise, record.is_latest_promised) for record in self.records.values()
+        )
+
+    def record(self, asset_id: str) -> AssetRecord:
+        """Return the record of one asset."""
+        return self.records.setdefault(asset_id, AssetRecord())
+
+    # --- results that clients got -------------------------------------------------------------------------------------
+
+    def accepted(self, asset_id: str, uploads_before: int, pin: str | None) -> None:
+        """Record that a mark succeeded, which began after this many uploads had arrived."""
+        record = self.record(asset_id)
+        status = record.current.metadata["status"] if record.current else None
+        if status not in {"marked", "uploaded"} and not (status == "expired" and pin is not None):
+            raise ViolationError(f"I3: a mark succeeded, and the asset is {status}")
+        if not uploads_before:
+            return
+        record.has_promise = True
+        if uploads_before == len(record.uploads) and pin in (None, etag_of(record.uploads[-1])):
+            record.is_latest_promised = True
+            self._require_kept(asset_id, record)
+
+    def downloaded(self, asset_id: str, body: bytes) -> None:
+        """Check the bytes that a download URL returned."""
+        final = self.s3.objects[f"uploaded/{asset_id}"]
+        if body not in self.record(asset_id).uploads or body != final.body or final.metadata["status"] != "uploaded":
+            raise ViolationError(f"I4: the download returned {body!r}, which is not the final asset")
+
+    # --- after every call ---------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Record the writes since the last check, and check I1, I2 and I7 on them."""
+        writes = self.s3.writes
+        while self.seen < len(writes):
+            operation, key = writes[self.seen]
+            self.seen += 1
+            prefix, _, asset_id = key.partition("/")
+            if asset_id not in self.records:
+                raise ViolationError(f"I7: {operation} of {key}, which belongs to no asset")
+            record = self.records[asset_id]
+            match operation, prefix:
+                case "put", "temp":
+                    record.uploads.append(self.s3.objects[key].body)
+                    record.is_latest_promised = False
+                case (("put_object" | "copy_object"), "uploaded"):
+                    self._changed(record, self.s3.objects[key])
+                case "delete_objects", "temp":
+                    pass
+                case _:
+                    raise ViolationError(f"I7: {operation} of {key}")
+            self._require_kept(asset_id, record)
+
+    def _changed(self, record: AssetRecord, new: Stored) -> None:
+        before = record.current
+        record.current = new
+        old_status = before.metadata["status"] if before else None
+        status = new.metadata["status"]
+        if status not in _STEPS[old_status]:
+            name = "I1" if old_status == "uploaded" else "I3"
+            raise ViolationError(f"{name}: {old_status} became {status}")
+        if before and new.metadata["expires-at"] != before.metadata["expires-at"]:
+            raise ViolationError("I1: the expiry changed")
+        if new.tags != {name: value for name, value in new.metadata.items() if name not in {"pin", "schema"}}:
+            raise ViolationError("tags and metadata hold different states")
+        if status == "uploaded" and before:
+            self._finalized(record, before, new)
+        if status == "expired":
+            self._expired(record, before, new)
+
+    def _finalized(self, record: AssetRecord, before: Stored, new: Stored) -> None:
+        pin = new.metadata.get("pin")
+        if pin != before.metadata.get("pin"):
+            raise ViolationError("I2: the final asset's pin is not its placeholder's")
+        if pin not in (None, new.etag):
+            raise ViolationError("I2: the final asset has other bytes than its pin")
+        if new.body not in record.uploads:
+            raise ViolationError("I4: the final asset has bytes that nobody uploaded to it")
+        if pin is None and self.s3.now < _expiry(new) + timedelta(seconds=self.grace_seconds):
+            raise ViolationError("finalized before it was due")
+
+    def _expired(self, record: AssetRecord, before: Stored | None, new: Stored) -> None:
+        pin = new.metadata.get("pin")
+        if record.has_promise and (pin is None or record.is_latest_promised):
+            raise ViolationError("I3: a mark succeeded, and the asset expired")
+        if before and pin != before.metadata.get("pin"):
+            raise ViolationError("I3: the pin changed")
+        if self.s3.now < _expiry(new) + timedelta(seconds=self.expire_after_seconds):
+            raise ViolationError("expired before its time")
+
+    def _require_kept(self, asset_id: str, record: AssetRecord) -> None:
+        if not record.is_latest_promised:
+            return
+        promised = record.uploads[-1]
+        waiting = self.s3.objects.get(f"temp/{asset_id}")
+        if waiting is not None and waiting.body == promised:
+            return
+        final = self.s3.objects.get(f"uploaded/{asset_id}")
+        if final is None or final.metadata["status"] != "uploaded" or final.body != promised:
+            raise ViolationError(f"I2: {promised!r} was uploaded, its mark succeeded, and it is gone")
+
+    # --- at the end ---------------------------------------------------------------------------------------------------
+
+    def require_finished(self) -> None:
+        """Check I5 after clean runs: all work that is due is done."""
+        for asset_id in self.records:
+            placeholder = self.s3.objects.get(f"uploaded/{asset_id}")
+            waiting = self.s3.objects.get(f"temp/{asset_id}")
+            if placeholder is not None and waiting is not None and self._is_due(placeholder, waiting):
+                raise ViolationError(
+                    f"I5: {placeholder.metadata['status']}, due, and not finished after the clean runs"
+                )
+
+    def _is_due(self, placeholder: Stored, waiting: Stored) -> bool:
+        expiry = _expiry(placeholder)
+        is_expired = self.s3.now >= expiry + timedelta(seconds=self.expire_after_seconds)
+        match placeholder.metadata["status"], placeholder.metadata.get("pin"):
+            case "pending", _:
+                return is_expired
+            case "marked", None:
+                return self.s3.now >= expiry + timedelta(seconds=self.grace_seconds)
+            case "marked", pin:
+                return pin == waiting.etag or is_expired
+            case _:
+                return True
+
+    def require_remembered(self) -> None:
+        """Check I3 long after all deadlines and clean runs: what was promised is final."""
+        for asset_id, record in self.records.items():
+            if not record.has_promise:
+                continue
+            final = self.s3.objects.get(f"uploaded/{asset_id}")
+            if final is None:
+                raise ViolationError("I3: a mark succeeded, and the asset is gone")
+            latest = record.uploads[-1]
+            match final.metadata["status"], final.metadata.get("pin"):
+                case "uploaded", _:
+                    is_kept = final.body == latest or not record.is_latest_promised
+                case "marked", pin:  # the client overwrote its pinned bytes, and did not mark again
+                    is_kept = pin is not None and pin != etag_of(latest)
+                case status, _:  # expired: checked when it happened
+                    is_kept = status == "expired" and not record.is_latest_promised
+            if not is_kept:
+                raise ViolationError(f"I3: a mark succeeded, and the asset ended as {final.metadata}")
+
+
+def _expiry(stored: Stored) -> datetime:
+    return datetime.fromisoformat(stored.metadata["expires-at"])

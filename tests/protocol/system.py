@@ -1,0 +1,324 @@
+"""One bucket with one asset, and the processes that act on it: scripts that call the real coroutines."""
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache, partial
+from typing import Any, Final
+from uuid import UUID
+
+from assetuploader.asset_service import AssetService
+from assetuploader.errors import (
+    AlreadyUploadedError,
+    AssetError,
+    AssetExpiredError,
+    AssetNotFoundError,
+    AssetNotUploadedError,
+    StoreError,
+    UploadMismatchError,
+)
+from assetuploader.state_machine import LifecyclePolicy
+from assetuploader.store import ObjectAttributes, ObjectStore
+from tests.protocol.code_under_test import Code
+from tests.protocol.invariants import AssetRecord, InvariantChecker, ViolationError
+from tests.protocol.steps import Call, SteppedStore, ask, run_now
+from tests.support.in_memory_s3 import InMemoryS3, RefusedError, Stored, etag_of
+
+POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400)
+ASSET: Final = "11111111-1111-4111-8111-111111111111"
+BYSTANDER: Final = "22222222-2222-4222-8222-222222222222"
+"""A final asset that no process may touch."""
+
+
+@dataclass(slots=True)
+class System:
+    """The bucket, the records of its assets, and the code under test."""
+
+    code: Code
+    s3: InMemoryS3
+    checker: InvariantChecker
+    upload_url: str = ""
+
+    def copy(self) -> "System":
+        """Return an independent copy."""
+        s3 = self.code.store()
+        s3.signer_is_ahead = self.s3.signer_is_ahead
+        s3.now, s3.objects, s3.writes = self.s3.now, dict(self.s3.objects), list(self.s3.writes)
+        return System(self.code, s3, self.checker.copy(s3), self.upload_url)
+
+    def service(self, actor: "Actor") -> AssetService:
+        """Return the asset service of one actor: stepped, with nonces of its own."""
+        return self._service(SteppedStore(self.s3), actor)
+
+    def direct_service(self) -> AssetService:
+        """Return an asset service on the bucket itself, unstepped, which builds the initial state."""
+        return self._service(self.s3, Actor("initial state"))
+
+    def _service(self, store: ObjectStore, actor: "Actor") -> AssetService:
+        service: AssetService = self.code.module.AssetService(store, self.s3, POLICY, lambda: UUID(ASSET), actor.nonce)
+        return service
+
+    def fingerprint(self) -> object:
+        """Return everything in which a later run could distinguish this system from another."""
+        objects = {
+            (key, found.etag, found.last_modified, *sorted(found.metadata.items()))
+            for key, found in self.s3.objects.items()
+        }
+        return self.s3.now, frozenset(objects), self.checker.fingerprint()
+
+    def tick(self, jump: timedelta) -> None:
+        """Advance the clock."""
+        self.s3.now += jump
+
+    def status(self) -> str | None:
+        """Return the asset's status in the bucket."""
+        found = self.s3.objects.get(f"uploaded/{ASSET}")
+        return found.metadata["status"] if found else None
+
+
+@dataclass(slots=True)
+class Actor:
+    """One process or client that runs a script."""
+
+    name: str
+    had_fault: bool = False
+    """A fault happened to one of its calls since it began its current operation. Only then may the operation fail."""
+    nonces: int = 0
+
+    def nonce(self) -> bytes:
+        """Return a body that no placeholder had before."""
+        self.nonces += 1
+        return f"nonce {self.name} {self.nonces}".encode()
+
+
+Script = Callable[[System, Actor], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class InitialState:
+    """The system before the processes start: the code under test builds it, without faults."""
+
+    name: str
+    uploads: tuple[bytes, ...] = ()
+    marks: tuple[bytes | None, ...] = ()
+    """Pins, by the bytes that they name; None is a mark without a pin."""
+    after: timedelta = timedelta()
+    is_created: bool = True
+    signer_is_ahead: timedelta = timedelta()
+
+    def start(self, code: Code) -> System:
+        """Return a new system in this state."""
+        return _build_once(self, code).copy()
+
+    def build(self, code: Code) -> System:
+        """Build the state in an empty bucket."""
+        s3 = code.store()
+        s3.signer_is_ahead = self.signer_is_ahead
+        system = System(code, s3, InvariantChecker(s3, POLICY.grace_seconds, POLICY.expire_after_seconds))
+        self._add_bystander(system)
+        system.checker.record(ASSET)
+        service = system.direct_service()
+        if self.is_created:
+            system.upload_url = run_now(service.create()).upload.url
+            system.checker.check()
+        for body in self.uploads:
+            s3.put(system.upload_url, body)
+            system.checker.check()
+        for meant in self.marks:
+            pin = None if meant is None else etag_of(meant)
+            run_now(service.mark(ASSET, pin))
+            system.checker.check()
+            system.checker.accepted(ASSET, len(self.uploads), pin)
+        s3.now += self.after
+        system.checker.check()
+        return system
+
+    def _add_bystander(self, system: System) -> None:
+        tags = {"status": "uploaded", "expires-at": "2026-01-01T11:00:00Z"}
+        final = Stored(b"bystander", etag_of(b"bystander"), system.s3.now, {**tags, "schema": "2"}, tags)
+        system.s3.objects[f"uploaded/{BYSTANDER}"] = final
+        system.checker.records[BYSTANDER] = AssetRecord([final.body], final, has_promise=True, is_latest_promised=True)
+
+
+@lru_cache(maxsize=64)
+def _build_once(initial_state: InitialState, code: Code) -> System:
+    return initial_state.build(code)
+
+
+# --- the scripts ------------------------------------------------------------------------------------------------------
+
+
+def uploads(*bodies: bytes, is_late: bool = False) -> Script:
+    """A client that uploads files in turn. Late ones begin while the URL is valid and arrive at any later time."""
+
+    async def script(system: System, _actor: Actor) -> None:
+        for body in bodies:
+            await upload(system, body, is_late=is_late)
+
+    return script
+
+
+def uploads_late_and_marks(body: bytes, anew: bytes) -> Script:
+    """A client that overwrites its file twice, and marks the last one with its pin."""
+
+    async def script(system: System, actor: Actor) -> None:
+        await upload(system, body, is_late=True)
+        await upload(system, anew, is_late=True)
+        await mark(system, actor, anew)
+
+    return script
+
+
+async def upload(system: System, body: bytes, *, is_late: bool = False) -> None:
+    """One PUT to the upload URL."""
+
+    def land() -> None:
+        if is_late:
+            system.s3.store("put", f"temp/{ASSET}", body, ObjectAttributes({}, {}))
+            return
+        with suppress(RefusedError):
+            system.s3.put(system.upload_url, body)
+
+    await ask(Call("PUT", f"temp/{ASSET} {body.decode()}", land))
+
+
+def marks(body: bytes | None, *, tries: int = 2) -> Script:
+    """A client that marks, and tries again after a failure."""
+
+    async def script(system: System, actor: Actor) -> None:
+        await mark(system, actor, body, tries=tries)
+
+    return script
+
+
+async def mark(system: System, actor: Actor, body: bytes | None, *, tries: int = 2) -> None:
+    """Mark with the pin of these bytes, and check the result against the bucket."""
+    pin = None if body is None else etag_of(body)
+    record = system.checker.record(ASSET)
+    service = system.service(actor)
+    for _ in range(tries):
+        uploads_before = len(record.uploads)
+        actor.had_fault = False
+        try:
+            await service.mark(ASSET, pin)
+        except StoreError as error:
+            _require_fault(actor, error)
+        except AssetError as error:
+            _require_true(system, error, pin, uploads_before)
+            return
+        else:
+            system.checker.accepted(ASSET, uploads_before, pin)
+            return
+
+
+def _require_true(system: System, error: AssetError, pin: str | None, uploads_before: int) -> None:
+    """Check a rejected mark against the bucket."""
+    final = system.s3.objects.get(f"uploaded/{ASSET}")
+    status = final.metadata["status"] if final else None
+    uploaded = system.checker.record(ASSET).uploads
+    match error:
+        case AssetNotFoundError():
+            is_true = final is None
+        case AssetExpiredError():
+            is_true = status == "expired"
+        case AlreadyUploadedError():
+            is_true = status == "uploaded" and (pin is None or final is None or final.metadata.get("pin") != pin)
+        case UploadMismatchError():
+            # Wrong when only the pinned bytes were ever uploaded.
+            is_true = not uploads_before or {etag_of(body) for body in uploaded} != {pin}
+        case _:
+            is_true = False
+    if not is_true:
+        raise ViolationError(f"a mark with pin {pin} ended in {type(error).__name__}, and the asset is {status}")
+
+
+def _require_fault(actor: Actor, error: StoreError) -> None:
+    """Require a fault: without one no operation fails, however many others write."""
+    if not actor.had_fault:
+        raise ViolationError(f"{actor.name} got '{error}', although no fault happened")
+
+
+def full_lifecycle(body: bytes, *, pinned: bool) -> Script:
+    """A client that creates an asset, uploads and marks."""
+
+    async def script(system: System, actor: Actor) -> None:
+        actor.had_fault = False
+        try:
+            created = await system.service(actor).create()
+        except StoreError as error:
+            _require_fault(actor, error)
+            return
+        system.upload_url = created.upload.url
+        await upload(system, body)
+        await mark(system, actor, body if pinned else None)
+
+    return script
+
+
+def uploads_and_marks(*files: tuple[bytes, bool]) -> Script:
+    """A client that uploads files in turn, and marks each with or without its pin."""
+
+    async def script(system: System, actor: Actor) -> None:
+        for body, is_pinned in files:
+            await upload(system, body)
+            await mark(system, actor, body if is_pinned else None)
+
+    return script
+
+
+def gets() -> Script:
+    """A client that resolves the asset and downloads it."""
+
+    async def script(system: System, actor: Actor) -> None:
+        was_final = system.status() == "uploaded"
+        actor.had_fault = False
+        try:
+            found = await system.service(actor).resolve(ASSET, 60, system.s3.now)
+        except StoreError as error:
+            _require_fault(actor, error)
+        except (AssetNotUploadedError, AssetExpiredError, AssetNotFoundError) as error:
+            if was_final:
+                raise ViolationError(f"I1: resolving a final asset ended in {type(error).__name__}") from None
+        else:
+            body = await ask(Call("GET", f"uploaded/{ASSET}", lambda: system.s3.get(found.url).body))
+            system.checker.downloaded(ASSET, body)
+
+    return script
+
+
+def reconciles() -> Script:
+    """One run of the reconciler over everything in `temp/`."""
+
+    async def script(system: System, actor: Actor) -> None:
+        service = system.service(actor)
+        try:
+            page = await service.store.list_objects("temp/", "")
+        except StoreError:
+            return
+        garbage = []
+        for found in page.objects:
+            asset_id = found.key.removeprefix("temp/")
+            actor.had_fault = False
+            result = await service.reconcile(asset_id, page.server_time)
+            if result.error is not None:
+                _require_fault(actor, result.error)
+            if result.delete_upload:
+                garbage.append(found.key)
+        if garbage:
+            try:
+                await service.store.delete_objects(garbage)
+            except StoreError:
+                return
+
+    return script
+
+
+def clock(*jumps: timedelta) -> Script:
+    """A clock that advances between any two calls of the others."""
+
+    async def script(system: System, _actor: Actor) -> None:
+        for jump in jumps:
+            await ask(Call("clock", f"+{jump}", partial(system.tick, jump)))
+
+    return script

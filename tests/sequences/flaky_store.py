@@ -1,0 +1,67 @@
+"""A store that fails one call, before or after it takes effect."""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from assetuploader.errors import StoreUnavailableError
+from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo, ObjectStore
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class FlakyStore:
+    """An `ObjectStore` that passes calls to another one and fails one of them."""
+
+    store: ObjectStore
+    calls_until_failure: int = -1
+    """How many calls succeed before one fails; negative: none fails."""
+    takes_effect: bool = False
+    """Whether the failing call takes effect."""
+    has_failed: bool = False
+
+    async def _through(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        self.calls_until_failure -= 1
+        if self.calls_until_failure != -1:
+            return await call()
+        self.has_failed = True
+        if self.takes_effect:
+            await call()
+        raise StoreUnavailableError("S3 could not be reached")
+
+    async def head_object(self, key: str) -> ObjectInfo | None:
+        """See `ObjectStore.head_object`."""
+        return await self._through(lambda: self.store.head_object(key))
+
+    async def put_object(
+        self,
+        key: str,
+        body: bytes,
+        attributes: ObjectAttributes,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        """See `ObjectStore.put_object`."""
+        return await self._through(
+            lambda: self.store.put_object(key, body, attributes, if_match=if_match, if_none_match=if_none_match)
+        )
+
+    async def copy_object(
+        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    ) -> str:
+        """See `ObjectStore.copy_object`."""
+        return await self._through(
+            lambda: self.store.copy_object(
+                source, target, attributes, source_if_match=source_if_match, if_match=if_match
+            )
+        )
+
+    async def list_objects(self, prefix: str, start_after: str) -> ListPage:
+        """See `ObjectStore.list_objects`."""
+        return await self._through(lambda: self.store.list_objects(prefix, start_after))
+
+    async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """See `ObjectStore.delete_objects`."""
+        return await self._through(lambda: self.store.delete_objects(keys))

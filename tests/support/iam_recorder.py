@@ -1,0 +1,101 @@
+"""A proxy in front of S3 that records the IAM permissions that Amazon S3 would check for each request."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree as ET
+
+import urllib3
+
+from dev.seaweedfs import HOST
+
+Needed = tuple[str, str]
+"""An action, and the prefix of the key; "" for the bucket."""
+
+_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+
+
+def required_permissions(method: str, target: str, headers: Mapping[str, str], body: bytes) -> set[Needed]:
+    """Return the "Required permissions" that Amazon S3 documents for a request."""
+    parts = urlsplit(target)
+    _, _, key = unquote(parts.path).lstrip("/").partition("/")
+    query = parse_qs(parts.query, keep_blank_values=True)
+    match method:
+        case "GET" | "HEAD" if not key:
+            return {("s3:ListBucket", "")}
+        case "POST" if "delete" in query:
+            namespace = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+            keys = [element.text or "" for element in ET.fromstring(body).iter(f"{namespace}Key")]  # noqa: S314 -- own XML
+            return {("s3:DeleteObject", _prefix(key)) for key in keys}
+        case "GET" | "HEAD":
+            return {("s3:GetObject", _prefix(key))}
+        case "PUT":
+            needed = {("s3:PutObject", _prefix(key))}
+            if "x-amz-tagging" in headers:
+                needed.add(("s3:PutObjectTagging", _prefix(key)))
+            if "x-amz-copy-source" in headers:
+                source = unquote(headers["x-amz-copy-source"]).lstrip("/").partition("/")[2]
+                needed.add(("s3:GetObject", _prefix(source)))
+            return needed
+        case _:
+            raise AssertionError(f"{method} {parts.path}: not a request that assetuploader makes")
+
+
+def _prefix(key: str) -> str:
+    return key.partition("/")[0] + "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """A running proxy, and the permissions that its requests needed."""
+
+    endpoint_url: str
+    needed: set[Needed] = field(default_factory=set)
+
+
+@contextmanager
+def recording(upstream_url: str) -> Iterator[Recorder]:
+    """Run a proxy in front of an S3 server. Clients sign requests for the address of the proxy."""
+    needed: set[Needed] = set()
+    http = urllib3.PoolManager(timeout=20, retries=False, maxsize=64)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            # The conformance check sends an unsigned copy source. Amazon S3 rejects it before it checks permissions.
+            is_unsigned_copy = "x-amz-copy-source" in headers and "authorization" not in headers
+            if not is_unsigned_copy:
+                needed.update(required_permissions(self.command, self.path, headers, body))
+            kept = {name: value for name, value in headers.items() if name not in _HOP}
+            response = http.request(self.command, upstream_url + self.path, body=body or None, headers=kept)
+            self.send_response_only(response.status)  # without a Date: clients synchronize with S3's
+            for name, value in response.headers.items():
+                if name.lower() not in _HOP:
+                    self.send_header(name, value)
+            length = response.headers.get("Content-Length") if self.command == "HEAD" else None
+            self.send_header("Content-Length", length or str(len(response.data)))
+            self.end_headers()
+            self.wfile.write(response.data)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 -- names of http.server
+
+        def log_message(self, *_: Any) -> None:  # noqa: ANN401 -- overrides http.server
+            """Suppress the log of http.server."""
+
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Recorder(f"http://{HOST}:{server.server_port}", needed)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        http.clear()

@@ -1,0 +1,242 @@
+"""An S3 bucket in memory: the executable reference of what assets rely on, and the fake object store of the tests.
+
+It is `ObjectStore` and `Presigner` in one, and acts for clients too: `put` and `get` follow presigned URLs. No method
+waits, so that asyncio and a scheduler that steps by hand can both use it. `tests.faults.reference` compares it with a
+real S3 server.
+"""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from assetuploader.errors import PreconditionFailedError
+from assetuploader.s3.object_store import copyable_headers
+from assetuploader.store import (
+    SYSTEM_METADATA_HEADERS,
+    ListedObject,
+    ListPage,
+    ObjectAttributes,
+    ObjectInfo,
+    PresignedUrl,
+)
+
+START: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PAGE_SIZE: Final = 1_000
+_SPELLING: Final = "%Y%m%dT%H%M%SZ"
+
+
+class RefusedError(Exception):
+    """S3 responds 403 to a client: the URL is expired, altered, or signed for another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of an object."""
+
+    body: bytes
+    etag: str
+    last_modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """System headers, keys in lower case."""
+
+
+def etag_of(body: bytes) -> str:
+    """Return the ETag that S3 gives to these bytes."""
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+@dataclass(slots=True)
+class InMemoryS3:
+    """The bucket. Tests read and set its objects and its clock as they please."""
+
+    now: datetime = START
+    """S3's clock: the `Date` of responses, the `Last-Modified` of writes, and the time that URLs expire by."""
+    objects: dict[str, Stored] = field(default_factory=dict)
+    writes: list[tuple[str, str]] = field(default_factory=list)
+    """Every write that took effect: the operation and its key."""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    """Every call of the object store, whatever its outcome: the operation and its key, or prefix."""
+    fails_with: Exception | None = None
+    """An error that every call of the object store raises. Nothing takes effect then."""
+    page_size: int = PAGE_SIZE
+    signer_is_ahead: timedelta = timedelta()
+    """How far the clock of the machine that signs is ahead of S3's."""
+
+    # --- the object store ---------------------------------------------------------------------------------------------
+
+    async def head_object(self, key: str) -> ObjectInfo | None:
+        """See `ObjectStore.head_object`."""
+        self._enter("head_object", key)
+        found = self.objects.get(key)
+        if found is None:
+            return None
+        headers = {name: value for name, value in found.headers.items() if name in SYSTEM_METADATA_HEADERS}
+        return ObjectInfo(found.etag, len(found.body), found.last_modified, found.metadata, headers)
+
+    async def put_object(
+        self,
+        key: str,
+        body: bytes,
+        attributes: ObjectAttributes,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        """See `ObjectStore.put_object`."""
+        self._enter("put_object", key)
+        if (if_match is None) == (if_none_match is None):
+            raise AssertionError(f"{key} is written without exactly one condition")
+        self._require(key, if_match)
+        return self.store("put_object", key, body, _as_written(attributes))
+
+    async def copy_object(
+        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    ) -> str:
+        """See `ObjectStore.copy_object`."""
+        self._enter("copy_object", target)
+        return self.finish_copy(self.read_source(source, source_if_match), target, if_match, attributes)
+
+    async def list_objects(self, prefix: str, start_after: str) -> ListPage:
+        """See `ObjectStore.list_objects`."""
+        self._enter("list_objects", prefix)
+        keys = sorted(key for key in self.objects if key.startswith(prefix))
+        rest = keys[bisect_right(keys, start_after) :]
+        found = [ListedObject(key, self.objects[key].last_modified) for key in rest[: self.page_size]]
+        return ListPage(found, is_truncated=len(rest) > self.page_size, server_time=self._whole_second())
+
+    async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """See `ObjectStore.delete_objects`."""
+        for key in keys:
+            self._enter("delete_objects", key)
+        for key in keys:
+            self.writes.append(("delete_objects", key))
+            self.objects.pop(key, None)
+        return {}
+
+    # --- a copy's two halves, for schedulers that let time pass between them -----------------------------------------
+
+    def read_source(self, source: str, source_etag: str) -> bytes:
+        """Return the bytes that a copy is about to write.
+
+        Raises:
+            PreconditionFailedError: The source is another version, or does not exist.
+        """
+        self._require(source, source_etag)
+        return self.objects[source].body
+
+    def finish_copy(self, body: bytes, target: str, target_etag: str, attributes: ObjectAttributes) -> str:
+        """Write the bytes that a copy read, if the target is still the same version; return the new ETag.
+
+        Raises:
+            PreconditionFailedError: The target is another version, or does not exist.
+        """
+        self._require(target, target_etag)
+        return self.store("copy_object", target, body, _as_written(attributes))
+
+    def store(self, operation: str, key: str, body: bytes, attributes: ObjectAttributes) -> str:
+        """Write an object unconditionally; return its ETag."""
+        etag = etag_of(body)
+        self.writes.append((operation, key))
+        self.objects[key] = Stored(
+            body, etag, self._whole_second(), dict(attributes.metadata), dict(attributes.tags), dict(attributes.headers)
+        )
+        return etag
+
+    # --- the presigner, and the client that follows its URLs ----------------------------------------------------------
+
+    async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
+        """See `Presigner.presign_put`."""
+        return self._sign("PUT", key, expires_in)
+
+    async def presign_get(self, key: str, expires_in: int) -> PresignedUrl:
+        """See `Presigner.presign_get`."""
+        return self._sign("GET", key, expires_in)
+
+    def put(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> str:
+        """Upload as a client does; return the ETag of the response.
+
+        Raises:
+            RefusedError: The URL does not or no longer allow it.
+        """
+        return self.store("put", self.allowed("PUT", url), body, ObjectAttributes({}, {}, headers or {}))
+
+    def get(self, url: str) -> Stored:
+        """Download as a client does.
+
+        Raises:
+            RefusedError: The URL does not or no longer allow it.
+            KeyError: The object does not exist.
+        """
+        return self.objects[self.allowed("GET", url)]
+
+    def allowed(self, method: str, url: str) -> str:
+        """Return the key that the URL allows this method on now.
+
+        Raises:
+            RefusedError: The URL does not or no longer allow it.
+        """
+        key, signed_at, seconds, signature = _read_url(url)
+        if signature != _signature(method, key, signed_at, seconds):
+            raise RefusedError("SignatureDoesNotMatch")
+        if self.now >= signed_at + timedelta(seconds=seconds):
+            raise RefusedError("AccessDenied: Request has expired")
+        return key
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _sign(self, method: str, key: str, seconds: int) -> PresignedUrl:
+        if self.fails_with is not None:
+            raise self.fails_with
+        signed_at = self._whole_second() + self.signer_is_ahead
+        url = _signed_url(method, key, signed_at, seconds)
+        return PresignedUrl(url, signed_at + timedelta(seconds=seconds))
+
+    def _whole_second(self) -> datetime:
+        return self.now.replace(microsecond=0)
+
+    def _enter(self, operation: str, key: str) -> None:
+        self.calls.append((operation, key))
+        if self.fails_with is not None:
+            raise self.fails_with
+
+    def _require(self, key: str, etag: str | None) -> None:
+        found = self.objects.get(key)
+        if (found.etag if found else None) != etag:
+            raise PreconditionFailedError(f"{key} is another version")
+
+
+def _as_written(attributes: ObjectAttributes) -> ObjectAttributes:
+    """Drop the headers that a copy cannot restate, as `S3ObjectStore` does."""
+    return replace(attributes, headers=dict(copyable_headers(attributes.headers))) if attributes.headers else attributes
+
+
+# The explorer signs and reads the same few URLs millions of times.
+@lru_cache(maxsize=256)
+def _signed_url(method: str, key: str, signed_at: datetime, seconds: int) -> str:
+    query = {
+        "X-Amz-Date": signed_at.strftime(_SPELLING),
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-Signature": _signature(method, key, signed_at, seconds),
+    }
+    return f"https://s3.test/bucket/{quote(key)}?{urlencode(query)}"
+
+
+@lru_cache(maxsize=256)
+def _read_url(url: str) -> tuple[str, datetime, int, str]:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    signed_at = datetime.strptime(query["X-Amz-Date"], _SPELLING).replace(tzinfo=UTC)
+    key = unquote(parts.path.removeprefix("/bucket/"))
+    return key, signed_at, int(query["X-Amz-Expires"]), query["X-Amz-Signature"]
+
+
+@lru_cache(maxsize=256)
+def _signature(method: str, key: str, signed_at: datetime, seconds: int) -> str:
+    return hashlib.sha256(f"{method} {key} {signed_at:{_SPELLING}} {seconds}".encode()).hexdigest()

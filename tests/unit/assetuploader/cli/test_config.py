@@ -1,0 +1,170 @@
+"""The configuration reports every mistake at once, and says what to write instead."""
+
+import pytest
+
+from assetuploader.cli.config import RENAMED_VARIABLES, ConfigError, read_config
+from assetuploader.state_machine import LifecyclePolicy
+
+GOOD = {"AWS_REGION": "eu-west-1", "AWS_BUCKET": "my-assets"}
+NO_ENDPOINT = "must be a URL as in https://s3.example.com, with nothing after the host"
+
+
+def _problems(**environment: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read_config({**GOOD, **environment})
+    return caught.value.problems
+
+
+def test_region_and_bucket_are_enough() -> None:
+    """All other settings have the documented defaults."""
+    assert read_config(GOOD).model_dump(by_alias=True) == {
+        "AWS_REGION": "eu-west-1",
+        "AWS_BUCKET": "my-assets",
+        "AWS_ENDPOINT_URL_S3": None,
+        "ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL": None,
+        "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": 900,
+        "ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS": 60,
+        "ASSETUPLOADER_GRACE_SECONDS": 60,
+        "ASSETUPLOADER_EXPIRE_AFTER_SECONDS": 86_400,
+        "ASSETUPLOADER_WATCH_SECONDS": 0,
+        "ASSETUPLOADER_POLL_INTERVAL_SECONDS": 5,
+        "ASSETUPLOADER_MAX_RUN_SECONDS": 3000,
+        "ASSETUPLOADER_SHARD_COUNT": 1,
+        "JOB_COMPLETION_INDEX": 0,
+        "ASSETUPLOADER_DRAIN_SECONDS": 5,
+        "ASSETUPLOADER_LOG_LEVEL": "info",
+        "ASSETUPLOADER_LOG_FORMAT": None,
+    }
+
+
+def test_the_default_policy_is_the_state_machines() -> None:
+    """The defaults that decide about assets are defined once."""
+    assert read_config(GOOD).policy == LifecyclePolicy()
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED_VARIABLES.items())
+def test_an_old_name_is_refused_with_the_new_one(old: str, new: str) -> None:
+    """A setting under its old name stops the program instead of being ignored."""
+    assert _problems(**{old: "1"}) == [f"{old} is now {new}: rename it"]
+
+
+def test_an_old_name_is_reported_with_the_other_mistakes() -> None:
+    """Renamed variables and wrong values are reported at once."""
+    problems = _problems(ASSETUPLOADER_SHARDS="2", ASSETUPLOADER_LOG_FORMAT="xml")
+    assert problems == [
+        "ASSETUPLOADER_SHARDS is now ASSETUPLOADER_SHARD_COUNT: rename it",
+        "ASSETUPLOADER_LOG_FORMAT: should be 'json' or 'console', not 'xml'",
+    ]
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    """Compose files and charts pass empty strings for settings that are not set."""
+    assert read_config({**GOOD, "ASSETUPLOADER_GRACE_SECONDS": "", "AWS_ENDPOINT_URL_S3": ""}) == read_config(GOOD)
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    """There is one line for each mistake, with the value, so that all can be fixed together."""
+    problems = _problems(
+        AWS_REGION="EU WEST",
+        AWS_BUCKET="My_Bucket",
+        AWS_ENDPOINT_URL_S3="s3.example.com",
+        ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL="https://s3.example.com/path",
+        ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS="0",
+        ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS="604801",
+        ASSETUPLOADER_GRACE_SECONDS="-1",
+        ASSETUPLOADER_EXPIRE_AFTER_SECONDS="1d",
+        ASSETUPLOADER_WATCH_SECONDS="1e3",
+        ASSETUPLOADER_POLL_INTERVAL_SECONDS=" 5",
+        ASSETUPLOADER_SHARD_COUNT="٣",
+        JOB_COMPLETION_INDEX="1_0",
+        ASSETUPLOADER_DRAIN_SECONDS="301",
+        ASSETUPLOADER_LOG_LEVEL="loud",
+        ASSETUPLOADER_LOG_FORMAT="xml",
+    )
+
+    assert problems == [
+        "AWS_REGION: must be a region's name, as in eu-west-1, not 'EU WEST'",
+        "AWS_BUCKET: must be a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens, not 'My_Bucket'",
+        f"AWS_ENDPOINT_URL_S3: {NO_ENDPOINT}, not 's3.example.com'",
+        f"ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL: {NO_ENDPOINT}, not 'https://s3.example.com/path'",
+        "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS: should be greater than or equal to 1, not '0'",
+        "ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS: should be less than or equal to 604800, not '604801'",
+        "ASSETUPLOADER_GRACE_SECONDS: must be a whole number, in digits, not '-1'",
+        "ASSETUPLOADER_EXPIRE_AFTER_SECONDS: must be a whole number, in digits, not '1d'",
+        "ASSETUPLOADER_WATCH_SECONDS: must be a whole number, in digits, not '1e3'",
+        "ASSETUPLOADER_POLL_INTERVAL_SECONDS: must be a whole number, in digits, not ' 5'",
+        "ASSETUPLOADER_SHARD_COUNT: must be a whole number, in digits, not '٣'",
+        "JOB_COMPLETION_INDEX: must be a whole number, in digits, not '1_0'",
+        "ASSETUPLOADER_DRAIN_SECONDS: should be less than or equal to 300, not '301'",
+        "ASSETUPLOADER_LOG_LEVEL: should be 'debug', 'info', 'warning' or 'error', not 'loud'",
+        "ASSETUPLOADER_LOG_FORMAT: should be 'json' or 'console', not 'xml'",
+    ]
+
+
+def test_a_missing_setting_is_reported_with_its_flag() -> None:
+    """Region and bucket can be set by variable or by flag."""
+    with pytest.raises(ConfigError) as caught:
+        read_config({})
+
+    assert caught.value.problems == [
+        "AWS_REGION: is not set; set it, or give --region",
+        "AWS_BUCKET: is not set; set it, or give --bucket",
+    ]
+
+
+@pytest.mark.parametrize(("shards", "shard"), [("1", "0"), ("4", "3"), ("4096", "4095")])
+def test_an_existing_shard_is_accepted(shards: str, shard: str) -> None:
+    """Kubernetes counts from zero."""
+    config = read_config({**GOOD, "ASSETUPLOADER_SHARD_COUNT": shards, "JOB_COMPLETION_INDEX": shard})
+
+    assert (config.shard_count, config.shard) == (int(shards), int(shard))
+
+
+def test_a_missing_shard_is_refused() -> None:
+    """A Job with more completions than shards has pods without a shard."""
+    problems = _problems(ASSETUPLOADER_SHARD_COUNT="4", JOB_COMPLETION_INDEX="4")
+
+    assert problems == ["JOB_COMPLETION_INDEX: must be below ASSETUPLOADER_SHARD_COUNT, which is 4, not '4'"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8333", "https://s3.example.com", "https://s3.example.com/", "http://[::1]:8333"],
+)
+def test_an_endpoint_is_a_url_of_a_host(url: str) -> None:
+    """Port and trailing slash are optional."""
+    assert read_config({**GOOD, "AWS_ENDPOINT_URL_S3": url}).endpoint_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3.example.com",
+        "ftp://x",
+        "https://",
+        "https://x/y",
+        "https://x?y",
+        "https://x#y",
+        "http://[",
+        "http://x:port",
+        "http://x:0",
+        "http://u:p@x",
+    ],
+)
+def test_other_text_is_not_an_endpoint(url: str) -> None:
+    """A path or a query would become part of every key."""
+    (problem,) = _problems(AWS_ENDPOINT_URL_S3=url)
+
+    assert problem.startswith("AWS_ENDPOINT_URL_S3: ")
+
+
+@pytest.mark.parametrize("name", ["my-assets", "a.b.c", "0bucket", "a" * 63])
+def test_a_bucket_name_is_accepted(name: str) -> None:
+    """S3's rules for names are accepted."""
+    assert read_config({**GOOD, "AWS_BUCKET": name}).bucket == name
+
+
+@pytest.mark.parametrize("name", ["ab", "a" * 64, "-bucket", "bucket-", "Bucket", "buck_et", "bucket/x", "s3://bucket"])
+def test_other_text_is_not_a_bucket(name: str) -> None:
+    """A URL or a path is rejected before anything is sent to S3."""
+    assert len(_problems(AWS_BUCKET=name)) == 1

@@ -1,0 +1,95 @@
+"""What logs look like. Each test runs a process of its own, because logging is configured for the whole process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import logging, sys
+import structlog
+from assetuploader.cli.logs import configure_logs
+configure_logs({level!r}, {log_format!r})
+structlog.contextvars.bind_contextvars(request_id="id")
+log = structlog.get_logger()
+log.debug("a_debug", n=1)
+log.info("an_info", text="x\\ny", url=None)
+logging.getLogger("sanic.root").info("https://x/?X-Amz-Signature=1")
+logging.getLogger("botocore.auth").debug("https://x/?X-Amz-Signature=2")
+logging.getLogger("urllib3.connectionpool").debug("https://x/?X-Amz-Signature=3")
+logging.getLogger("someone.else").warning("a warning of %s", "theirs")
+try:
+    secret = "a local's value"
+    1 / 0
+except ZeroDivisionError as error:
+    log.error("an_error", exc_info=error)
+"""
+
+
+def _written(level: str, log_format: str | None) -> str:
+    done = subprocess.run(  # noqa: S603 -- our own words
+        [sys.executable, "-c", SCRIPT.format(level=level, log_format=log_format)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_each_event_is_one_line_of_json() -> None:
+    """Collectors read standard error line by line: event, level, time and facts as members, others' logs the same."""
+    events = [json.loads(line) for line in _written("info", "json").splitlines()]
+
+    assert [event.pop("timestamp")[-1] for event in events] == ["Z"] * 3
+    assert events[0] == {"event": "an_info", "level": "info", "request_id": "id", "text": "x\ny", "url": None}
+    assert events[1] == {"event": "a warning of theirs", "level": "warning", "request_id": "id"}
+    assert (events[2]["event"], events[2]["level"]) == ("an_error", "error")
+    assert "ZeroDivisionError" in events[2]["exception"]
+
+
+OBJECTS = """
+import structlog
+from assetuploader.s3.sigv4 import Credentials
+from assetuploader.cli.logs import configure_logs
+configure_logs("info", "json")
+for more in ({}, {"half": "\\ud800"}, {"names": {1: 2}}, {"number": 2**70}):
+    structlog.get_logger().info("keys", keys=Credentials("AK", "the secret key"), **more)
+"""
+
+
+def test_an_object_is_written_by_its_repr_whatever_stands_beside_it() -> None:
+    """What an object's repr hides stays hidden, in lines that JSON's quick way cannot write, too."""
+    command = [sys.executable, "-c", OBJECTS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 -- our own words
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["keys"] for line in lines] == ["Credentials(access_key_id='AK')"] * 4
+    assert [line["event"] for line in lines] == ["keys"] * 4
+
+
+@pytest.mark.parametrize("log_format", ["json", "console", None])
+def test_no_library_writes_urls_and_no_traceback_tells_values(log_format: str | None) -> None:
+    """At debug too: what signs URLs is silent, and a traceback has lines of code but no local's value."""
+    written = _written("debug", log_format)
+
+    assert "a_debug" in written
+    assert [part for part in ("X-Amz-Signature", "local's value'") if part in written] == []
+    assert written.count("a local's value") <= 1  # the line of code itself
+
+
+def test_a_pipe_is_no_terminal() -> None:
+    """Without a format given, what is not a terminal gets JSON; asked for, it gets the console's without colours."""
+    assert json.loads(_written("info", None).splitlines()[0])["event"] == "an_info"
+
+    console = _written("info", "console")
+    assert "an_info" in console
+    assert "\x1b" not in console
+
+
+def test_the_level_is_the_least_severe_that_is_written() -> None:
+    """At error, only errors."""
+    events = [json.loads(line)["event"] for line in _written("error", "json").splitlines()]
+
+    assert events == ["an_error"]

@@ -1,0 +1,102 @@
+"""`assetuploader selftest` prints each step, and the reason when one fails."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from assetuploader.cli.selftest import selftest
+from dev.seaweedfs import free_port
+from tests.support.fake_service import ID, FakeService, fake_service
+
+Shown = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    """A service that does all as it should."""
+    with fake_service() as running:
+        yield running
+
+
+def test_each_step_is_printed(service: FakeService, capsys: Shown) -> None:
+    """A person sees the asset's whole life, and how long it took; a closing slash of the URL does no harm."""
+    service.waits = 1
+    code = selftest(service.url + "/", None)
+
+    output = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert output[:-1] == [
+        f"✓ POST /asset: created {ID}",
+        "✓ PUT to S3: 1024 bytes",
+        f"✓ PUT /asset/{ID}: marked and pinned",
+        f"✓ GET /asset/{ID}: final",
+        "✓ GET from S3: the same bytes",
+    ]
+    assert output[-1].startswith(f"✓ asset {ID}: complete in ")
+    assert [(method, path) for method, path, _ in service.requests] == [
+        ("POST", "/asset"),
+        ("PUT", "/temp"),
+        ("PUT", f"/asset/{ID}"),
+        ("GET", f"/asset/{ID}"),
+        ("GET", f"/asset/{ID}"),
+        ("GET", "/uploaded"),
+    ]
+
+
+def test_s3_can_be_reached_under_another_address(service: FakeService) -> None:
+    """The URLs' host is signed: another address is connected to under the same name."""
+    service.public_url = "http://s3.example.com"
+    address = urlsplit(service.url)
+
+    assert selftest(service.url, (str(address.hostname), int(address.port or 0))) == 0
+    hosts = {host for _, path, host in service.requests if path in {"/temp", "/uploaded"}}
+    assert hosts == {"s3.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("step", "response", "reason"),
+    [
+        (
+            ("POST", "/asset"),
+            (503, {"code": "store_unavailable", "detail": "S3 does not answer [at all]."}),
+            "POST /asset: 503 store_unavailable instead of 201. S3 does not answer [at all].",
+        ),
+        (("POST", "/asset"), (201, {"id": ID}), "POST /asset: the response has no upload_url"),
+        (("POST", "/asset"), (201, ["nonsense"]), "POST /asset: 201, and the response is not a JSON object"),
+        (("POST", "/asset"), (201, b"<html>"), "POST /asset: 201, and the response is not a JSON object"),
+        (("PUT", "/temp"), (403, b"<Error/>"), "PUT to the upload URL: 403  instead of 200. "),
+        (("PUT", "/temp"), (200, b""), "PUT to the upload URL: the response has no etag"),
+        (
+            ("PUT", f"/asset/{ID}"),
+            (409, {"code": "upload_mismatch", "detail": "Other bytes."}),
+            f"PUT /asset/{ID}: 409 upload_mismatch instead of 202. Other bytes.",
+        ),
+        (
+            ("GET", f"/asset/{ID}"),
+            (410, {"code": "asset_expired", "detail": "Gone."}),
+            f"GET /asset/{ID}: 410 asset_expired instead of 200. Gone.",
+        ),
+        (("GET", f"/asset/{ID}"), (200, {}), f"GET /asset/{ID}: the response has no Download_url"),
+        (("GET", "/uploaded"), (403, b"<Error/>"), "GET from the download URL: 403  instead of 200. "),
+        (("GET", "/uploaded"), (200, b"other bytes"), "the download differs from the upload"),
+    ],
+)
+def test_a_step_that_fails_is_named_with_its_reason(
+    service: FakeService, capsys: Shown, step: tuple[str, str], response: tuple[int, Any], reason: str
+) -> None:
+    """1, and what was answered instead of what; never a traceback, never a presigned URL."""
+    service.responses[step] = response
+
+    assert selftest(service.url, None) == 1
+    output = capsys.readouterr().out
+    assert output.splitlines()[-1] == f"✗ {reason}"
+    assert "Signature" not in output
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "http://[", "http://x y/"])
+def test_an_unreachable_service_is_reported(capsys: Shown, url: str) -> None:
+    """No answer, or no URL: one line."""
+    assert selftest(url.format(port=free_port()), None) == 1
+    assert capsys.readouterr().out.startswith("✗ no response (")

@@ -1,0 +1,311 @@
+"""An operation is signed, sent, retried where that helps, parsed and observed."""
+
+import asyncio
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import pytest
+
+from assetuploader.errors import (
+    PreconditionFailedError,
+    StoreAccessDeniedError,
+    StoreError,
+    StoreMisconfiguredError,
+    StoreUnavailableError,
+)
+from assetuploader.instrumentation import CallOutcome, StoreCall
+from assetuploader.s3.client import MAX_ATTEMPTS
+from assetuploader.s3.http import Request, Response, Transport, TransportError
+from assetuploader.store import ObjectAttributes
+from tests.support.fake_server import Step, Then
+from tests.support.s3_harness import NOW, http_response, s3_harness
+
+NOTHING = ObjectAttributes({}, {})
+WRITTEN = http_response(ETag='"new"')
+
+
+def error_response(status: str, code: str, **headers: str) -> bytes:
+    """Return a response with S3's error document."""
+    return http_response(status, f"<?xml version='1.0'?><Error><Code>{code}</Code></Error>".encode(), **headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        ("404 Not Found", "NoSuchBucket", StoreMisconfiguredError),
+        ("400 Bad Request", "InvalidBucketName", StoreMisconfiguredError),
+        ("412 Precondition Failed", "PreconditionFailed", PreconditionFailedError),
+        ("409 Conflict", "ConditionalRequestConflict", PreconditionFailedError),
+        ("404 Not Found", "NoSuchKey", PreconditionFailedError),
+        ("301 Moved Permanently", "PermanentRedirect", StoreMisconfiguredError),
+        ("307 Temporary Redirect", "TemporaryRedirect", StoreMisconfiguredError),
+        ("400 Bad Request", "AuthorizationHeaderMalformed", StoreMisconfiguredError),
+        ("400 Bad Request", "IllegalLocationConstraintException", StoreMisconfiguredError),
+        ("403 Forbidden", "AccessDenied", StoreAccessDeniedError),
+        ("403 Forbidden", "SignatureDoesNotMatch", StoreAccessDeniedError),
+        ("401 Unauthorized", "Unauthorized", StoreAccessDeniedError),
+        ("400 Bad Request", "ExpiredToken", StoreAccessDeniedError),
+        ("400 Bad Request", "InvalidArgument", StoreUnavailableError),
+        ("418 I'm a teapot", "Teapot", StoreUnavailableError),
+    ],
+)
+async def test_a_permanent_error_is_raised_at_once(status: str, code: str, error: type[Exception]) -> None:
+    """An error that a retry cannot cure takes one request."""
+    async with s3_harness(Step(error_response(status, code)), Step(WRITTEN)) as harness:
+        with pytest.raises(error) as caught:
+            await harness.store.put_object("k", b"", NOTHING, if_match="old")
+        assert type(caught.value) is error
+        assert (len(harness.server.requests), harness.pauses) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(Step(error_response("503 Slow Down", "SlowDown")), id="SlowDown"),
+        pytest.param(Step(error_response("500 Internal Server Error", "InternalError")), id="InternalError"),
+        pytest.param(Step(error_response("400 Bad Request", "RequestTimeout")), id="RequestTimeout"),
+        pytest.param(Step(error_response("409 Conflict", "OperationAborted")), id="OperationAborted"),
+        pytest.param(Step(http_response("502 Bad Gateway", b"<html>")), id="a proxy's word"),
+        pytest.param(Step(http_response("504 Gateway Timeout")), id="a gateway's"),
+        pytest.param(Step(http_response("429 Too Many Requests")), id="429"),
+        pytest.param(Step(b"", Then.CLOSE), id="lost"),
+        pytest.param(Step(b"", Then.RESET), id="reset"),
+        pytest.param(Step(WRITTEN[:-3], Then.CLOSE), id="cut"),
+        pytest.param(Step(b"garbage\r\n"), id="garbage"),
+    ],
+)
+class TestTransientErrors:
+    """A transient error is retried a few times, with growing pauses."""
+
+    async def test_is_retried(self, failure: Step) -> None:
+        """Two failures and a success take three requests and two pauses; the observer sees two retries."""
+        async with s3_harness(failure, failure, Step(WRITTEN)) as harness:
+            assert await harness.store.put_object("k", b"x", NOTHING, if_match="old") == "new"
+            assert len(harness.server.requests) == MAX_ATTEMPTS == 3
+            assert harness.pauses == [0.1, 0.2]
+            assert [(one.operation, one.outcome, one.retries) for one in harness.calls] == [
+                ("PutObject", CallOutcome.SUCCESS, 2)
+            ]
+
+    async def test_ends_as_unavailable(self, failure: Step) -> None:
+        """After three failures S3 is unavailable."""
+        async with s3_harness(*[failure] * 4) as harness:
+            with pytest.raises(StoreUnavailableError):
+                await harness.store.put_object("k", b"x", NOTHING, if_match="old")
+            assert len(harness.server.requests) == MAX_ATTEMPTS
+            assert [(one.outcome, one.retries) for one in harness.calls] == [(CallOutcome.UNAVAILABLE, 2)]
+
+
+async def test_a_retry_of_a_write_that_succeeded_fails_its_precondition() -> None:
+    """The retry meets the ETag of its own first attempt: 412, so that the caller reads again (docs/design.md)."""
+    taken = error_response("412 Precondition Failed", "PreconditionFailed")
+    async with s3_harness(Step(b"", Then.CLOSE), Step(taken)) as harness:
+        with pytest.raises(PreconditionFailedError):
+            await harness.store.put_object("k", b"x", NOTHING, if_none_match="*")
+
+
+async def test_a_retry_sends_the_same_request() -> None:
+    """Key, conditions, metadata and body are the same in each attempt."""
+    async with s3_harness(Step(b"", Then.CLOSE), Step(WRITTEN)) as harness:
+        await harness.store.put_object("k", b"x", ObjectAttributes({"status": "marked"}, {}), if_match="old")
+        first, second = harness.server.requests
+        assert first == second  # the harness' clock stands still
+
+
+async def test_an_error_inside_a_200_answer_to_a_copy_is_error_response() -> None:
+    """S3 may begin to answer CopyObject with 200 before it knows: the body counts. Passing failure is asked again."""
+    internal = http_response("200 OK", b"\n\n <?xml version='1.0'?>\n<Error><Code>InternalError</Code></Error>")
+    failed = http_response("200 OK", b"<Error><Code>PreconditionFailed</Code></Error>")
+    async with s3_harness(Step(internal), Step(failed)) as harness:
+        with pytest.raises(PreconditionFailedError):
+            await harness.store.copy_object("temp/a", "uploaded/a", NOTHING, source_if_match="e", if_match="p")
+        assert len(harness.server.requests) == 2
+
+
+async def test_white_space_before_the_copy_result_is_skipped() -> None:
+    """While S3 copies it sends blanks, to keep the connection: the document behind them is the answer."""
+    done = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    body = b"<CopyObjectResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><ETag>&quot;new&quot;</ETag></CopyObjectResult>"
+    pieces = [done, b"1\r\n\n\r\n", b"2\r\n  \r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)]
+    async with s3_harness(Step(pieces)) as harness:
+        assert (
+            await harness.store.copy_object("temp/a", "uploaded/a", NOTHING, source_if_match="e", if_match="p") == "new"
+        )
+
+
+async def test_nothing_there_is_http_response() -> None:
+    """HEAD and GET of a key that does not exist are None, observed as missing."""
+    missing = error_response("404 Not Found", "NoSuchKey")
+    async with s3_harness(Step(http_response("404 Not Found")), Step(missing)) as harness:
+        assert await harness.store.head_object("k") is None
+        assert await harness.store.get_object("k", 10) is None
+        assert [one.outcome for one in harness.calls] == [CallOutcome.NOT_FOUND, CallOutcome.NOT_FOUND]
+
+
+async def test_a_missing_bucket_is_not_a_missing_object() -> None:
+    """Asked for an object of a bucket that does not exist, the door names the bucket."""
+    async with s3_harness(Step(error_response("404 Not Found", "NoSuchBucket"))) as harness:
+        with pytest.raises(StoreMisconfiguredError, match="bucket does not exist"):
+            await harness.store.get_object("k", 10)
+
+
+class TestClockSkew:
+    """The machine's clock is off: S3's `Date` header corrects it, once."""
+
+    THEIRS = datetime.fromtimestamp(NOW + 3600, UTC)
+    DATE = format_datetime(THEIRS, usegmt=True)
+
+    @pytest.mark.parametrize("refusal", [error_response("403 Forbidden", "RequestTimeTooSkewed", Date=DATE)])
+    async def test_is_corrected(self, refusal: bytes) -> None:
+        """Refused as too skewed, the request is signed with S3's time, and so is each after it; nothing is paused."""
+        async with s3_harness(Step(refusal), Step(WRITTEN), Step(WRITTEN)) as harness:
+            await harness.store.put_object("k", b"", NOTHING, if_match="old")
+            await harness.store.put_object("k", b"", NOTHING, if_match="old")
+            dates = [request.partition(b"x-amz-date: ")[2][:16].decode() for request in harness.server.requests]
+            corrected = self.THEIRS.strftime("%Y%m%dT%H%M%SZ")
+            assert dates == [datetime.fromtimestamp(NOW, UTC).strftime("%Y%m%dT%H%M%SZ"), corrected, corrected]
+            assert harness.pauses == []
+
+    async def test_is_seen_from_an_answer_to_head(self) -> None:
+        """An answer to HEAD names no code: 403 with a date far off is the same."""
+        found = http_response(ETag='"e"', Last_Modified=self.DATE)
+        async with s3_harness(Step(http_response("403 Forbidden", Date=self.DATE)), Step(found)) as harness:
+            assert await harness.store.head_object("k") is not None
+
+    async def test_is_corrected_once(self) -> None:
+        """A store that goes on refusing is not asked for ever."""
+        refusal = error_response("403 Forbidden", "RequestTimeTooSkewed", Date=self.DATE)
+        async with s3_harness(Step(refusal), Step(refusal), Step(WRITTEN)) as harness:
+            with pytest.raises(StoreUnavailableError, match="clock"):
+                await harness.store.put_object("k", b"", NOTHING, if_match="old")
+            assert len(harness.server.requests) == 2
+
+    async def test_of_the_same_time_is_not_to_blame(self) -> None:
+        """403 with the right date is a refusal like any other."""
+        date = format_datetime(datetime.fromtimestamp(NOW, UTC), usegmt=True)
+        async with s3_harness(Step(http_response("403 Forbidden", Date=date))) as harness:
+            with pytest.raises(StoreAccessDeniedError):
+                await harness.store.head_object("k")
+
+
+async def test_throttling_lowers_the_limit_and_successes_raise_it() -> None:
+    """SlowDown halves what was under way then; requests that go well bring the others back one by one."""
+    slow = error_response("503 Slow Down", "SlowDown")
+    async with s3_harness(*[Step(slow)] * 3, *[Step(WRITTEN)] * 12, connections=4) as harness:
+        assert harness.limiter.limit == 4
+        await asyncio.gather(*[harness.store.put_object("k", b"", NOTHING, if_match="old") for _ in range(4)])
+        assert harness.limiter.limit < 4
+        limits = [harness.limiter.limit]
+        for _ in range(8):
+            await harness.store.put_object("k", b"", NOTHING, if_match="old")
+            limits.append(harness.limiter.limit)
+        assert limits == sorted(limits)
+        assert limits[-1] == 4
+
+
+async def test_retries_are_paid_for_by_successes() -> None:
+    """In an outage retries stop when the quota that earlier successes filled is used up."""
+    async with s3_harness(*[Step(http_response("500 Internal Server Error"))] * 4) as harness:
+        harness.store.client.retry_quota.available = 7
+        with pytest.raises(StoreUnavailableError):
+            await harness.store.head_object("k")
+        assert len(harness.server.requests) == 2
+        with pytest.raises(StoreUnavailableError):
+            await harness.store.head_object("k")
+        assert len(harness.server.requests) == 3
+
+
+async def test_a_cancelled_call_ends_at_once() -> None:
+    """A call under asyncio.timeout ends with it, is observed as cancelled, and leaves no connection half used."""
+    async with s3_harness(Step(b"", Then.HANG), Step(WRITTEN), connections=1) as harness:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await harness.store.head_object("k")
+        assert await harness.store.put_object("k", b"", NOTHING, if_match="old") == "new"
+        assert [one.outcome for one in harness.calls] == [CallOutcome.CANCELLED, CallOutcome.SUCCESS]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(http_response(), id="no ETag"),
+        pytest.param(http_response(ETag='"e"'), id="no date"),
+        pytest.param(http_response(ETag='"e"', Last_Modified="yesterday"), id="no date that is one"),
+    ],
+)
+async def test_an_incomplete_response_is_unavailable(message: bytes) -> None:
+    """A 200 answer without what HeadObject promises is not made up for."""
+    async with s3_harness(Step(message)) as harness:
+        with pytest.raises(StoreUnavailableError, match="cannot be parsed"):
+            await harness.store.head_object("k")
+
+
+async def test_an_object_longer_than_the_limit_is_unavailable() -> None:
+    """get() never brings more than it was told to, whether S3 says so or the bytes do."""
+    async with s3_harness(Step(http_response(body=b"12345")), Step(http_response(body=b"x" * 100_000))) as harness:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError):
+                await harness.store.get_object("k", 4)
+
+
+async def test_each_call_is_observed_once() -> None:
+    """Each call, however it ends, is observed once, with how it ended and what it took."""
+    failed = error_response("412 Precondition Failed", "PreconditionFailed")
+    async with s3_harness(Step(WRITTEN), Step(failed), Step(http_response("403 Forbidden"))) as harness:
+        await harness.store.put_object("k", b"{}", NOTHING)
+        for write in (harness.store.put_object("k", b"", NOTHING, if_none_match="*"), harness.store.head_object("k")):
+            with pytest.raises((PreconditionFailedError, StoreError)):
+                await write
+        assert [(one.operation, one.outcome) for one in harness.calls] == [
+            ("PutObject", CallOutcome.SUCCESS),
+            ("PutObject", CallOutcome.PRECONDITION_FAILED),
+            ("HeadObject", CallOutcome.ACCESS_DENIED),
+        ]
+        assert all(isinstance(one, StoreCall) and one.seconds > 0 for one in harness.calls)
+
+
+async def test_a_wrapper_can_fail_any_call_on_the_real_path() -> None:
+    """What `wrap` puts in between sees each attempt, and may lose its answer before or after it was sent."""
+    operations = []
+
+    def losing_the_first_response(transport: Transport) -> Transport:
+        async def lose(request: Request) -> Response:
+            operations.append(request.operation)
+            response = await transport(request)
+            if len(operations) == 1:
+                raise TransportError("lost by the test")
+            return response
+
+        return lose
+
+    async with s3_harness(Step(WRITTEN), Step(WRITTEN), wrap_transport=losing_the_first_response) as harness:
+        await harness.store.put_object("k", b"", NOTHING, if_match="old")
+        assert operations == ["PutObject", "PutObject"]
+        assert len(harness.server.requests) == 2
+
+
+@pytest.mark.parametrize("text", ["a\r\nx-amz-acl: public-read", "a\nb", "a\rb"])
+async def test_no_value_becomes_another_header(text: str) -> None:
+    """A line break in what is said never reaches the wire: not from metadata, tags, keys or headers."""
+    async with s3_harness(Step(WRITTEN)) as harness:
+        with pytest.raises(ValueError, match="line break"):
+            await harness.store.put_object("k", b"", ObjectAttributes({"status": text}, {}), if_none_match="*")
+        assert harness.server.requests == []
+        await harness.store.put_object(
+            text,
+            b"",
+            ObjectAttributes({}, {"status": text}, {"content-type": text}),
+            if_match=text.split(maxsplit=1)[0],
+        )
+        assert b"x-amz-acl: " not in harness.server.requests[0]
+
+
+async def test_no_error_contains_a_signature() -> None:
+    """Errors and their causes name neither the request's signature nor the keys."""
+    async with s3_harness(*[Step(b"", Then.CLOSE)] * 3) as harness:
+        with pytest.raises(StoreUnavailableError) as caught:
+            await harness.store.head_object("k")
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert "Signature" not in f"{error!r}"
+            error = error.__cause__

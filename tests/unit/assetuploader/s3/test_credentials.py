@@ -1,0 +1,158 @@
+"""Keys come from boto3's chain; they are refreshed before they end, beside the event loop, once for all who ask."""
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.exceptions import ClientError, CredentialRetrievalError
+
+from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
+from assetuploader.s3.clock import Clock
+from assetuploader.s3.credentials import (
+    ADVISORY_REFRESH_SECONDS,
+    MANDATORY_REFRESH_SECONDS,
+    CredentialCache,
+    ExpiringCredentials,
+)
+from assetuploader.s3.sigv4 import Credentials as Key
+from tests.support.fake_server import settled
+
+HOUR = 3600
+
+
+@dataclass(slots=True)
+class Role:
+    """A role whose keys live for an hour, given out by real RefreshableCredentials on a clock of the test's."""
+
+    at: float = 1_780_000_000.0
+    given: int = 0
+    trouble: Exception | None = None
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def fetch(self) -> dict[str, str]:
+        """Botocore's word for it: new keys, in a thread."""
+        assert threading.current_thread() is not threading.main_thread()
+        assert self.gate.wait(10)
+        if self.trouble is not None:
+            raise self.trouble
+        self.given += 1
+        return {
+            "access_key": f"AK{self.given}",
+            "secret_key": "SK",
+            "token": f"T{self.given}",
+            "expiry_time": datetime.fromtimestamp(self.at + HOUR, UTC).isoformat(),
+        }
+
+    def cache(self) -> CredentialCache:
+        """Keys of this role; none fetched yet."""
+        source = RefreshableCredentials(
+            "AK0",
+            "SK",
+            "T0",
+            datetime.fromtimestamp(self.at - 1, UTC),
+            self.fetch,
+            "test",
+            time_fetcher=lambda: datetime.fromtimestamp(self.at, UTC),
+        )
+        return CredentialCache(source, Clock(lambda: self.at))
+
+
+@pytest.fixture
+def role() -> Role:
+    """A role that gives keys at once."""
+    role = Role()
+    role.gate.set()
+    return role
+
+
+async def test_keys_without_an_end_are_at_hand_for_ever() -> None:
+    """Keys of the environment are fetched once."""
+    cache = CredentialCache(Credentials("AK", "SK", "T"), Clock(lambda: 0.0))
+    assert await cache.get() == ExpiringCredentials(Key("AK", "SK", "T"), None)
+    assert await cache.get() is await cache.get()
+
+
+async def test_keys_of_a_role_are_kept_until_shortly_before_their_end(role: Role) -> None:
+    """Fetched once for an hour; asked for again a quarter of an hour before it ends."""
+    cache = role.cache()
+    first = await cache.get()
+    assert first == ExpiringCredentials(Key("AK1", "SK", "T1"), role.at + HOUR)
+    role.at += HOUR - ADVISORY_REFRESH_SECONDS - 1
+    assert await cache.get() is first
+    assert role.given == 1
+    role.at += 2
+    await cache.get()
+    await settled(lambda: role.given == 2)
+
+
+async def test_nobody_waits_while_the_old_keys_still_last(role: Role) -> None:
+    """Between fifteen and ten minutes before the end, callers go on with the old keys while one thread fetches."""
+    cache = role.cache()
+    first = await cache.get()
+    role.at += HOUR - ADVISORY_REFRESH_SECONDS + 1
+    role.gate.clear()
+    assert [await cache.get() for _ in range(3)] == [first] * 3
+    role.gate.set()
+    await settled(lambda: role.given == 2)
+    async with asyncio.timeout(10):
+        while await cache.get() is first:  # noqa: ASYNC110 -- until the refresh is stored
+            await asyncio.sleep(0)
+
+
+async def test_everybody_waits_for_one_renewal_when_the_end_is_near(role: Role) -> None:
+    """Ten minutes before the end all callers wait, for one and the same renewal; one who gives up does not end it."""
+    cache = role.cache()
+    await cache.get()
+    role.at += HOUR - MANDATORY_REFRESH_SECONDS + 1
+    role.gate.clear()
+    asked = [asyncio.ensure_future(cache.get()) for _ in range(5)]
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    await asyncio.sleep(0)
+    role.gate.set()
+    refreshed = await asyncio.gather(*asked[1:])
+    assert {one.credentials.access_key_id for one in refreshed} == {"AK2"}
+    assert role.given == 2
+
+
+RETRIEVAL = CredentialRetrievalError(provider="iam-role", error_msg="no answer from http://169.254.170.23")
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "x"}}, "AssumeRoleWithWebIdentity")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [(RETRIEVAL, StoreUnavailableError), (OSError("x"), StoreUnavailableError), (DENIED, StoreAccessDeniedError)],
+)
+async def test_keys_that_cannot_be_fetched_are_said(role: Role, trouble: Exception, error: type[Exception]) -> None:
+    """With no keys that work, a failed renewal is an error of ours, and the next call tries again."""
+    cache = role.cache()
+    role.trouble = trouble
+    with pytest.raises(error) as caught:
+        await cache.get()
+    assert "169.254" not in str(caught.value)
+    role.trouble = None
+    assert (await cache.get()).credentials.access_key_id == "AK1"
+
+
+async def test_old_keys_are_used_while_they_last_when_no_new_ones_come(role: Role) -> None:
+    """A renewal that fails costs nobody a call before the old keys have ended, and fails all after."""
+    cache = role.cache()
+    first = await cache.get()
+    role.trouble = RETRIEVAL
+    role.at += HOUR - 60
+    assert await cache.get() == first
+    assert await cache.get() == first  # not fetched again at once
+    role.at += 61
+    with pytest.raises(StoreUnavailableError):
+        await cache.get()
+
+
+async def test_a_source_without_keys_is_unavailable() -> None:
+    """A provider that gives nothing is not signed with."""
+    nothing: Any = None
+    with pytest.raises(StoreUnavailableError):
+        await CredentialCache(Credentials(nothing, nothing), Clock(lambda: 0.0)).get()

@@ -1,0 +1,140 @@
+"""The address of the bucket is boto3's, for Amazon's regions and for other stores."""
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.config import Config
+
+from assetuploader.errors import StoreMisconfiguredError
+from assetuploader.s3.bucket import open_bucket
+from assetuploader.s3.endpoint import Endpoint, resolve_endpoint
+from assetuploader.s3.object_store import S3ObjectStore
+from assetuploader.s3.sigv4 import Scope
+from tests.support.boto_sessions import a_session
+
+
+@pytest.mark.parametrize(
+    ("region", "bucket", "endpoint_url", "endpoint"),
+    [
+        (
+            "eu-central-1",
+            "assets",
+            None,
+            Endpoint(
+                "https",
+                "assets.s3.eu-central-1.amazonaws.com",
+                "/",
+                Scope("eu-central-1"),
+            ),
+        ),
+        (
+            "cn-north-1",
+            "assets",
+            None,
+            Endpoint(
+                "https",
+                "assets.s3.cn-north-1.amazonaws.com.cn",
+                "/",
+                Scope("cn-north-1"),
+            ),
+        ),
+        (
+            "eu-central-1",
+            "assets.example.org",  # its certificate would not match: boto3 knows
+            None,
+            Endpoint(
+                "https",
+                "s3.eu-central-1.amazonaws.com",
+                "/assets.example.org/",
+                Scope("eu-central-1"),
+            ),
+        ),
+        (
+            "us-east-1",
+            "assets",
+            "http://127.0.0.1:8333",
+            Endpoint("http", "127.0.0.1:8333", "/assets/", Scope("us-east-1")),
+        ),
+        (
+            "us-east-1",
+            "assets",
+            "http://[::1]:8333",
+            Endpoint("http", "[::1]:8333", "/assets/", Scope("us-east-1")),
+        ),
+        (
+            "us-east-1",
+            "assets",
+            "https://minio.example/s3",
+            Endpoint("https", "minio.example", "/s3/assets/", Scope("us-east-1")),
+        ),
+    ],
+)
+def test_the_bucket_is_where_boto3_says(region: str, bucket: str, endpoint_url: str | None, endpoint: Endpoint) -> None:
+    """Host, port, path and scope, for Amazon and for a store of one's own."""
+    assert resolve_endpoint(a_session(region), bucket, endpoint_url) == endpoint
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-central-1", "ap-southeast-2", "us-gov-west-1"])
+@pytest.mark.parametrize("fips", ["false", "true"])
+def test_calls_go_where_boto3_would_send_them(region: str, fips: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host resolved is that of boto3's own HeadObject, whatever the environment asks of the endpoint."""
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", fips)
+    seen: list[str] = []
+
+    class NotedError(Exception):
+        pass
+
+    def note(request: AWSPreparedRequest, **_: object) -> None:
+        seen.append(request.url)
+        raise NotedError
+
+    session = a_session(region)
+    client = session.client(
+        "s3",
+        aws_access_key_id="AK",
+        aws_secret_access_key="SK",  # noqa: S106 -- no secret
+        config=Config(s3={"addressing_style": "virtual"}),
+    )
+    client.meta.events.register("before-send.s3.*", note)
+    with pytest.raises(NotedError):
+        client.head_object(Bucket="assets", Key="temp/a")
+    found = resolve_endpoint(session, "assets", None)
+    expected = {seen[0]}
+    if region == "us-east-1" and fips == "false":  # the same place by its older name
+        expected.add("https://assets.s3.amazonaws.com/temp/a")
+    assert found.origin + found.path_of("temp/a") in expected
+
+
+async def test_the_environment_names_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_ENDPOINT_URL_S3 is obeyed, as boto3 reads it; the public endpoint is the signer's alone."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://inner.example:8333")
+    bucket = open_bucket("us-east-1", "assets", "https://public.example")
+    assert isinstance(bucket.store, S3ObjectStore)
+    assert bucket.store.client.endpoint.origin == "http://inner.example:8333"
+    assert (await bucket.presigner.presign_put("k", 60)).url.startswith("https://public.example/assets/k?")
+    assert (await bucket.internal_presigner.presign_put("k", 60)).url.startswith("http://inner.example:8333/assets/k?")
+
+
+@pytest.mark.parametrize("bucket", ["", "a/b", "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"])
+def test_a_bucket_that_can_be_none_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that no bucket has, or a kind that needs another signature, is our user's mistake, said at start."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
+    with pytest.raises(StoreMisconfiguredError):
+        open_bucket("us-east-1", bucket, None)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://", "ftp://x.example"])
+def test_an_endpoint_that_is_none_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A public endpoint that is no http or https URL is said at start."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
+    with pytest.raises(StoreMisconfiguredError):
+        open_bucket("us-east-1", "assets", url)
+
+
+def test_no_credentials_are_said_at_start() -> None:
+    """Without credentials anywhere, the error tells what to set."""
+    with pytest.raises(StoreMisconfiguredError, match="AWS_ACCESS_KEY_ID"):
+        open_bucket("us-east-1", "assets", None)

@@ -1,0 +1,219 @@
+"""The store sends what boto3 sends, and repeats a client's own headers unchanged or not at all."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.config import Config
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assetuploader.s3.client import READ_TIMEOUT
+from assetuploader.s3.http import Request, Response, Transport, TransportError
+from assetuploader.s3.object_store import S3ObjectStore, copyable_headers
+from assetuploader.store import SYSTEM_METADATA_HEADERS, ObjectAttributes, ObjectInfo
+from tests.support.boto_sessions import a_session
+from tests.support.fake_server import Step
+from tests.support.s3_harness import http_response, s3_harness
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+ATTRIBUTES = ObjectAttributes(
+    {"status": "marked", "expires-at": "2026-11-22T12:00:00Z", "pin": "e-2"},
+    {"status": "marked", "expires-at": "2026-11-22T12:00:00Z"},
+    {"content-type": "text/html; charset=utf-8", "content-disposition": 'inline; filename="a b.html"'},
+)
+BOTO3_ATTRIBUTES: Any = {
+    "Metadata": dict(ATTRIBUTES.metadata),
+    "Tagging": "status=marked&expires-at=2026-11-22T12%3A00%3A00Z",
+    "ContentType": "text/html; charset=utf-8",
+    "ContentDisposition": 'inline; filename="a b.html"',
+}
+KEY = "temp/ü +&=%2F~'()*!x"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        pytest.param(
+            lambda store: store.head_object(KEY), lambda client: client.head_object(Bucket="bucket", Key=KEY), id="head"
+        ),
+        pytest.param(
+            lambda store: store.put_object(KEY, b"nonce", ATTRIBUTES, if_none_match="*"),
+            lambda client: client.put_object(
+                Bucket="bucket", Key=KEY, Body=b"nonce", IfNoneMatch="*", **BOTO3_ATTRIBUTES
+            ),
+            id="put if none",
+        ),
+        pytest.param(
+            lambda store: store.put_object(KEY, b"nonce", ATTRIBUTES, if_match="old"),
+            lambda client: client.put_object(
+                Bucket="bucket", Key=KEY, Body=b"nonce", IfMatch="old", **BOTO3_ATTRIBUTES
+            ),
+            id="put if match",
+        ),
+        pytest.param(
+            lambda store: store.copy_object(
+                KEY, "uploaded/a", ATTRIBUTES, source_if_match="source-etag", if_match="old"
+            ),
+            lambda client: client.copy_object(
+                Bucket="bucket",
+                Key="uploaded/a",
+                IfMatch="old",
+                CopySource={"Bucket": "bucket", "Key": KEY},
+                CopySourceIfMatch="source-etag",
+                MetadataDirective="REPLACE",
+                TaggingDirective="REPLACE",
+                **BOTO3_ATTRIBUTES,
+            ),
+            id="copy",
+        ),
+        pytest.param(
+            lambda store: store.list_objects("temp/", "temp/ü &x"),
+            lambda client: client.list_objects_v2(Bucket="bucket", Prefix="temp/", StartAfter="temp/ü &x"),
+            id="list",
+        ),
+        pytest.param(
+            lambda store: store.get_object(KEY, 10),
+            lambda client: client.get_object(Bucket="bucket", Key=KEY),
+            id="get",
+        ),
+        pytest.param(
+            lambda store: store.put_object(KEY, b"{}", ObjectAttributes(headers={"content-type": "application/json"})),
+            lambda client: client.put_object(Bucket="bucket", Key=KEY, Body=b"{}", ContentType="application/json"),
+            id="put",
+        ),
+    ],
+)
+async def test_the_store_sends_what_boto3_sends(
+    ours: Callable[[S3ObjectStore], Awaitable[object]], theirs: Callable[["S3Client"], object]
+) -> None:
+    """Method, path, query, body and every header that means something are those of boto3's own request."""
+    sent: list[Request] = []
+
+    def record(_transport: Transport) -> Transport:
+        async def note(request: Request) -> Response:
+            sent.append(request)
+            raise TransportError("noted", is_retryable=False)
+
+        return note
+
+    async with s3_harness(wrap_transport=record) as harness:
+        with pytest.raises(Exception, match="noted"):
+            await ours(harness.store)
+        host = f"127.0.0.1:{harness.server.port}"
+    assert as_we_send(sent[0]) == as_boto3_asks(f"http://{host}", theirs)
+
+
+MEANINGLESS = {"user-agent", "x-amz-date", "authorization", "accept-encoding", "amz-sdk-invocation-id", "expect"} | {
+    "amz-sdk-request",
+    "host",
+    "content-length",
+    "x-amz-content-sha256",  # botocore signs a body's hash or not, as it likes
+}
+
+
+def as_we_send(request: Request) -> tuple[str, str, dict[str, str], bytes]:
+    """Return method, URL, meaningful headers and body of a request."""
+    headers = {name: text for name, text in request.headers if name not in MEANINGLESS}
+    return request.method, request.url, headers, request.body
+
+
+def as_boto3_asks(endpoint_url: str, call: Callable[["S3Client"], object]) -> tuple[str, str, dict[str, str], bytes]:
+    """The same of the request that boto3 would send."""
+    client = a_session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        aws_access_key_id="AK",
+        aws_secret_access_key="SK",  # noqa: S106 -- no secret
+        config=Config(
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+    seen: list[AWSPreparedRequest] = []
+
+    class NotedError(Exception):
+        pass
+
+    def note(request: AWSPreparedRequest, **_: object) -> None:
+        seen.append(request)
+        raise NotedError
+
+    client.meta.events.register("before-send.s3.*", note)
+    with pytest.raises(NotedError):
+        call(client)
+    request = seen[0]
+    headers: dict[str, str] = {
+        name.lower(): text.decode() if isinstance(text, bytes) else text for name, text in request.headers.items()
+    }
+    body: Any = request.body or b""
+    path, _, query = request.url.partition("?")
+    sorted_query = "&".join(sorted(query.split("&"))) if query else ""
+    return (
+        request.method,
+        f"{path}?{sorted_query}" if query else path,
+        {name: text for name, text in headers.items() if name not in MEANINGLESS},
+        body if isinstance(body, bytes) else body.read(),
+    )
+
+
+HEADER_BYTES = st.binary(max_size=60).filter(lambda raw: not set(raw) & set(b"\r\n\0")).map(lambda raw: raw.strip())
+
+
+@given(st.dictionaries(st.sampled_from(SYSTEM_METADATA_HEADERS), HEADER_BYTES.map(lambda raw: raw.decode("latin-1"))))
+def test_a_clients_headers_are_restated_as_they_are_or_dropped(headers: dict[str, str]) -> None:
+    """Whatever bytes a client gave its upload, what is restated is exactly that or nothing, and never breaks a line."""
+    kept = dict(copyable_headers(headers))
+    assert kept.items() <= headers.items()
+    assert all(value.isascii() and value.isprintable() for value in kept.values())
+    assert kept.keys() >= {name for name, value in headers.items() if value and value.isascii() and value.isprintable()}
+
+
+def test_restated_headers_leave_room_for_ours() -> None:
+    """S3 takes 8 kB of headers: a client who used them all up cannot keep its upload from being finalized."""
+    kept = copyable_headers(dict.fromkeys(SYSTEM_METADATA_HEADERS, "x" * 1500))
+    assert sum(len(value) for _, value in kept) <= 4096
+    assert kept
+
+
+async def test_a_head_is_read_with_every_byte_of_its_headers() -> None:
+    """ETag without quotes, size, instant, metadata, and the client's headers byte for byte."""
+    message = (
+        b'HTTP/1.1 200 OK\r\nETag: "e-2"\r\nContent-Length: 5\r\nLast-Modified: Sun, 22 Nov 2026 12:00:00 GMT\r\n'
+        b"X-Amz-Meta-Status: marked\r\nContent-Type: text/\xc3\xbc\r\nExpires: whenever\r\nServer: x\r\n\r\n"
+    )
+    async with s3_harness(Step(message)) as harness:
+        assert await harness.store.head_object("k") == ObjectInfo(
+            "e-2",
+            5,
+            datetime(2026, 11, 22, 12, tzinfo=UTC),
+            {"status": "marked"},
+            {"content-type": "text/Ã¼", "expires": "whenever"},
+        )
+
+
+async def test_nothing_to_delete_asks_nothing() -> None:
+    """An empty batch is no request: S3 would call it malformed."""
+    async with s3_harness() as harness:
+        assert await harness.store.delete_objects([]) == {}
+        assert harness.server.requests == []
+
+
+async def test_what_could_not_be_deleted_is_told() -> None:
+    """Failures inside a 200 answer to DeleteObjects come back with their codes."""
+    body = b"<DeleteResult><Error><Key>temp/a</Key><Code>AccessDenied</Code></Error></DeleteResult>"
+    async with s3_harness(Step(http_response(body=body))) as harness:
+        assert await harness.store.delete_objects(["temp/a", "temp/b"]) == {"temp/a": "AccessDenied"}
+
+
+def test_a_request_does_not_show_its_signature() -> None:
+    """What a log prints of a request has neither its headers nor its body."""
+    shown = repr(
+        Request("GetObject", "GET", "http://x/secret", [("authorization", "secret")], b"secret", 1, READ_TIMEOUT)
+    )
+    assert "secret" not in shown

@@ -1,0 +1,66 @@
+"""Presigned URLs equal boto3's byte for byte, and their expiry is the true one."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from botocore.config import Config
+from botocore.credentials import Credentials, RefreshableCredentials
+
+from assetuploader.s3.clock import Clock
+from assetuploader.s3.credentials import CredentialCache
+from assetuploader.s3.endpoint import resolve_endpoint
+from assetuploader.s3.presigner import S3Presigner
+from assetuploader.s3.signing import SigningKeyProvider
+from tests.support.boto_sessions import a_session
+
+KEY = "temp/5e0cbbde-7b5b-4d34-b8d4-5a1b1b1b1b1b"
+
+
+@pytest.mark.parametrize("token", [None, "a/token+with=signs"])
+@pytest.mark.parametrize("endpoint_url", ["http://127.0.0.1:8333", "https://s3.example"])
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [("put_object", {}), ("get_object", {"ResponseContentDisposition": "attachment"})],
+)
+async def test_urls_are_boto3s(
+    operation: str, parameters: dict[str, str], endpoint_url: str, token: str | None
+) -> None:
+    """An upload URL and a download URL equal boto3's of the same second."""
+    session = a_session("eu-central-1")
+    client = session.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        aws_access_key_id="AK",
+        aws_secret_access_key="SK",  # noqa: S106 -- no secret
+        aws_session_token=token,
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+    )
+    theirs = client.generate_presigned_url(operation, Params={"Bucket": "b", "Key": KEY, **parameters}, ExpiresIn=900)
+    at = datetime.strptime(parse_qs(urlsplit(theirs).query)["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    clock = Clock(lambda: at.timestamp() + 0.9)
+    endpoint = resolve_endpoint(session, "b", endpoint_url)
+    presigner = S3Presigner(
+        endpoint, SigningKeyProvider(CredentialCache(Credentials("AK", "SK", token), clock), clock, endpoint.scope)
+    )
+    sign = presigner.presign_put if operation == "put_object" else presigner.presign_get
+    signed = await sign(KEY, 900)
+    assert signed.url == theirs
+    assert signed.expires_at == at + timedelta(seconds=900)
+    assert repr(signed) == f"PresignedUrl(expires_at={signed.expires_at!r})"
+
+
+@pytest.mark.parametrize(("asked", "given"), [(60, 60), (7200, 1800), (1, 1)])
+async def test_a_url_does_not_outlive_the_keys_that_signed_it(asked: int, given: int) -> None:
+    """The end told and signed is the earlier of the two: the URL's own, and that of the role's keys."""
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    role = RefreshableCredentials(
+        "AK", "SK", "T", now + timedelta(seconds=1800), dict, "test", time_fetcher=lambda: now
+    )
+    clock = Clock(now.timestamp)
+    endpoint = resolve_endpoint(a_session(), "b", "http://127.0.0.1:8333")
+    signed = await S3Presigner(
+        endpoint, SigningKeyProvider(CredentialCache(role, clock), clock, endpoint.scope)
+    ).presign_put(KEY, asked)
+    assert signed.expires_at == now + timedelta(seconds=given)
+    assert parse_qs(urlsplit(signed.url).query)["X-Amz-Expires"] == [str(given)]

@@ -1,0 +1,69 @@
+"""What `status` says about an asset is what the reconciler does."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from assetuploader.asset_service import AssetService
+from assetuploader.inspection import AssetPhase, explain
+from assetuploader.outcome import Outcome
+from assetuploader.state_machine import AssetState, LifecyclePolicy, Placeholder, Status, to_metadata, to_tags
+from assetuploader.store import ObjectAttributes, ObjectInfo
+from tests.support.in_memory_s3 import InMemoryS3, etag_of
+
+POLICY = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
+EXPIRY = datetime.fromisoformat("2026-01-01T12:00:00Z")
+UPLOADED = etag_of(b"uploaded")
+OTHER = etag_of(b"other")
+ASSET_ID = "00000000-0000-4000-8000-000000000000"
+
+EXPECTED: dict[AssetPhase, set[Outcome]] = {
+    AssetPhase.OVERDUE: {Outcome.FINALIZED},
+    AssetPhase.EXPIRED: {Outcome.EXPIRED, Outcome.SWEPT},
+    AssetPhase.WAITING: {Outcome.WAITING, Outcome.ETAG_MISMATCH, Outcome.UPLOAD_MISSING},
+    AssetPhase.FINAL: {Outcome.SWEPT},
+    AssetPhase.UNKNOWN: {Outcome.ORPHANED},
+}
+
+
+@pytest.mark.parametrize("status", [None, *Status])
+@pytest.mark.parametrize("pin", [None, UPLOADED, OTHER])
+@pytest.mark.parametrize("body", [b"uploaded", None])
+@pytest.mark.parametrize("seconds", [-10, 0, 59, 60, 3599, 3600])
+async def test_a_run_does_what_the_explanation_says(
+    status: Status | None, pin: str | None, body: bytes | None, seconds: int
+) -> None:
+    """For every state, on both sides of each deadline, the next run does what `explain` says."""
+    s3 = InMemoryS3(now=EXPIRY - timedelta(minutes=5))
+    if status is not None:
+        state = AssetState(status, EXPIRY, pin)
+        s3.store("set-up", f"uploaded/{ASSET_ID}", b"nonce", ObjectAttributes(to_metadata(state), to_tags(state)))
+    if body is not None:
+        s3.store("set-up", f"temp/{ASSET_ID}", body, ObjectAttributes({}, {}))
+    now = EXPIRY + timedelta(seconds=seconds)
+    placeholder = await s3.head_object(f"uploaded/{ASSET_ID}")
+    read = (
+        Placeholder(placeholder.etag, AssetState(status, EXPIRY, pin), placeholder.last_modified)
+        if placeholder and status
+        else None
+    )
+    next_step = explain(read, await s3.head_object(f"temp/{ASSET_ID}"), now, POLICY)
+    result = await AssetService(s3, s3, POLICY, _never, lambda: b"next").reconcile(ASSET_ID, now)
+    assert result.outcome in EXPECTED[next_step.phase]
+
+
+def _never() -> UUID:
+    raise AssertionError
+
+
+def test_an_overdue_asset_says_since_when() -> None:
+    """An unpinned asset is overdue when grace ends, a pinned one from its mark."""
+    upload = ObjectInfo(UPLOADED, 8, EXPIRY, {}, {})
+    marked_at = EXPIRY - timedelta(minutes=5)
+    unpinned = explain(
+        Placeholder("e", AssetState(Status.MARKED, EXPIRY), marked_at), upload, EXPIRY + timedelta(hours=1), POLICY
+    )
+    pinned = explain(Placeholder("e", AssetState(Status.MARKED, EXPIRY, UPLOADED), marked_at), upload, EXPIRY, POLICY)
+    assert (unpinned.phase, unpinned.at) == (AssetPhase.OVERDUE, EXPIRY + timedelta(seconds=60))
+    assert (pinned.phase, pinned.at) == (AssetPhase.OVERDUE, marked_at)

@@ -1,0 +1,240 @@
+"""Every decision of the state machine: each state, at each clock, with each upload, compared with tables."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+
+from assetuploader.state_machine import (
+    NOT_READ,
+    Action,
+    AssetState,
+    InvalidPlaceholderError,
+    LifecyclePolicy,
+    MarkAction,
+    Placeholder,
+    Status,
+    decide,
+    decide_mark,
+    due_at,
+    from_metadata,
+    to_metadata,
+    to_tags,
+)
+
+EXPIRY = datetime(2026, 1, 1, 12, 15, tzinfo=UTC)
+POLICY = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
+A, B = "a" * 32, "b" * 32
+SECOND = timedelta(seconds=1)
+URL_VALID, IN_GRACE, DUE, EXPIRED = "URL valid", "in grace", "due", "expired"
+CLOCKS = {
+    EXPIRY - timedelta(days=365): URL_VALID,
+    EXPIRY - SECOND: URL_VALID,
+    EXPIRY: IN_GRACE,
+    EXPIRY + timedelta(seconds=59): IN_GRACE,
+    EXPIRY + timedelta(seconds=60): DUE,
+    EXPIRY + timedelta(seconds=3599): DUE,
+    EXPIRY + timedelta(seconds=3600): EXPIRED,
+    EXPIRY + timedelta(days=365): EXPIRED,
+}
+"""Both sides of each deadline."""
+
+
+# --- mark -------------------------------------------------------------------------------------------------------------
+
+MARKS = {
+    # status, its pin: the mark without a pin, with pin A, with pin B
+    (Status.PENDING, None): (MarkAction.WRITE, MarkAction.COMPARE, MarkAction.COMPARE),
+    (Status.MARKED, None): (MarkAction.WRITE, MarkAction.COMPARE, MarkAction.COMPARE),
+    (Status.MARKED, A): (MarkAction.WRITE, MarkAction.COMPARE, MarkAction.COMPARE),
+    (Status.UPLOADED, None): (MarkAction.ALREADY_UPLOADED, MarkAction.ALREADY_UPLOADED, MarkAction.ALREADY_UPLOADED),
+    (Status.UPLOADED, A): (MarkAction.ALREADY_UPLOADED, MarkAction.ACCEPT, MarkAction.ALREADY_UPLOADED),
+    (Status.EXPIRED, None): (MarkAction.EXPIRED, MarkAction.EXPIRED, MarkAction.EXPIRED),
+    (Status.EXPIRED, A): (MarkAction.EXPIRED, MarkAction.EXPIRED, MarkAction.EXPIRED),
+}
+
+
+@pytest.mark.parametrize(("status", "known"), MARKS)
+def test_a_mark_is_decided_by_the_placeholder_alone(status: Status, known: str | None) -> None:
+    """Each mark of an asset that is not final is a write; a final one accepts only a retry with its own pin."""
+    state = AssetState(status, EXPIRY, known)
+    assert tuple(decide_mark(state, pin) for pin in (None, A, B)) == MARKS[status, known]
+
+
+# --- reconcile --------------------------------------------------------------------------------------------------------
+
+_ALWAYS = (URL_VALID, IN_GRACE, DUE, EXPIRED)
+BEFORE_READING: dict[tuple[Status, str | None], dict[str, Action]] = {
+    (Status.PENDING, None): {EXPIRED: Action.INSPECT_UPLOAD},
+    (Status.MARKED, None): {DUE: Action.INSPECT_UPLOAD, EXPIRED: Action.INSPECT_UPLOAD},
+    (Status.MARKED, A): dict.fromkeys(_ALWAYS, Action.INSPECT_UPLOAD),
+    (Status.UPLOADED, None): dict.fromkeys(_ALWAYS, Action.SWEEP),
+    (Status.UPLOADED, A): dict.fromkeys(_ALWAYS, Action.SWEEP),
+    (Status.EXPIRED, None): dict.fromkeys(_ALWAYS, Action.SWEEP),
+    (Status.EXPIRED, A): dict.fromkeys(_ALWAYS, Action.SWEEP),
+}
+"""By state; WAIT where nothing is said."""
+
+AFTER_READING: dict[tuple[Status, str | None, str, str], Action] = {
+    (Status.PENDING, None, A, EXPIRED): Action.EXPIRE,
+    (Status.PENDING, None, B, EXPIRED): Action.EXPIRE,
+    (Status.MARKED, A, B, EXPIRED): Action.EXPIRE,
+    **{(Status.MARKED, None, etag, clock): Action.FINALIZE for etag in (A, B) for clock in (DUE, EXPIRED)},
+    **{(Status.MARKED, A, A, clock): Action.FINALIZE for clock in _ALWAYS},
+}
+"""By state, ETag in temp/, and clock; WAIT where nothing is said."""
+
+
+@pytest.mark.parametrize(("status", "pin"), BEFORE_READING)
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_an_upload_is_inspected_when_the_asset_is_due(status: Status, pin: str | None, now: datetime) -> None:
+    """The placeholder alone tells which asset waits, which is swept, and whose upload is read, to the second."""
+    expected = BEFORE_READING[status, pin].get(CLOCKS[now], Action.WAIT)
+    assert decide(AssetState(status, EXPIRY, pin), NOT_READ, now, POLICY) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "pin", "etag", "now"),
+    [
+        (status, pin, etag, now)
+        for (status, pin), etag, now in product(BEFORE_READING, (A, B), CLOCKS)
+        if BEFORE_READING[status, pin].get(CLOCKS[now]) is Action.INSPECT_UPLOAD
+    ],
+)
+def test_only_the_bytes_that_were_meant_are_finalized(
+    status: Status, pin: str | None, etag: str, now: datetime
+) -> None:
+    """An inspected asset is finalized, expires or waits, by the bytes in temp/ and by the clock."""
+    expected = AFTER_READING.get((status, pin, etag, CLOCKS[now]), Action.WAIT)
+    assert decide(AssetState(status, EXPIRY, pin), etag, now, POLICY) is expected
+
+
+@pytest.mark.parametrize(("status", "pin"), BEFORE_READING)
+@pytest.mark.parametrize("etag", [A, B])
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_a_known_etag_changes_only_decisions_that_asked_for_it(
+    status: Status, pin: str | None, etag: str, now: datetime
+) -> None:
+    """An asset that waits or is swept by its placeholder does so whatever is in temp/."""
+    state = AssetState(status, EXPIRY, pin)
+    first = decide(state, NOT_READ, now, POLICY)
+    assert first is Action.INSPECT_UPLOAD or decide(state, etag, now, POLICY) is first
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.UPLOADED, Status.EXPIRED])
+def test_only_a_marked_asset_is_ever_due(status: Status) -> None:
+    """A pending, final or expired asset is never due."""
+    assert due_at(Placeholder("e", AssetState(status, EXPIRY, A), EXPIRY), POLICY) is None
+
+
+def test_a_pinned_asset_is_due_at_its_mark_and_an_unpinned_one_after_grace() -> None:
+    """A pinned asset does not wait for its upload URL to expire."""
+    marked_at = EXPIRY - timedelta(seconds=700)
+    pinned = Placeholder("e", AssetState(Status.MARKED, EXPIRY, A), marked_at)
+    unpinned = Placeholder("e", AssetState(Status.MARKED, EXPIRY), marked_at)
+    assert due_at(pinned, POLICY) == marked_at
+    assert due_at(unpinned, POLICY) == EXPIRY + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("pin", [None, A])
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_only_a_marked_asset_is_ever_finalized(status: Status, pin: str | None, now: datetime) -> None:
+    """Without a mark no asset becomes final, at any time."""
+    if decide(AssetState(status, EXPIRY, pin), A, now, POLICY) is Action.FINALIZE:
+        assert status is Status.MARKED
+
+
+def test_a_pin_is_compared_by_value() -> None:
+    """Two equal ETags are the same ETag, wherever they were read."""
+    again = "".join(list(A))
+    assert again is not A
+    assert decide_mark(AssetState(Status.UPLOADED, EXPIRY, A), again) is MarkAction.ACCEPT
+
+
+@pytest.mark.parametrize(
+    "value", [AssetState(Status.MARKED, EXPIRY), Placeholder("e", AssetState(Status.MARKED, EXPIRY), EXPIRY), POLICY]
+)
+def test_observations_are_immutable(value: AssetState | Placeholder | LifecyclePolicy) -> None:
+    """Observations are frozen and accept no further attributes."""
+    for name in type(value).__annotations__:
+        with pytest.raises(AttributeError):
+            setattr(value, name, None)
+    assert not hasattr(value, "__dict__")
+
+
+def test_the_policy_has_the_documented_defaults() -> None:
+    """Fifteen minutes to upload, one minute of grace, and a day until an unmarked asset expires."""
+    assert LifecyclePolicy() == LifecyclePolicy(
+        upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400
+    )
+
+
+# --- the state in S3 --------------------------------------------------------------------------------------------------
+
+WRITTEN = {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "schema": "2"}
+SCHEMA_1 = {"status": "marked", "expires-at": "2026-01-01T12:15:00Z"}
+"""What version 0.1.0 wrote before `schema` existed. Such objects are read for ever."""
+
+
+def test_the_state_is_stored_as_the_design_says() -> None:
+    """Tags and metadata agree; pin and schema are metadata only."""
+    assert to_tags(AssetState(Status.MARKED, EXPIRY, A)) == {"status": "marked", "expires-at": "2026-01-01T12:15:00Z"}
+    assert to_metadata(AssetState(Status.MARKED, EXPIRY)) == WRITTEN
+    assert to_metadata(AssetState(Status.UPLOADED, EXPIRY, A)) == {**WRITTEN, "status": "uploaded", "pin": A}
+
+
+@pytest.mark.parametrize("pin", [None, A])
+@pytest.mark.parametrize("schema", [{}, {"schema": "1"}, {"schema": "2"}])
+def test_a_placeholder_of_each_schema_is_read(pin: str | None, schema: dict[str, str]) -> None:
+    """A state without `schema` is schema 1 and means the same."""
+    metadata = {**SCHEMA_1, **schema} | ({} if pin is None else {"pin": pin})
+    assert from_metadata(metadata) == AssetState(Status.MARKED, EXPIRY, pin)
+
+
+@pytest.mark.parametrize("schema", ["", "0", "3", "2.0", "two"])
+def test_a_placeholder_of_an_unknown_schema_is_not_read(schema: str) -> None:
+    """A state that a later version wrote is left alone instead of misread."""
+    with pytest.raises(InvalidPlaceholderError, match="schema"):
+        from_metadata({**SCHEMA_1, "schema": schema})
+
+
+def test_a_transition_keeps_the_metadata_that_it_does_not_change() -> None:
+    """What was declared when the asset was created is still there when it is final."""
+    stored = {**WRITTEN, "filename": "a.txt", "owner": "team"}
+    state = from_metadata(stored)
+    assert to_metadata(replace(state, status=Status.UPLOADED, pin=A)) == {**stored, "status": "uploaded", "pin": A}
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("pin", [None, A])
+def test_the_state_survives_its_metadata(status: Status, pin: str | None) -> None:
+    """A state that is written is the state that is read."""
+    state = AssetState(status, EXPIRY, pin)
+    assert from_metadata(to_metadata(state)) == state
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"status": "marked"},
+        {"expires-at": "2026-01-01T12:15:00Z"},
+        {"status": "", "expires-at": "2026-01-01T12:15:00Z"},
+        {"status": "MARKED", "expires-at": "2026-01-01T12:15:00Z"},
+        {"status": "marked", "expires-at": ""},
+        {"status": "marked", "expires-at": "2026-01-01T12:15:00"},
+        {"status": "marked", "expires-at": "2026-01-01T12:15:00+01:00"},
+        {"status": "marked", "expires-at": "2026-13-01T12:15:00Z"},
+        {"status": "marked", "expires-at": "2026-1-1T12:15:00Z"},
+        {"status": "marked", "expires-at": "2026-01-01T12:15:00Z "},
+        {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": ""},
+        {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": f'"{A}"'},
+        {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": "a b"},
+    ],
+)
+def test_metadata_of_somebody_else_are_not_a_state(metadata: dict[str, str]) -> None:
+    """Somebody else's object is never taken for a placeholder, and the error says what is wrong."""
+    with pytest.raises(InvalidPlaceholderError, match=r"no asset state in its metadata|pin is not an ETag"):
+        from_metadata(metadata)

@@ -1,0 +1,196 @@
+"""What the reconciler tells Kubernetes, seen from an API server that writes down what it is asked."""
+
+import json
+import re
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import certifi
+import pytest
+from kubernetes.client import ApiClient, Configuration
+from structlog.testing import capture_logs
+
+from reconciler.events import CronJobRef, connect_from_pod, create_ssl_context, cronjob_ref_from, post_run_event
+
+OWNER = CronJobRef(cronjob="assets-reconciler", namespace="assets", pod="assets-reconciler-1-x")
+CRONJOB_PATH = "/apis/batch/v1/namespaces/assets/cronjobs/assets-reconciler"
+CRONJOB = {
+    "apiVersion": "batch/v1",
+    "kind": "CronJob",
+    "metadata": {"name": "assets-reconciler", "uid": "uid-1"},
+    "spec": {
+        "schedule": "* * * * *",
+        "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "reconciler"}]}}}},
+    },
+}
+EVENTS_PATH = "/apis/events.k8s.io/v1/namespaces/assets/events"
+
+
+@dataclass
+class ApiServer:
+    """A stand-in for the API server: answers the two calls, and keeps what it was sent."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+    requests: list[tuple[str, str, Any]] = field(default_factory=list)
+    url: str = ""
+
+    def connect(self) -> ApiClient:
+        """Return a client of this server."""
+        configuration = Configuration(host=self.url)
+        configuration.retries = False
+        return ApiClient(configuration)
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    """Start a stand-in, stopped after the test."""
+    with _serve(ApiServer()) as server:
+        yield server
+
+
+@contextmanager
+def _serve(server: ApiServer) -> Iterator[ApiServer]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer("GET", CRONJOB)
+
+        def do_POST(self) -> None:
+            self._answer("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def _answer(self, method: str, body: dict[str, Any]) -> None:
+            server.requests.append((method, self.path, body if method == "POST" else None))
+            payload = json.dumps(body).encode()
+            self.send_response(server.statuses.get(method, 200))
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            pass
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listener.serve_forever)
+    thread.start()
+    server.url = f"http://127.0.0.1:{listener.server_port}"
+    try:
+        yield server
+    finally:
+        listener.shutdown()
+        thread.join()
+        listener.server_close()
+
+
+def _posted(api: ApiServer) -> dict[str, Any]:
+    assert [(method, path) for method, path, _ in api.requests] == [("GET", CRONJOB_PATH), ("POST", EVENTS_PATH)]
+    body: dict[str, Any] = api.requests[1][2]
+    return body
+
+
+def test_a_run_that_changed_something_posts_one_event_about_the_cronjob(api: ApiServer) -> None:
+    """The Event carries the CronJob's uid, the counts that are not 0, and every field that the API requires."""
+    post_run_event(OWNER, {"finalized": 3, "expired": 0, "swept": 1}, 0, "", api.connect)
+    body = _posted(api)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", body.pop("eventTime"))
+    assert body == {
+        "metadata": {"generateName": "assets-reconciler-", "namespace": "assets"},
+        "type": "Normal",
+        "reason": "AssetsChanged",
+        "action": "Reconcile",
+        "note": "finalized 3, swept 1",
+        "regarding": {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "name": "assets-reconciler",
+            "namespace": "assets",
+            "uid": "uid-1",
+        },
+        "reportingController": "assetuploader/reconciler",
+        "reportingInstance": "assets-reconciler-1-x",
+    }
+
+
+def test_a_failed_run_posts_a_warning_with_its_exit_code(api: ApiServer) -> None:
+    """A run that ends with another code than 0 is a Warning, although it changed nothing."""
+    post_run_event(OWNER, {}, 75, "S3 is unreachable", api.connect)
+    body = _posted(api)
+    assert (body["type"], body["reason"], body["note"]) == ("Warning", "RunFailed", "exit code 75. S3 is unreachable")
+
+
+def test_a_run_with_nothing_to_tell_asks_the_api_server_nothing(api: ApiServer) -> None:
+    """An idle run every minute fills no list of Events."""
+    post_run_event(OWNER, {"finalized": 0}, 0, "", api.connect)
+    assert api.requests == []
+
+
+def test_a_long_note_is_cut_to_what_the_api_takes(api: ApiServer) -> None:
+    """A note has 1,024 characters at most."""
+    post_run_event(OWNER, {"failed": 1}, 1, "x" * 2000, api.connect)
+    assert len(_posted(api)["note"]) == 1024
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [({"GET": 403}, "403 Forbidden"), ({"GET": 404}, "404 Not Found"), ({"POST": 500}, "500 Internal Server Error")],
+)
+def test_a_refusal_is_one_warning_and_no_error(api: ApiServer, statuses: dict[str, int], said: str) -> None:
+    """What the API server refuses is logged once, with its status, and the caller goes on."""
+    api.statuses.update(statuses)
+    with capture_logs() as logs:
+        post_run_event(OWNER, {"finalized": 1}, 0, "", api.connect)
+    assert logs == [
+        {
+            "event": "kubernetes_event_failed",
+            "log_level": "warning",
+            "cronjob": "assets-reconciler",
+            "namespace": "assets",
+            "error": said,
+        }
+    ]
+
+
+def _connect_to_nobody() -> ApiClient:
+    configuration = Configuration(host="http://127.0.0.1:1")
+    configuration.retries = False
+    return ApiClient(configuration)
+
+
+@pytest.mark.parametrize("connect", [_connect_to_nobody, connect_from_pod], ids=["unreachable", "outside-a-cluster"])
+def test_an_absent_api_server_is_one_warning_and_no_error(connect: Callable[[], ApiClient]) -> None:
+    """Neither a dead address nor a machine that is no pod raises."""
+    with capture_logs() as logs:
+        post_run_event(OWNER, {"finalized": 1}, 0, "", connect)
+    assert [entry["event"] for entry in logs] == ["kubernetes_event_failed"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "owner"),
+    [
+        ({}, None),
+        ({"ASSETUPLOADER_CRONJOB": "c"}, None),
+        ({"ASSETUPLOADER_NAMESPACE": "n"}, None),
+        ({"ASSETUPLOADER_CRONJOB": "", "ASSETUPLOADER_NAMESPACE": "n"}, None),
+        (
+            {"ASSETUPLOADER_CRONJOB": "c", "ASSETUPLOADER_NAMESPACE": "n", "HOSTNAME": "p"},
+            CronJobRef(cronjob="c", namespace="n", pod="p"),
+        ),
+    ],
+)
+def test_events_are_off_unless_the_environment_names_the_cronjob(
+    environ: dict[str, str], owner: CronJobRef | None
+) -> None:
+    """Without the chart's two variables there is nobody to tell."""
+    assert cronjob_ref_from(environ) == owner
+
+
+def test_the_api_server_is_verified_though_not_by_the_strict_rules() -> None:
+    """Certificate and name are required; the extensions that many clusters' CA lacks are not."""
+    context = create_ssl_context(certifi.where())
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT

@@ -1,0 +1,36 @@
+"""The latencies of finalized assets, from their mark and from when they were due."""
+
+from datetime import timedelta
+
+import pytest
+
+from assetuploader.asset_service import ReconcileResult
+from assetuploader.outcome import Outcome
+from reconciler.latencies import LatencyRecorder
+from reconciler.listeners import ReconciledAsset
+from tests.support.in_memory_s3 import START
+
+MINUTE = timedelta(minutes=1)
+
+
+def recorded(result: ReconcileResult) -> LatencyRecorder:
+    """Return a recorder that saw this result three minutes after START."""
+    recorder = LatencyRecorder()
+    recorder.on_result(ReconciledAsset("a", result, START, START + 3 * MINUTE, is_full_scan=True))
+    return recorder
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+def test_a_finalized_asset_is_recorded_by_its_pin(*, is_pinned: bool) -> None:
+    """Pinned and unpinned assets have histograms of their own, for both origins."""
+    recorder = recorded(ReconcileResult(Outcome.FINALIZED, START, START + MINUTE, is_pinned=is_pinned))
+    latencies, other = (recorder.pinned, recorder.unpinned) if is_pinned else (recorder.unpinned, recorder.pinned)
+    assert (latencies.mark.sum_seconds, latencies.due.sum_seconds) == (180, 120)
+    assert sum(other.mark.counts) == 0
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FINALIZED])
+def test_no_other_outcome_is_recorded(outcome: Outcome) -> None:
+    """Only an asset that became final has a latency."""
+    recorder = recorded(ReconcileResult(outcome, START, START))
+    assert sum(recorder.unpinned.mark.counts) == 0

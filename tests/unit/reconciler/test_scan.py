@@ -1,0 +1,349 @@
+"""One scan of `temp/`: which assets are reconciled, how many at once, and what failures do."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
+
+from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
+from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.outcome import Outcome
+from assetuploader.state_machine import Status
+from assetuploader.store import ListPage, ObjectInfo
+from reconciler.run_log import RunLog
+from reconciler.scan import BATCH_SIZE, CONCURRENCY, MAX_CONSECUTIVE_FAILURES
+from reconciler.shards import Shard
+from reconciler.summary import RunCounters
+from tests.support.builders import SOON, add, asset_id, build_scan, status_of
+from tests.support.in_memory_s3 import START, InMemoryS3, Stored, etag_of
+
+
+@dataclass(slots=True)
+class WatchedS3(InMemoryS3):
+    """Counts what is on its way at the same time, and fails where it is told to."""
+
+    in_flight: int = 0
+    most_in_flight: int = 0
+    batches: list[int] = field(default_factory=list)
+    failing: dict[str, Exception] = field(default_factory=dict)
+    undeletable: dict[str, str] = field(default_factory=dict)
+
+    async def head_object(self, key: str) -> ObjectInfo | None:
+        """Take a moment, and fail if told to."""
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.in_flight -= 1
+        if key in self.failing:
+            self.calls.append(("head_object", key))
+            raise self.failing[key]
+        return await InMemoryS3.head_object(self, key)
+
+    async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """Count the batch, and leave what cannot be deleted."""
+        self.batches.append(len(keys))
+        await asyncio.sleep(0)
+        await InMemoryS3.delete_objects(self, [key for key in keys if key not in self.undeletable])
+        return {key: reason for key, reason in self.undeletable.items() if key in keys}
+
+
+async def test_a_scan_does_what_is_due_for_every_asset() -> None:
+    """Each state of docs/design.md's table gets what the table says, and the tally counts it."""
+    s3 = InMemoryS3()
+    due = add(s3, 1)
+    pinned = add(s3, 2, pin=b"bytes 2", expires_at=SOON)
+    early = add(s3, 3, expires_at=SOON)
+    other_bytes = add(s3, 4, pin=b"other", expires_at=SOON)
+    pending = add(s3, 5, Status.PENDING, expires_at=SOON)
+    unmarked = add(s3, 6, Status.PENDING)
+    overwritten = add(s3, 7, pin=b"other")
+    late_upload = add(s3, 8, Status.UPLOADED)
+    expired = add(s3, 9, Status.EXPIRED)
+    orphan = asset_id(10)
+    s3.objects[temp_key(orphan)] = Stored(b"orphan", etag_of(b"orphan"), START)
+    s3.objects["temp/no-asset"] = Stored(b"foreign", etag_of(b"foreign"), START)
+    counters = RunCounters()
+
+    await build_scan(s3, listeners=[counters]).run()
+
+    assert {name: status_of(s3, name) for name in (due, pinned, late_upload)} == dict.fromkeys(
+        (due, pinned, late_upload), "uploaded"
+    )
+    assert {name: status_of(s3, name) for name in (unmarked, overwritten, expired)} == dict.fromkeys(
+        (unmarked, overwritten, expired), "expired"
+    )
+    assert [status_of(s3, name) for name in (early, other_bytes, pending)] == ["marked", "marked", "pending"]
+    left = {temp_key(name) for name in (early, other_bytes, pending, orphan)} | {"temp/no-asset"}
+    assert {key for key in s3.objects if key.startswith("temp/")} == left
+    assert counters.outcomes == {
+        Outcome.FINALIZED: 2,
+        Outcome.EXPIRED: 2,
+        Outcome.SWEPT: 2,
+        Outcome.WAITING: 2,
+        Outcome.ETAG_MISMATCH: 1,
+        Outcome.ORPHANED: 1,
+        Outcome.UNRECOGNIZED_KEY: 1,
+    }
+
+
+@pytest.mark.parametrize("page_size", [1, 7, 1_000])
+async def test_every_page_is_read_and_every_asset_once(page_size: int) -> None:
+    """However the listing is cut into pages, each asset is finalized, and by one copy."""
+    s3 = InMemoryS3(page_size=page_size)
+    names = [add(s3, number) for number in range(50)]
+
+    await build_scan(s3).run()
+
+    assert {status_of(s3, name) for name in names} == {"uploaded"}
+    copies = Counter(key for operation, key in s3.writes if operation == "copy_object")
+    assert copies == Counter({uploaded_key(name): 1 for name in names})
+
+
+async def test_shards_partition_the_assets() -> None:
+    """Each shard's pass touches its own range only; together they touch all."""
+    s3 = InMemoryS3(page_size=10)
+    names = {add(s3, number) for number in range(60)}
+    done: list[set[str]] = []
+    for index in range(4):
+        s3.writes.clear()
+        await build_scan(s3, shard=Shard(index, 4)).run()
+        done.append({key.removeprefix("uploaded/") for operation, key in s3.writes if operation == "copy_object"})
+
+    assert set().union(*done) == names
+    assert sum(len(part) for part in done) == len(names)
+    assert min(len(part) for part in done) > 5
+
+
+async def test_a_shard_reads_no_further_than_its_end() -> None:
+    """The listing begins at the shard and stops behind it: other shards' pages are not paid for."""
+    s3 = InMemoryS3(page_size=10)
+    for number in range(100):
+        add(s3, number)
+
+    await build_scan(s3, shard=Shard(1, 10)).run()
+
+    assert sum(operation == "list_objects" for operation, _ in s3.calls) <= 3
+
+
+async def test_concurrency_is_bounded() -> None:
+    """Concurrency is used, and bounded, whatever is due."""
+    s3 = WatchedS3()
+    for number in range(300):
+        add(s3, number)
+
+    await build_scan(s3).run()
+
+    assert s3.most_in_flight == CONCURRENCY
+
+
+async def test_uploads_are_deleted_a_thousand_at_a_time() -> None:
+    """A thousand finalized assets cost one call to clean up after, and the rest one more."""
+    s3 = WatchedS3()
+    for number in range(2_500):
+        add(s3, number, Status.UPLOADED)
+
+    await build_scan(s3).run()
+
+    assert s3.batches == [BATCH_SIZE, BATCH_SIZE, 500]
+    assert [key for key in s3.objects if key.startswith("temp/")] == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [StoreUnavailableError("slow"), StoreAccessDeniedError("403"), ValueError("a mistake of ours"), TimeoutError()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_one_assets_failure_never_stops_the_others(error: Exception) -> None:
+    """Whatever goes wrong with one asset is counted and logged, and all others become final."""
+    s3 = WatchedS3()
+    names = [add(s3, number) for number in range(100)]
+    s3.failing = {uploaded_key(name): error for name in names[::10]}
+    counters = RunCounters()
+
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        await build_scan(s3, listeners=[counters, RunLog()]).run()
+
+    assert counters.outcomes == {Outcome.FAILED: 10, Outcome.FINALIZED: 90}
+    assert [status_of(s3, name) for name in names] == [
+        "marked" if number % 10 == 0 else "uploaded" for number in range(100)
+    ]
+    failures = [line for line in logs if line["event"] == "asset_failed"]
+    assert {line["asset_id"] for line in failures} == set(names[::10])
+    assert {line["reason"] for line in failures} == {str(error)}
+
+
+async def test_a_failed_overdue_asset_is_reported() -> None:
+    """S3 failed behind the placeholder: the asset was due, is not final, and the oldest such is named."""
+    s3 = WatchedS3()
+    names = [add(s3, number, expires_at=START - timedelta(hours=number + 1)) for number in range(3)]
+    s3.failing = {temp_key(name): StoreUnavailableError("slow") for name in names}
+    counters = RunCounters()
+
+    await build_scan(s3, listeners=[counters]).run()
+
+    overdue = counters.summary(is_complete=True).oldest_overdue
+    assert overdue is not None
+    assert (overdue.asset_id, overdue.due_at) == (names[2], START - timedelta(hours=3) + timedelta(seconds=60))
+
+
+async def test_an_unavailable_store_ends_the_scan() -> None:
+    """After so many assets in a row without an answer no more are tried: the next run will."""
+    s3 = WatchedS3()
+    names = [add(s3, number) for number in range(500)]
+    s3.failing = {uploaded_key(name): StoreUnavailableError("away") for name in names}
+    counters = RunCounters()
+
+    with pytest.raises(
+        StoreUnavailableError, match=f"S3 was unavailable for {MAX_CONSECUTIVE_FAILURES} assets in a row"
+    ):
+        await build_scan(s3, listeners=[counters]).run()
+
+    assert MAX_CONSECUTIVE_FAILURES <= counters.outcomes[Outcome.FAILED] <= MAX_CONSECUTIVE_FAILURES + CONCURRENCY
+    assert s3.writes == []
+
+
+async def test_only_consecutive_failures_end_the_scan() -> None:
+    """Only an unbroken row of failures counts."""
+    s3 = WatchedS3()
+    names = [add(s3, number) for number in range(500)]
+    in_order = sorted(names)
+    s3.failing = {uploaded_key(name): StoreUnavailableError("slow") for name in in_order if in_order.index(name) % 50}
+    counters = RunCounters()
+
+    await build_scan(s3, listeners=[counters]).run()
+
+    assert counters.outcomes == {Outcome.FAILED: 490, Outcome.FINALIZED: 10}
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("away"), StoreAccessDeniedError("403")])
+async def test_a_failed_listing_ends_the_scan_with_its_reason(error: Exception) -> None:
+    """Without a listing there is nothing to do; the error comes as it is, not in a group."""
+    s3 = InMemoryS3(fails_with=error)
+
+    with pytest.raises(type(error)) as raised:
+        await build_scan(s3).run()
+
+    assert raised.value is error
+
+
+async def test_a_listing_that_fails_midway_deletes_the_finished_uploads() -> None:
+    """What was finalized before the failure is deleted from `temp/` all the same."""
+
+    class Breaking(WatchedS3):
+        async def list_objects(self, prefix: str, start_after: str) -> ListPage:
+            """Answer one page."""
+            if start_after != Shard().start_after:
+                for _ in range(100):
+                    await asyncio.sleep(0)
+                raise StoreUnavailableError("away")
+            return await InMemoryS3.list_objects(self, prefix, start_after)
+
+    s3 = Breaking(page_size=10)
+    for number in range(20):
+        add(s3, number)
+
+    with pytest.raises(StoreUnavailableError, match="away"):
+        await build_scan(s3).run()
+
+    assert (s3.batches, sum(operation == "copy_object" for operation, _ in s3.writes)) == ([10], 10)
+
+
+async def test_failed_deletions_are_counted() -> None:
+    """S3 may refuse single keys of a batch, or the batch: the next run sweeps them."""
+    s3 = WatchedS3()
+    names = [add(s3, number) for number in range(10)]
+    s3.undeletable = {temp_key(names[0]): "AccessDenied"}
+    counters = RunCounters()
+
+    with capture_logs() as logs:
+        await build_scan(s3, listeners=[counters, RunLog()]).run()
+
+    assert counters.outcomes == {Outcome.DELETE_FAILED: 1, Outcome.FINALIZED: 10}
+    assert [(line["count"], line["reason"]) for line in logs if line["event"] == "upload_delete_failed"] == [
+        (1, "AccessDenied")
+    ]
+
+
+async def test_a_log_line_about_a_batch_names_no_asset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker that happens to delete a full batch had an asset in hand: the line is not about that one."""
+    monkeypatch.setattr("reconciler.scan.BATCH_SIZE", 3)
+    s3 = WatchedS3()
+    s3.undeletable = {temp_key(add(s3, number)): "AccessDenied" for number in range(7)}
+
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        await build_scan(s3, listeners=[RunLog()]).run()
+
+    about = [(line["event"], "asset_id" in line) for line in logs]
+    assert about.count(("asset_reconciled", True)) == 7
+    assert about.count(("upload_delete_failed", False)) == len(about) - 7 >= 2
+
+
+async def test_a_failed_batch_does_not_end_the_scan() -> None:
+    """Deleting garbage is the least of a run's duties."""
+
+    class Undeleting(WatchedS3):
+        async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
+            """Fail."""
+            raise StoreUnavailableError(f"{len(keys)} not deleted")
+
+    s3 = Undeleting()
+    for number in range(10):
+        add(s3, number)
+    counters = RunCounters()
+
+    await build_scan(s3, listeners=[counters]).run()
+
+    assert counters.outcomes == {Outcome.DELETE_FAILED: 10, Outcome.FINALIZED: 10}
+
+
+async def test_a_dry_run_reports_the_same_and_writes_nothing() -> None:
+    """What would be done is counted and logged as if it were, and the bucket stays as it is."""
+    s3 = InMemoryS3()
+    for number, status in enumerate([Status.MARKED, Status.PENDING, Status.UPLOADED, Status.EXPIRED] * 5):
+        add(s3, number, status)
+    before = dict(s3.objects)
+    counters = RunCounters()
+
+    with capture_logs() as logs:
+        await build_scan(s3, listeners=[counters, RunLog(dry_run=True)], dry_run=True).run()
+
+    assert (s3.objects, s3.writes) == (before, [])
+    assert counters.outcomes == {Outcome.FINALIZED: 5, Outcome.EXPIRED: 5, Outcome.SWEPT: 10}
+    assert [line["dry_run"] for line in logs if line["event"] == "asset_reconciled"] == [True] * 20
+
+
+async def test_a_stop_starts_no_further_asset() -> None:
+    """Once told to halt no further asset is taken up; those in hand are finished and cleaned up after."""
+    s3 = WatchedS3()
+    names = [add(s3, number) for number in range(300)]
+
+    def finalized() -> int:
+        return sum(operation == "copy_object" for operation, _ in s3.writes)
+
+    await build_scan(s3, should_stop=lambda: finalized() >= 50).run()
+
+    done = [name for name in names if status_of(s3, name) == "uploaded"]
+    assert 50 <= len(done) <= 50 + CONCURRENCY
+    assert {key for key in s3.objects if key.startswith("temp/")} == {temp_key(name) for name in set(names) - set(done)}
+
+
+async def test_a_scan_of_recent_uploads_reads_no_others() -> None:
+    """A lingering run's look costs the listing and two HEADs for each new upload, however many old ones wait."""
+    s3 = InMemoryS3()
+    for number in range(50):
+        add(s3, number, expires_at=SOON)
+    young = add(s3, 99, pin=b"bytes 99", expires_at=SOON, uploaded_at=START - timedelta(seconds=30))
+    s3.objects["temp/no-asset"] = replace(s3.objects[temp_key(young)])
+    counters = RunCounters()
+
+    await build_scan(s3, listeners=[counters], max_age=timedelta(minutes=1)).run()
+
+    assert status_of(s3, young) == "uploaded"
+    assert counters.outcomes == {Outcome.FINALIZED: 1}
+    assert {key for _, key in s3.calls} == {"temp/", temp_key(young), uploaded_key(young)}

@@ -1,0 +1,124 @@
+"""The shard report at the end of a run: what it says, and how it continues the one before it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from assetuploader.errors import StoreErrorKind
+from assetuploader.outcome import REMAINING, Outcome
+from assetuploader.shard_reports import (
+    RUN_OUTCOMES,
+    FinalizeLatencies,
+    LatencyHistogram,
+    RunOutcome,
+    ShardReport,
+    decode_report,
+    report_key,
+)
+from reconciler.listeners import FinishedRun
+from reconciler.shard_report import ShardReportWriter, merge, write_shard_report
+from reconciler.shards import Shard
+from reconciler.summary import RunSummary
+from tests.support.in_memory_reports import NOON, InMemoryReports
+
+SHARD = Shard(1, 4)
+KEY = report_key(1, 4)
+MINUTE = timedelta(minutes=1)
+COMPLETE = RunSummary(
+    {Outcome.FINALIZED: 1, Outcome.WAITING: 1}, oldest_overdue=None, next_due_at=NOON + 9 * MINUTE, is_complete=True
+)
+INCOMPLETE = RunSummary({}, oldest_overdue=None, next_due_at=None, is_complete=False)
+LATENCY = LatencyHistogram().observe(MINUTE)
+
+
+def finished(
+    summary: RunSummary = COMPLETE, outcome: RunOutcome = RunOutcome.SUCCESS, minutes: int = 0, *, dry_run: bool = False
+) -> FinishedRun:
+    """Return a run that ended that many minutes after noon."""
+    at = NOON + minutes * MINUTE
+    pinned = FinalizeLatencies(LATENCY, LATENCY)
+    return FinishedRun(
+        SHARD, at - timedelta(seconds=50), at, outcome, 0, None, summary, pinned, FinalizeLatencies(), dry_run
+    )
+
+
+async def test_counters_are_continued() -> None:
+    """Two runs' changes, latencies and run outcomes add up, so that Prometheus sees counters that only grow."""
+    store = InMemoryReports()
+    assert await write_shard_report(store, finished())
+    assert await write_shard_report(store, finished(outcome=RunOutcome.PARTIAL_FAILURE))
+    report = decode_report(KEY, store.objects[KEY])
+    assert report.counters.assets[Outcome.FINALIZED] == 2
+    assert report.counters.runs == {
+        **dict.fromkeys(RunOutcome, 0),
+        RunOutcome.SUCCESS: 1,
+        RunOutcome.PARTIAL_FAILURE: 1,
+    }
+    assert (sum(report.counters.pinned.mark.counts), report.counters.pinned.due.sum_seconds) == (2, 120)
+    assert sum(report.counters.unpinned.mark.counts) == 0
+    assert report.remaining == {**dict.fromkeys(REMAINING, 0), Outcome.WAITING: 1}
+    assert report.next_due_at == NOON + 9 * MINUTE
+
+
+async def test_a_report_that_cannot_be_read_is_replaced() -> None:
+    """An object that is no report costs the totals, and nothing else."""
+    store = InMemoryReports({KEY: b"not ours"})
+    assert await write_shard_report(store, finished())
+    assert decode_report(KEY, store.objects[KEY]).counters.assets[Outcome.FINALIZED] == 1
+
+
+async def test_nothing_is_written_when_the_report_before_cannot_be_asked_for() -> None:
+    """Totals never begin anew because S3 was away for a moment; and the run is not failed by it."""
+    store = InMemoryReports({KEY: b"whatever"}, is_away=True)
+    assert not await write_shard_report(store, finished())
+    assert store.objects == {KEY: b"whatever"}
+
+
+def test_only_a_complete_run_without_a_failure_is_a_success() -> None:
+    """`last_success_at` moves when a run saw its whole shard and failed nothing; else the earlier one stands."""
+    first = merge(None, finished())
+    assert first.last_success_at == NOON
+    stopped = merge(first, finished(INCOMPLETE, minutes=1))
+    failed = merge(stopped, finished(outcome=RunOutcome.PARTIAL_FAILURE, minutes=2))
+    assert (stopped.last_success_at, failed.last_success_at) == (NOON, NOON)
+    assert merge(failed, finished(minutes=3)).last_success_at == NOON + 3 * MINUTE
+    assert merge(None, finished(outcome=RunOutcome.PARTIAL_FAILURE)).last_success_at is None
+
+
+def test_a_run_that_saw_only_a_part_keeps_what_was_said_of_the_rest() -> None:
+    """A failed run does not make a backlog look gone."""
+    first = merge(None, finished())
+    after = merge(first, finished(INCOMPLETE, RunOutcome.UNAVAILABLE, minutes=1))
+    assert (after.remaining, after.next_due_at) == (first.remaining, first.next_due_at)
+    assert after == replace(
+        first,
+        started_at=after.started_at,
+        finished_at=NOON + MINUTE,
+        outcome=RunOutcome.UNAVAILABLE,
+        is_complete=False,
+        counters=after.counters,
+    )
+
+
+def test_a_complete_run_that_left_nothing_due_says_so() -> None:
+    """Once the backlog is done, nothing is overdue any more."""
+    first = merge(None, finished())
+    report: ShardReport = merge(first, finished(replace(INCOMPLETE, is_complete=True)))
+    assert report.next_due_at is None
+    assert report.remaining[Outcome.WAITING] == 0
+
+
+async def test_a_dry_run_writes_no_report() -> None:
+    """A dry run changes nothing in the bucket."""
+    store = InMemoryReports()
+    await ShardReportWriter(store).on_run_finished(finished(dry_run=True))
+    assert store.objects == {}
+    await ShardReportWriter(store).on_run_finished(finished())
+    assert store.objects.keys() == {KEY}
+
+
+@pytest.mark.parametrize("kind", StoreErrorKind)
+def test_every_kind_of_error_is_an_outcome_of_its_own(kind: StoreErrorKind) -> None:
+    """An outage, a missing permission, a wrong setting and an unsupported store are told apart."""
+    assert RUN_OUTCOMES[kind].value.startswith(kind.value)

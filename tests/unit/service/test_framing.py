@@ -1,0 +1,147 @@
+"""Requests as bytes: limits, slow clients and broken framing."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.in_memory_s3 import InMemoryS3
+from tests.support.in_process_service import Service, serving
+from tests.support.problems import problem_of
+from tests.support.raw_connection import connected, parse
+
+ID = "00000000-0000-4000-8000-000000000000"
+LIMIT = 16_384
+POST = b"POST /asset HTTP/1.1\r\nHost: x\r\n"
+PUT = f"PUT /asset/{ID} HTTP/1.1\r\nHost: x\r\n".encode()
+
+
+def _chunked(*chunks: bytes) -> bytes:
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + framed + b"0\r\n\r\n"
+
+
+def _sized(body: bytes) -> bytes:
+    return b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.mark.parametrize("head", [POST, PUT], ids=["POST", "PUT"])
+@pytest.mark.parametrize(
+    "rest",
+    [_sized(b" " * (LIMIT + 1)), _chunked(b" " * LIMIT, b" "), b"Content-Length: 1000000000000\r\n\r\n"],
+    ids=["sized", "chunked", "announced"],
+)
+async def test_a_body_over_16_kb_is_too_large(service: Service, head: bytes, rest: bytes) -> None:
+    """A file sent here by mistake is refused by its Content-Length, or once it is too long. S3 is not called."""
+    response = await service.send(head + rest)
+
+    assert problem_of(response) == (413, "body_too_large")
+    assert service.s3.calls == []
+
+
+@pytest.mark.parametrize("frame", [_sized, _chunked])
+async def test_a_body_of_16_kb_is_read(service: Service, frame: Callable[[bytes], bytes]) -> None:
+    """A body of exactly the limit is accepted."""
+    response = await service.send(POST + frame(b" " * LIMIT))
+
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Content-Length: -1\r\n\r\n",
+        POST + b"Content-Length: +2\r\n\r\n{}",
+        POST + b"Content-Length: 1_0\r\n\r\n{}",
+        POST + b"Content-Length: x\r\n\r\n{}",
+        POST + b"Content-Length:\r\n\r\n{}",
+        POST + b"Transfer-Encoding: gzip\r\n\r\n{}",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
+        POST + b"Content-Length: 2\r\nExpect: nonsense\r\n\r\n{}",
+        b"POST /asset\r\n\r\n",
+        b"POST /asset HTTP/9.9\r\n\r\n",
+        b"POST  /asset  HTTP/1.1\r\n\r\n",
+        b"POST /asset HTTP/1.1\r\nno colon\r\n\r\n",
+        b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"\x00" * 100 + b"\r\n\r\n",
+        b"GET /livez\xff HTTP/1.1\r\n\r\n",
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+    ],
+    ids=lambda sent: repr(sent[-40:]),
+)
+async def test_broken_framing_is_the_clients_fault(service: Service, sent: bytes) -> None:
+    """A request that is not readable as HTTP gets a 4xx problem document, and the connection is closed."""
+    response = await service.send(sent)
+
+    status, code = problem_of(response)
+    assert 400 <= status < 500
+    assert code in {"bad_request", "body_too_large"}
+    assert service.s3.calls == []
+
+
+async def test_a_client_that_expects_100_continue_is_refused_before_it_sends(service: Service) -> None:
+    """A client like curl waits before it sends a large body, and receives 413 first."""
+    interim = await service.send(POST + b"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
+
+    assert interim.status_code == 100
+    assert interim.content.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("head", [b"GET /livez HTTP/1.0\r\n\r\n", b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n"])
+async def test_old_clients_are_served(service: Service, head: bytes) -> None:
+    """HTTP/1.0 and a missing Host are accepted."""
+    response = await service.send(head)
+
+    assert response.status_code == 200
+
+
+async def test_a_header_section_that_trickles_is_cut_off() -> None:
+    """REQUEST_TIMEOUT counts from the first byte: a client that sends one byte at a time cannot hold a connection."""
+    async with serving(InMemoryS3(), REQUEST_TIMEOUT=1) as service, connected(service.port, 15) as connection:
+        await connection.send(b"GET /livez HTTP/1.1\r\nX: ")
+        response = parse(await connection.trickle(b"a" * 80, 0.1))
+
+    assert problem_of(response) == (408, "bad_request")
+
+
+async def test_a_body_that_trickles_is_cut_off(service: Service) -> None:
+    """A body must arrive within five seconds, no matter how steadily. Otherwise the response is 408, not 503."""
+    async with connected(service.port, 15) as connection:
+        await connection.send(POST + b"Content-Length: 1000\r\n\r\n")
+        response = parse(await connection.trickle(b" " * 90, 0.1))
+
+    assert problem_of(response) == (408, "bad_request")
+    assert response.headers["connection"] == "close"
+    assert service.s3.calls == []
+
+
+async def test_the_unread_rest_of_a_body_is_not_waited_for_long() -> None:
+    """A body that was not read before the response cannot hold the connection."""
+    async with serving(InMemoryS3(), KEEP_ALIVE_TIMEOUT=1) as service, connected(service.port, 15) as connection:
+        await connection.send(b"PUT /nowhere HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+        response = parse(await connection.trickle(b" " * 80, 0.1))
+
+    assert problem_of(response) == (404, "not_found")
+
+
+async def test_a_slow_but_honest_client_is_served(service: Service) -> None:
+    """A body that arrives slowly within the limit is read completely."""
+    async with connected(service.port, 15) as connection:
+        await connection.send(POST + b"Content-Length: 10\r\nConnection: close\r\n\r\n")
+        response = parse(await connection.trickle(b" " * 10, 0.05))
+
+    assert response.status_code == 201
+
+
+async def test_a_client_that_hangs_up_harms_nobody(service: Service) -> None:
+    """After incomplete requests on closed connections the service still responds."""
+    for sent in (b"POST", POST, POST + b"Content-Length: 10\r\n\r\n{"):
+        async with connected(service.port, 15) as connection:
+            await connection.send(sent)
+
+    assert (await service.client.get("/livez")).status_code == 200
+    assert service.s3.calls == []

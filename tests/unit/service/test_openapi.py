@@ -1,0 +1,126 @@
+"""`GET /openapi.json`."""
+
+import re
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+from pydantic import BaseModel
+
+from service.operations import OPERATIONS
+from service.problems import INTERNAL, PROBLEMS
+from tests.support.in_process_service import Service
+
+ID = "00000000-0000-4000-8000-000000000000"
+DOCUMENTATION = {"openapi.json", "docs", "docs/<file:str>"}
+
+
+async def _openapi(service: Service) -> dict[str, Any]:
+    response = await service.client.get("/openapi.json")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    description: dict[str, Any] = response.json()
+    return description
+
+
+async def test_the_description_is_valid_openapi(service: Service) -> None:
+    """Generators and Schemathesis can read it: it conforms to OpenAPI 3.1."""
+    validate(await _openapi(service), cls=OpenAPIV31SpecValidator)
+
+
+async def test_the_description_has_every_route_and_no_other(service: Service) -> None:
+    """Every served path and method is described, and nothing else is."""
+    described = {
+        (path, method.upper())
+        for path, operations in (await _openapi(service))["paths"].items()
+        for method in operations
+        if method != "parameters"
+    }
+    served = {
+        ("/" + re.sub("<[^>]*>", "{id}", route.path), method)
+        for route in service.app.router.routes
+        for method in route.methods - {"HEAD"}
+        if not route.path.startswith("assets") and route.path not in DOCUMENTATION
+    }
+
+    assert described == served
+
+
+async def test_every_problem_is_described_where_it_can_come_from(service: Service) -> None:
+    """A response of some operation names each code, under its own status."""
+    paths = (await _openapi(service))["paths"]
+    described = {
+        (int(status), code)
+        for operations in paths.values()
+        for method, operation in operations.items()
+        if method != "parameters"
+        for status, response in operation["responses"].items()
+        for code in response["description"].split(" · ")
+        if "application/problem+json" in response.get("content", {})
+    }
+    framing = {(404, "not_found"), (405, "method_not_allowed"), (408, "bad_request")}
+
+    assert described == {(problem.status, problem.code) for problem in (INTERNAL, *PROBLEMS.values())} - framing
+
+
+async def test_the_descriptions_examples_are_accepted(service: Service) -> None:
+    """The service accepts the example body of the description."""
+    body = (await _openapi(service))["paths"]["/asset/{id}"]["put"]["requestBody"]["content"]["application/json"]
+
+    response = await service.client.put(f"/asset/{ID}", json=body["example"])
+
+    assert response.json()["code"] == "asset_not_found"
+
+
+async def test_the_description_is_relative_to_a_path_prefix(service: Service) -> None:
+    """Behind a proxy that serves the API at a prefix, clients call the paths below that prefix."""
+    assert (await _openapi(service))["servers"] == [{"url": "."}]
+
+
+async def test_members_are_described_with_their_names_in_json(service: Service) -> None:
+    """The names of members in the description are those that clients send and receive."""
+    schemas = (await _openapi(service))["components"]["schemas"]
+
+    assert {name: sorted(schema["properties"]) for name, schema in schemas.items()} == {
+        "AliveResponse": ["status"],
+        "CreatedAssetResponse": ["expires_at", "id", "upload_url"],
+        "DownResponse": ["Status"],
+        "DownloadResponse": ["Download_url"],
+        "MarkRequest": ["Status", "etag"],
+        "NotReadyResponse": ["status"],
+        "ProblemResponse": ["code", "detail", "request_id", "status", "title", "type"],
+        "ReadyResponse": ["status"],
+        "UpResponse": ["Status"],
+    }
+    assert {name: sorted(schema["required"]) for name, schema in schemas.items() if name != "MarkRequest"} == {
+        name: sorted(schema["properties"]) for name, schema in schemas.items() if name != "MarkRequest"
+    }
+    assert schemas["MarkRequest"]["required"] == ["Status"]
+
+
+async def test_responses_are_as_their_models_describe_them(service: Service) -> None:
+    """Each response validates against the schema that the description gives for its operation and status."""
+    final_id = await service.finalize()
+    paths = {"createAsset": "/asset", "getAsset": f"/asset/{final_id}"}
+    for operation in OPERATIONS:
+        [response, *_] = operation.responses
+        if response.model is None:
+            continue
+        sent = await service.client.request(operation.method, paths.get(operation.operation_id, operation.route))
+        assert sent.status_code == response.status
+        assert set(sent.json()) == _names(response.model)
+
+
+def _names(model: type[BaseModel]) -> set[str]:
+    return {field.serialization_alias or name for name, field in model.model_fields.items()}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.operation_id)
+async def test_every_operation_has_one_row_in_the_metrics(service: Service, operation: Any) -> None:  # noqa: ANN401
+    """The canonical path template labels the metrics of every spelling of an operation."""
+    for path in operation.paths:
+        await service.client.request(operation.method, path.replace("{id}", ID))
+
+    requests = service.app.ctx.context.metrics.requests
+    samples = [sample for family in requests.collect() for sample in family.samples]
+    assert {sample.labels["route"] for sample in samples} == {operation.route}
+    assert sum(sample.value for sample in samples) == len(operation.paths)

@@ -1,0 +1,88 @@
+"""The shard reports that the service reads in the background, and the metrics that it exports from them."""
+
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+
+from assetuploader.shard_reports import Counters, RunOutcome, ShardReport, encode_report, report_key
+from service.reconciler_metrics import ReconcilerCollector
+from service.shard_report_cache import ReadOutcome, ShardReportCache
+from tests.support.in_memory_reports import NOON, InMemoryReports
+from tests.unit.assetuploader.test_shard_reports import REPORT
+
+
+def report(shard: int) -> ShardReport:
+    """Return the report of one of three shards."""
+    return ShardReport(
+        shard,
+        shard_count=3,
+        started_at=NOON,
+        finished_at=NOON,
+        outcome=RunOutcome.SUCCESS,
+        is_complete=True,
+        last_success_at=NOON,
+        remaining={},
+        next_due_at=None,
+        counters=Counters(),
+        schema=2,
+    )
+
+
+def value(cache: ShardReportCache, name: str, **labels: str) -> float | None:
+    """Return what Prometheus would scrape."""
+    registry = CollectorRegistry()
+    registry.register(ReconcilerCollector(cache))
+    return registry.get_sample_value(f"assetuploader_{name}", labels)
+
+
+async def test_an_invalid_report_hides_no_other_shard() -> None:
+    """A foreign, a truncated and an old object cost the values of their own shard only."""
+    objects = {report_key(shard, 3): encode_report(report(shard)) for shard in range(3)}
+    objects[report_key(1, 3)] = objects[report_key(1, 3)][:100]
+    objects |= {"reports/readme.txt": b"hello", report_key(5, 9): b'{"schema":0}'}
+    cache = ShardReportCache(InMemoryReports(objects))
+    await cache.refresh(NOON)
+    assert [report.shard for report in cache.current] == [0, 2]
+    assert cache.reads == {ReadOutcome.SUCCESS: 2, ReadOutcome.INVALID: 2, ReadOutcome.UNAVAILABLE: 0}
+    assert value(cache, "report_read_timestamp_seconds") == NOON.timestamp()
+
+
+async def test_an_empty_bucket_has_no_shards() -> None:
+    """Before the first run the number of shards is zero, and no shard has a timestamp."""
+    cache = ShardReportCache(InMemoryReports())
+    await cache.refresh(NOON)
+    assert value(cache, "reconciler_shards") == 0
+    assert value(cache, "reconciler_last_success_timestamp_seconds", shard="0") is None
+
+
+async def test_reports_are_kept_while_s3_is_unavailable() -> None:
+    """An outage of S3 does not look as if the reconciler had never run."""
+    store = InMemoryReports({report_key(0, 3): encode_report(report(0))})
+    cache = ShardReportCache(store)
+    await cache.refresh(NOON)
+    store.is_away = True
+    await cache.refresh(NOON + timedelta(minutes=1))
+    assert value(cache, "reconciler_last_success_timestamp_seconds", shard="0") == NOON.timestamp()
+    assert value(cache, "report_read_timestamp_seconds") == NOON.timestamp()
+    assert value(cache, "report_reads_total", outcome="unavailable") == 1
+
+
+async def test_a_report_is_exported_value_by_value() -> None:
+    """Timestamps, counters, remaining uploads and cumulative buckets are those of the report."""
+    cache = ShardReportCache(InMemoryReports({report_key(3, 8): encode_report(REPORT)}))
+    await cache.refresh(NOON)
+    shard = {"shard": "3"}
+    lag = {**shard, "since": "due", "pinned": "true"}
+    assert value(cache, "reconciler_last_completion_timestamp_seconds", **shard) == NOON.timestamp() + 50.5
+    assert value(cache, "reconciler_last_success_timestamp_seconds", **shard) == NOON.timestamp() - 60
+    assert value(cache, "reconciler_next_due_timestamp_seconds", **shard) == NOON.timestamp() + 180
+    assert value(cache, "reconciler_last_duration_seconds", **shard) == 50.5
+    assert value(cache, "reconciler_last_outcome", **shard, outcome="partial_failure") == 1
+    assert value(cache, "reconciler_last_outcome", **shard, outcome="success") == 0
+    assert value(cache, "reconciler_runs_total", **shard, outcome="success") == 4
+    assert value(cache, "reconciler_assets_total", **shard, outcome="finalized") == 9
+    assert value(cache, "reconciler_remaining_uploads", **shard, reason="waiting") == 7
+    assert value(cache, "finalize_lag_seconds_bucket", **lag, le="2.5") == 0
+    assert value(cache, "finalize_lag_seconds_bucket", **lag, le="5.0") == 1
+    assert value(cache, "finalize_lag_seconds_bucket", **lag, le="+Inf") == 2
+    assert value(cache, "finalize_lag_seconds_count", **lag) == 2

@@ -1,0 +1,64 @@
+"""`make verify`: runs the checks and writes each result into docs/verification.md, with the commit."""
+
+import argparse
+import subprocess
+import sys
+import time
+import traceback
+from typing import Final
+
+from tests.verify.check import Check, CheckOutcome, say
+from tests.verify.checks import CHECKS
+from tests.verify.report import ROOT, Line, read_report, write_report
+
+_SHOWN: Final = 5
+
+
+def main() -> int:
+    """Run the checks of the command line; return 1 when there is a violation."""
+    parser = argparse.ArgumentParser(prog="make verify", description=__doc__)
+    parser.add_argument("--check", choices=["", *(check.name for check in CHECKS)], default="")
+    parser.add_argument("--size", default="full", help="full, small, or a number for one check")
+    args = parser.parse_args()
+    commit = _commit()
+    is_whole = True
+    for check in CHECKS:
+        if args.check in {"", check.name}:
+            outcome, seconds = _run(check, args.size)
+            is_whole = is_whole and not outcome.violations
+            for violation in outcome.violations[:_SHOWN]:
+                say(f"VIOLATION: {violation}")
+            line = Line(check.name, check.statement, outcome.size, len(outcome.violations), round(seconds), commit)
+            say(str(line))
+            # After each check, so that a later failure loses nothing.
+            write_report([check.name for check in CHECKS], read_report() | {check.name: str(line)})
+    for text in read_report().values():
+        sys.stdout.write(text + "\n")
+    return 0 if is_whole else 1
+
+
+def _run(check: Check, size: str) -> tuple[CheckOutcome, float]:
+    number = {"full": check.size, "small": check.small}.get(size) or int(size)
+    say(f"{check.name}: {check.statement}")
+    started = time.monotonic()
+    try:
+        outcome = check.run(number)
+    except Exception as error:  # noqa: BLE001 -- a check that cannot run shows nothing
+        traceback.print_exc()
+        outcome = CheckOutcome("not finished", [f"{type(error).__name__}: {error}"])
+    return outcome, time.monotonic() - started
+
+
+def _commit() -> str:
+    """Return the commit, with a plus when the tree differs from it."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603, S607
+        return done.stdout.strip()
+
+    changes = git("status", "--porcelain", "--", ".", ":!docs/verification.md")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changes else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

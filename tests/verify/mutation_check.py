@@ -1,0 +1,66 @@
+"""Mutation testing of the pure modules by cosmic-ray, on a copy of the source."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from tests.verify.check import CheckOutcome, say
+from tests.verify.report import ROOT
+
+_CONFIG: Final = """
+[cosmic-ray]
+module-path = ["assetuploader/state_machine.py", "assetuploader/keys.py"]
+timeout = 60.0
+excluded-modules = []
+test-command = "{python} -m pytest -q -x -p no:cacheprovider -p no:xdist {tests}"
+[cosmic-ray.distributor]
+name = "local"
+"""
+
+_TESTS: Final = "tests/unit/assetuploader/test_state_machine.py tests/unit/assetuploader/test_keys.py"
+
+EQUIVALENT: Final = {
+    "if state.status == Status.MARKED and": "an enum's members are equal only to themselves",
+    "if state.status != Status.MARKED:": "the same",
+    "parse_etag(pin) is not pin:": "parse_etag returns its argument itself, or another string",
+    "if text[:1] is text[-1:] ==": "one-letter strings are one object in CPython",
+}
+"""Mutants that change nothing visible: the changed line, and why."""
+
+
+def mutation(number: int) -> CheckOutcome:
+    """Run the unit tests against the first `number` mutants of cosmic-ray."""
+    with tempfile.TemporaryDirectory(prefix="assetuploader-mutants-") as folder:
+        for name in ("assetuploader", "tests", "service", "reconciler", "dev"):
+            shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        (Path(folder) / "config.toml").write_text(_CONFIG.format(python=sys.executable, tests=_TESTS))
+        _cosmic_ray(folder, "init", "config.toml", "session.sqlite")
+        say("cosmic-ray runs the unit tests once for each mutant")
+        _cosmic_ray(folder, "exec", "config.toml", "session.sqlite")
+        dump = _cosmic_ray(folder, "dump", "session.sqlite")
+    survivors, killed, equivalent = [], 0, 0
+    for line in dump.splitlines()[:number]:
+        item, result = json.loads(line)
+        if result is not None and result["test_outcome"] == "killed":
+            killed += 1
+            continue
+        diff = (result or {}).get("diff", "").splitlines()
+        made = " ".join(line[1:].strip() for line in diff if line.startswith("+") and not line.startswith("+++"))
+        if any(known in made for known in EQUIVALENT):
+            equivalent += 1
+        else:
+            survivors.append(f"{item['mutations'][0]['operator_name']}: {made}")
+    total = killed + equivalent + len(survivors)
+    size = f"{total:,} mutants of state_machine.py and keys.py, {killed:,} killed, {equivalent} equivalent"
+    return CheckOutcome(size, survivors)
+
+
+def _cosmic_ray(folder: str, *arguments: str) -> str:
+    command = [str(Path(sys.executable).parent / "cosmic-ray"), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603 -- our own tool
+    return done.stdout

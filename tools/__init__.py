@@ -1,0 +1,1 @@
+"""Scripts that write generated pages; not part of the wheel."""

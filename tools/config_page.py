@@ -1,0 +1,48 @@
+"""The page of all settings, from the model that reads them: `python -m tools.config_page > docs/configuration.md`."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any, Final, get_args
+
+from assetuploader.cli.config import Config
+
+_HEAD: Final = """\
+# Configuration
+
+Environment variables, read once when a program starts. All mistakes are reported at once, one line each,
+with exit code 78. An empty variable counts as not set. The chart's values set most of them.
+
+This page is made from the code that reads them (`make docs-config`).
+
+| variable | default | range | meaning |
+|---|---|---|---|
+"""
+_TAIL: Final = """
+Credentials are found by AWS's default chain: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a profile, IRSA, Pod
+Identity, or the instance's role.
+"""
+
+
+def settings_page() -> str:
+    """Return the page, as Markdown."""
+    return _HEAD + "".join(_rows()) + _TAIL
+
+
+def _rows() -> Iterator[str]:
+    for field in Config.model_fields.values():
+        default = "required" if field.is_required() else "" if field.default is None else f"`{field.default}`"
+        yield f"| `{field.alias}` | {default} | {_range(field.annotation, field.metadata)} | {field.description} |\n"
+
+
+def _range(annotation: Any, metadata: list[Any]) -> str:  # noqa: ANN401 -- a type
+    least = next((one.ge for one in metadata if hasattr(one, "ge")), None)
+    most = next((one.le for one in metadata if hasattr(one, "le")), None)
+    if least is not None:
+        return f"{least} to {most}" if most is not None else f"from {least}"
+    parts = (annotation, *get_args(annotation))
+    choices = [choice for part in parts for choice in get_args(part) if isinstance(choice, str)]
+    return ", ".join(f"`{choice}`" for choice in choices)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_page())
