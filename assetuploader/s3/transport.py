@@ -22,7 +22,7 @@ _AUTO_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent
 class _CheckedRequest(aiohttp.ClientRequest):
     """Refuses a kept-alive connection on which the server sent something that nobody requested.
 
-    aiohttp would take it for the response to this request. It repeats the request on another connection instead.
+    aiohttp would take it for the response to this request. The error lets the S3 client retry on another connection.
     """
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
