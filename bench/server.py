@@ -43,6 +43,7 @@ def running_bench_s3() -> Iterator[BenchS3]:
             http = {**inherited, **s3.environment(), "S3_ENDPOINT_URL": s3.endpoint_url}
             https_url = f"https://{HOST}:{https.port}"
             tls = {"AWS_ENDPOINT_URL_S3": https_url, "S3_ENDPOINT_URL": https_url, "AWS_CA_BUNDLE": str(ca_bundle)}
+            tls["SSL_CERT_FILE"] = str(ca_bundle)  # version 0.1.0 reads it for one of its clients
             os.environ.clear()
             os.environ.update(http)
             yield BenchS3(s3.process.pid, {Scheme.HTTP: http, Scheme.HTTPS: {**http, **tls}})
