@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 from bench.bucket import clear
@@ -42,7 +41,7 @@ def main() -> int:
     except (BenchError, DevServerError) as error:
         _log(f"bench: {error}")
         return 1
-    measured = Measured(service, start, finalizing, not_due, life, load_before, version("assetuploader"))
+    measured = Measured(service, start, finalizing, not_due, life, load_before)
     options.out.mkdir(parents=True, exist_ok=True)
     write_page(measured, options.out / "bench.md")
     draw(measured, options.out / "bench.png")

@@ -28,7 +28,6 @@ class Measured:
     life: Life
     load_before: float
     """The machine's load average before the run: what else was running."""
-    version: str
 
     def service_row(self, program: str, request: str) -> ServiceRow:
         """Return a row over HTTP, with the main number of connections."""

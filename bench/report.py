@@ -2,6 +2,7 @@
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 from bench.goals import MEBIBYTE, Measured, goals_of
@@ -21,18 +22,19 @@ def _head(measured: Measured) -> str:
 # Benchmarks
 
 `make bench` writes this page. All figures come from one run on one machine: SeaweedFS, the program under measurement
-and the load generator share {os.cpu_count()} cores. CPU is the program's own, user and system. Ratios carry over to
-another machine, absolute figures do not. What else runs on the machine slows a program that waits for S3 more than one
-that answers a constant. HTTPS is HTTP/1.1 over TLS, as Amazon S3 serves.
+and the load generator share {os.cpu_count()} cores. One pod uses one core. CPU is the program's own, user and system.
+Ratios carry over to another machine, absolute figures do not. What else runs on the machine slows a program that waits
+for S3 more than one that answers a constant. HTTPS is HTTP/1.1 over TLS, as Amazon S3 serves.
 
-{_python()}, assetuploader {measured.version}. The load average before the run was {measured.load_before:.1f}.
+{_versions()}. The load average before the run was {measured.load_before:.1f}.
 
 ![CPU per request and per object](bench.png)
 """
 
 
-def _python() -> str:
-    return f"{platform.python_implementation()} {platform.python_version()}, built with {platform.python_compiler()}"
+def _versions() -> str:
+    python = f"{platform.python_implementation()} {platform.python_version()}, built with {platform.python_compiler()}"
+    return ", ".join([python, *(f"{name} {version(name)}" for name in ("assetuploader", "uvloop", "aiohttp"))])
 
 
 def _goals(measured: Measured) -> str:
@@ -64,7 +66,7 @@ def _service(measured: Measured) -> str:
   (`bench/baseline_boto3.py`).
 
 Each figure is the median of many short rounds in which all programs have their turn. A ratio is the median of each
-round's. `/livez` sends nothing to S3 and writes no log line; *wrong id* sends nothing to S3.
+round's. `/livez` measures bare HTTP handling. `wrong id` adds the log line and the error document.
 
 {table(columns, rows)}"""
 

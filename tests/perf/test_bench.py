@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,10 @@ def test_the_benchmarks_run_and_write_their_page(tmp_path: Path) -> None:
     for program in ("reconcile, 1 shard", "reconcile, 4 shards", "minimal", "s5cmd mv"):
         assert f"| {program} | HTTP |" in page
     assert "S3 requests in a pinned asset's life | ≤ 8.002 | 8." in page
+    for section in ("# Benchmarks", "## The service", "## The reconciler", "## What S3 charges"):
+        assert f"{section}\n" in page
+    for package in ("uvloop", "aiohttp"):
+        assert f"{package} {version(package)}" in page
 
 
 def test_two_revisions_are_compared_over_http_and_https(tmp_path: Path) -> None:
