@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.bucket import clear
 from bench.chart import draw
-from bench.goals import Measured
+from bench.figures import Measured
 from bench.processes import BenchError
 from bench.reconciler import ReconcilerBench
 from bench.report import write_page

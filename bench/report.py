@@ -4,16 +4,19 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
-from bench.goals import MEBIBYTE, Measured, goals_of
+from bench.figures import Measured
 from bench.reconciler import ReconcilerRow
 from bench.s3_cost import CLASSES
 from bench.tables import table
 
+MEBIBYTE: Final = 2**20
+
 
 def write_page(measured: Measured, path: Path) -> None:
     """Write `docs/bench.md`."""
-    parts = [_head(measured), _goals(measured), _service(measured), _reconciler(measured), _cost(measured)]
+    parts = [_head(measured), _service(measured), _reconciler(measured), _cost(measured)]
     path.write_text("\n".join(parts))
 
 
@@ -35,15 +38,6 @@ for S3 more than one that answers a constant. HTTPS is HTTP/1.1 over TLS, as Ama
 def _versions() -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}, built with {platform.python_compiler()}"
     return ", ".join([python, *(f"{name} {version(name)}" for name in ("assetuploader", "uvloop", "aiohttp"))])
-
-
-def _goals(measured: Measured) -> str:
-    rows = [
-        f"| {goal.name} | {'≥' if goal.more_is_better else '≤'} {goal.limit:g} | {goal.figure:.4g} "
-        f"| {'reached' if goal.is_reached else '**missed**'} |"
-        for goal in goals_of(measured)
-    ]
-    return table(("", "goal", "measured", ""), rows)
 
 
 def _service(measured: Measured) -> str:
@@ -99,8 +93,9 @@ def _cost(measured: Measured) -> str:
     return f"""\
 ## What S3 charges
 
-An asset that is created, marked with a pin at once, finalized and read once takes {measured.life.total:g} requests
-({requests}). Each run that finds an asset not due adds one HeadObject. This is the price of a million such assets in
-requests, by Amazon's list for us-east-1 (2025), if final assets have this storage class and all else is Standard:
+An asset that is created, marked with a pin at once, finalized and read once takes {measured.life.total:g} requests:
+{requests}.
+Each run that finds an asset not due adds one HeadObject. This is the price of a million such assets
+in requests, by Amazon's list for us-east-1 (2025), if final assets have this storage class and all else is Standard:
 
 {table(("storage class of final assets", "dollars per million assets"), rows)}"""
