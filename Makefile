@@ -44,7 +44,8 @@ bench-compare: .venv/.ready ## measure another commit beside this one, over HTTP
 	@rm -rf .cache/revisions/$(REV) && git clone --quiet --no-checkout . .cache/revisions/$(REV)
 	@git -C .cache/revisions/$(REV) checkout --quiet --detach $$(git rev-parse $(REV))
 	@UV_PYTHON_DOWNLOADS=never $(UV) sync --project .cache/revisions/$(REV) --locked --no-dev --quiet --python $(PYTHON)
-	@$(RUN)/python -m bench.compare .cache/revisions/$(REV) $(if $(QUICK),--quick)
+	@UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.cache/revisions/this $(UV) sync --locked --no-dev --quiet --python $(PYTHON)
+	@$(RUN)/python -m bench.compare .cache/revisions/$(REV)/.venv/bin .cache/revisions/this/bin --name $(REV) $(if $(QUICK),--quick)
 
 .PHONY: run
 run: .venv/.ready ## the whole product on this machine; PORT, METRICS_PORT, S3_PORT choose ports

@@ -14,7 +14,7 @@ from typing import Final
 
 from assetuploader.state_machine import Status
 from bench.bucket import clear, write_assets
-from bench.processes import BIN, BenchError, Usage, run_measured
+from bench.processes import BenchError, Usage, run_measured
 from bench.programs import WARM_UP, contract_loads, serving_assetuploader
 from bench.reconciler import BODY, reconcile_command, require_finalized
 from bench.server import BenchS3, Scheme, running_bench_s3
@@ -30,7 +30,10 @@ CPU_MS: Final = "CPU ms"
 WALL_MS: Final = "wall ms"
 
 Revisions = Mapping[str, Path]
-"""The old and the new revision, in this order: the folder of programs of each by its name."""
+"""The old and the new revision, in this order: the folder of programs of each by its name.
+
+Both must be installed without the dependencies of developers: Sanic imports some of them if it can.
+"""
 Figures = dict[tuple[str, str], dict[str, list[float]]]
 """The figures of all rounds for each revision, by what was measured and in which unit."""
 
@@ -76,22 +79,22 @@ class Comparison:
         return table(("", "S3 over", "unit", self.old, "this revision", "new ÷ old"), rows)
 
 
-def compare(old: Path, s3: BenchS3, sizes: Sizes, log: Callable[[str], None]) -> Comparison:
-    """Measure the revision that is checked out and installed in this folder beside this one.
+def compare(revisions: Revisions, s3: BenchS3, sizes: Sizes, log: Callable[[str], None]) -> Comparison:
+    """Measure two revisions.
 
     Raises:
         BenchError: one of them failed.
     """
-    revisions = {old.name: old / ".venv" / "bin", "this revision": BIN}
+    old, new = revisions
     rows = []
     for scheme, environment in s3.environments.items():
         figures: Figures = {}
         _measure_starts(figures, revisions, environment, sizes.starts)
         _measure_requests(figures, revisions, environment, sizes)
         _measure_finalizing(figures, revisions, environment, sizes)
-        log(f"{old.name} and this revision measured over {scheme}")
+        log(f"{old} and {new} measured over {scheme}")
         rows += [_row(scheme, measured, unit, found) for (measured, unit), found in figures.items()]
-    return Comparison(old.name, rows)
+    return Comparison(old, rows)
 
 
 def _add(figures: Figures, measured: str, unit: str, revision: str, value: float) -> None:
@@ -152,13 +155,16 @@ def _row(scheme: Scheme, measured: str, unit: str, found: Mapping[str, Sequence[
 def main() -> int:
     """Measure another revision beside this one, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=main.__doc__)
-    parser.add_argument("old", type=Path, help="where the other revision is checked out and installed")
+    parser.add_argument("old", type=Path, help="the folder of the other revision's programs")
+    parser.add_argument("new", type=Path, help="the folder of this revision's programs")
+    parser.add_argument("--name", default="other", help="of the other revision")
     parser.add_argument("--quick", action="store_true", help="seconds: shows that it works")
     options = parser.parse_args()
+    revisions = {options.name: options.old, "this revision": options.new}
     try:
         with running_bench_s3() as s3:
             clear("temp/")
-            found = compare(options.old, s3, QUICK if options.quick else FULL, _log)
+            found = compare(revisions, s3, QUICK if options.quick else FULL, _log)
     except (BenchError, DevServerError) as error:
         _log(f"bench: {error}")
         return 1

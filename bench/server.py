@@ -36,7 +36,9 @@ def running_bench_s3() -> Iterator[BenchS3]:
     Raises:
         DevServerError: It did not start.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ASSETUPLOADER_", "AWS_"))}
+    # PYTHONDONTWRITEBYTECODE, as in images, would have each start compile every module again.
+    ours = ("ASSETUPLOADER_", "AWS_", "PYTHON")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     with tempfile.TemporaryDirectory() as folder:
         https, ca_bundle = _https_listener(Path(folder))
         with running_s3(free_port(), "bench", https=https) as s3:
