@@ -1,8 +1,8 @@
 """One S3 operation: signed, sent, retried where that helps, parsed and observed.
 
 Every operation is safe to retry, including conditional writes: if the first attempt succeeded but its response was
-lost, the retry fails with 412 and the caller reads again (docs/design.md). A delayed first attempt cannot apply later,
-because every write changes the ETag.
+lost, the retry fails with 412 and the caller reads again (docs/design.md). A delayed first attempt of a conditional
+write cannot apply later, because every write changes the ETag.
 """
 
 import asyncio
@@ -63,13 +63,13 @@ class S3Operation:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether it names the version that it applies to."""
+        """Whether it has a condition that can fail."""
         return any(name in _CONDITIONS for name, _ in self.headers)
 
 
 @dataclass(frozen=True, slots=True)
 class S3Client:
-    """Executes operations on one bucket."""
+    """A client that executes operations on one bucket."""
 
     endpoint: Endpoint
     signing: SigningKeyProvider
@@ -88,7 +88,7 @@ class S3Client:
         `parse` may raise MalformedResponseError, KeyError and ValueError.
 
         Raises:
-            StoreError: S3 did not do it, or its response cannot be parsed.
+            StoreError: The operation failed, or its response cannot be parsed.
             PreconditionFailedError: See `ObjectStore`.
         """
         started_at = time.perf_counter()
@@ -99,7 +99,9 @@ class S3Client:
             try:
                 result = parse(response)
             except (MalformedResponseError, KeyError, ValueError) as error:
-                raise StoreUnavailableError(f"S3's response to {operation.name} cannot be parsed") from error
+                raise StoreUnavailableError(
+                    f"S3's response to {operation.name} cannot be parsed: check that the endpoint is an S3 API"
+                ) from error
             outcome = CallOutcome.NOT_FOUND if response.status == HTTPStatus.NOT_FOUND else CallOutcome.SUCCESS
         except (StoreError, PreconditionFailedError) as error:
             outcome = CallOutcome.of_error(error)
@@ -174,7 +176,10 @@ class S3Client:
         if not is_skewed or attempts.is_clock_corrected or date is None:
             return False
         attempts.is_clock_corrected = True
-        self.clock.sync_to(date)
+        try:
+            self.clock.sync_to(date)
+        except ValueError:  # not a date
+            return False
         return True
 
 

@@ -1,4 +1,4 @@
-"""S3's clock, and dates as HTTP spells them."""
+"""S3's clock, and dates in HTTP's format."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ MAX_SKEW_SECONDS: Final = 15 * 60
 
 @dataclass(slots=True)
 class Clock:
-    """The clock of this machine, corrected once S3 has said how far it is off."""
+    """The clock of this machine, corrected after S3 has rejected its time."""
 
     read: Callable[[], float] = time.time
     offset_seconds: float = 0.0
@@ -31,7 +31,7 @@ class Clock:
         self.offset_seconds = parse_http_date(date).timestamp() - self.read()
 
     def is_skewed_from(self, date: str | None) -> bool:
-        """Return whether S3, which sent this `Date` header, rejects what is signed with this clock's time."""
+        """Return whether this clock is so far from this `Date` header of S3 that S3 rejects its signatures."""
         try:
             # One minute less, for the time that the response took.
             return date is not None and abs(parse_http_date(date).timestamp() - self.now()) > MAX_SKEW_SECONDS - 60
@@ -46,4 +46,7 @@ def parse_http_date(text: str) -> datetime:
         ValueError: It is not a date.
     """
     date = parsedate_to_datetime(text)
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    try:
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except OverflowError as error:  # the last day of the year 9999 in another time zone
+        raise ValueError(text) from error

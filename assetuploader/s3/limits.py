@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Final
 
 _BURST_SECONDS: Final = 1.0
-"""Throttling responses within this time answer the same burst and count once."""
+"""Throttling responses within this time belong to the same burst and count once."""
 _RETRY_COST: Final = 5
 
 
 class AimdLimiter:
-    """Limits requests in flight by additive increase and multiplicative decrease. Waiters are served in order.
+    """A limit of requests in flight, with additive increase and multiplicative decrease. Waiters are served in order.
 
     It is an asynchronous context manager: a request is in flight inside the `async with`.
     """
@@ -30,13 +30,13 @@ class AimdLimiter:
         return int(self._limit)
 
     def on_throttle(self, now: float) -> None:
-        """Halve the limit: S3 throttled. `now` is a monotonic time in seconds."""
+        """Halve the limit, or the number in flight if it is lower: S3 throttled. `now` is monotonic, in seconds."""
         if now - self._last_decrease_at >= _BURST_SECONDS:
             self._last_decrease_at = now
             self._limit = max(1.0, min(self._limit, self.in_flight) / 2)
 
     def on_success(self) -> None:
-        """Raise the limit: by one for as many successes as it allows at once."""
+        """Raise the limit a little: after `limit` successes it is about one higher."""
         if self._limit < self.maximum:
             self._limit = min(float(self.maximum), self._limit + 1 / self._limit)
             self._admit()
@@ -52,7 +52,7 @@ class AimdLimiter:
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():  # admitted and cancelled at the same time
                 self._leave()
-            else:
+            elif waiter in self._waiters:  # it is not if `_admit` has dropped the cancelled waiter already
                 self._waiters.remove(waiter)
             raise
 
@@ -75,7 +75,7 @@ class AimdLimiter:
 
 @dataclass(slots=True)
 class RetryQuota:
-    """Keeps retries from prolonging an outage: successes pay for retries, as in the AWS SDKs' standard mode."""
+    """A quota that limits retries during an outage: successes pay for them, as in the AWS SDKs' standard mode."""
 
     capacity: int = 500
     available: int = 500
@@ -88,6 +88,6 @@ class RetryQuota:
         return True
 
     def release(self) -> None:
-        """Give back a little after a success."""
+        """Add one unit after a success; a retry costs several."""
         if self.available < self.capacity:
             self.available += 1

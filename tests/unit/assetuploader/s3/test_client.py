@@ -180,6 +180,14 @@ class TestClockSkew:
                 await harness.store.put_object("k", b"", NOTHING, if_match="old")
             assert len(harness.server.requests) == 2
 
+    @pytest.mark.parametrize("date", ["yesterday", "Fri, 31 Dec 9999 23:59:59 -2359", ""])
+    async def test_is_not_corrected_without_a_date(self, date: str) -> None:
+        """A `Date` header that is not a date leaves an ordinary error."""
+        refusal = error_response("403 Forbidden", "RequestTimeTooSkewed", Date=date)
+        async with s3_harness(Step(refusal)) as harness:
+            with pytest.raises(StoreUnavailableError, match="clock"):
+                await harness.store.put_object("k", b"", NOTHING, if_match="old")
+
     async def test_of_the_same_time_is_not_to_blame(self) -> None:
         """403 with the right date is a refusal like any other."""
         date = format_datetime(datetime.fromtimestamp(NOW, UTC), usegmt=True)

@@ -21,9 +21,9 @@ async def test_waiters_are_served_in_order() -> None:
     assert (order, limiter.in_flight) == ([0, 1, 2, 3, 4], 0)
 
 
-@pytest.mark.parametrize("is_admitted", [False, True], ids=["while it waits", "when it is admitted"])
-async def test_a_cancelled_waiter_holds_no_slot(*, is_admitted: bool) -> None:
-    """A waiter that is cancelled, even at the moment of its admission, leaves its slot to the next."""
+@pytest.mark.parametrize("moment", ["while it waits", "as it is admitted", "as another request ends"])
+async def test_a_cancelled_waiter_holds_no_slot(moment: str) -> None:
+    """A waiter that is cancelled, at any moment, ends as cancelled and leaves its slot to the next."""
     limiter = AimdLimiter(1)
 
     async def enter() -> None:
@@ -33,14 +33,16 @@ async def test_a_cancelled_waiter_holds_no_slot(*, is_admitted: bool) -> None:
     await limiter.__aenter__()
     first, second = asyncio.ensure_future(enter()), asyncio.ensure_future(enter())
     await asyncio.sleep(0)
-    if is_admitted:
+    if moment == "as it is admitted":
         await limiter.__aexit__(None, None, None)
         first.cancel()
     else:
         first.cancel()
-        await asyncio.sleep(0)
+        if moment == "while it waits":
+            await asyncio.sleep(0)
         await limiter.__aexit__(None, None, None)
     await second
+    assert (await asyncio.gather(first, return_exceptions=True))[0].__class__ is asyncio.CancelledError
     assert limiter.in_flight == 0
 
 
