@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import boto3
 from botocore.exceptions import BotoCoreError
+from botocore.session import get_session
 
 from assetuploader.errors import StoreMisconfiguredError
 from assetuploader.http_settings import HttpSettings
@@ -31,9 +31,9 @@ _NO_CREDENTIALS: Final = (
 
 
 def find_credential_problems() -> list[str]:
-    """Return what is wrong with the credentials, as far as it shows without S3, one line each."""
+    """Return the problems with the credentials that can be found without a request to S3, one line each."""
     try:
-        return [] if boto3.Session().get_credentials() else [_NO_CREDENTIALS]
+        return [] if get_session().get_credentials() else [_NO_CREDENTIALS]
     except BotoCoreError as error:
         return [f"boto3 rejects this configuration: {error}"]
 
@@ -42,7 +42,7 @@ def _identity(transport: Transport) -> Transport:
     return transport
 
 
-def open_bucket(  # noqa: PLR0913 -- three facts, and four that tests and metrics set by name
+def open_bucket(  # noqa: PLR0913 -- three that name the bucket, and keyword-only ones for tests and metrics
     region: str,
     bucket: str,
     public_endpoint_url: str | None,
@@ -52,25 +52,26 @@ def open_bucket(  # noqa: PLR0913 -- three facts, and four that tests and metric
     wrap_transport: Callable[[Transport], Transport] = _identity,
     clock: Callable[[], float] = time.time,
 ) -> Bucket:
-    """Prepare to use a bucket, in one event loop; nothing is sent yet.
+    """Prepare to use a bucket, in one event loop; nothing is sent to S3 yet.
 
-    Credentials and endpoint come from boto3's own chain (environment, profile, IRSA, Pod Identity, instance), the CA
-    bundle and proxies from the environment. `on_call` observes the end of each call, `wrap_transport` may put something
-    between a call and the network (see `assetuploader.s3.http.Transport`), and `clock` returns Unix seconds.
+    Credentials and endpoint come from boto3's own chain (environment, profile, IRSA, Pod Identity, instance), which may
+    send requests of its own. The CA bundle and proxies come from the environment. `on_call` observes the end of each
+    call, `wrap_transport` wraps the transport (see `assetuploader.s3.http.Transport`), `clock` returns Unix seconds.
 
     Raises:
         StoreMisconfiguredError: There are no credentials, or an endpoint or the CA bundle is invalid.
     """
     try:
-        session = boto3.Session(region_name=region)
+        session = get_session()
+        session.set_config_variable("region", region)
         source = session.get_credentials()
         if source is None:
             raise StoreMisconfiguredError(_NO_CREDENTIALS)
         endpoint = resolve_endpoint(session, bucket, None)
         public = endpoint if public_endpoint_url is None else resolve_endpoint(session, bucket, public_endpoint_url)
     except (BotoCoreError, ValueError) as error:  # boto3 raises ValueError for an invalid endpoint
-        raise StoreMisconfiguredError(f"boto3 rejects this configuration: {error}") from error
-    http = HttpSettings.from_environment(os.environ, session._session.get_config_variable("ca_bundle"))  # noqa: SLF001
+        raise StoreMisconfiguredError(f"the S3 configuration is invalid: {error}") from error
+    http = HttpSettings.from_environment(os.environ, session.get_config_variable("ca_bundle"))
     s3_clock = Clock(clock)
     credentials = CredentialCache(source, s3_clock)
     transport = AiohttpTransport(endpoint.origin, http, max_connections)

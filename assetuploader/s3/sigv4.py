@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, for headers and for queries: pure functions that sign exactly as botocore does.
+"""AWS Signature Version 4, for headers and for queries. The signatures are the same as botocore's.
 
 Source: "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API reference. S3 signs the path as it is
 sent, encoded once. botocore's own signer takes 54 us for a request, this one 4 us, of about 300 us that a GET takes.
@@ -39,7 +39,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class SigningTarget:
-    """The part of a request that its headers do not contain."""
+    """The parts of a request that are signed besides its other headers and its body."""
 
     method: str
     host: str
@@ -51,16 +51,16 @@ class SigningTarget:
 
 
 class SigV4Signer:
-    """Signs with one access key at one time."""
+    """A signer with one access key at one time."""
 
-    __slots__ = ("_key", "_scope_line", "_signed_at", "credentials", "signed_at")
+    __slots__ = ("_amz_date", "_key", "_scope_line", "credentials", "signed_at")
 
     def __init__(self, credentials: Credentials, scope: Scope, signed_at: int) -> None:
         self.credentials = credentials
         self.signed_at = signed_at
         """Unix seconds."""
-        self._signed_at = strftime("%Y%m%dT%H%M%SZ", gmtime(signed_at))
-        day = self._signed_at[:8]
+        self._amz_date = strftime("%Y%m%dT%H%M%SZ", gmtime(signed_at))
+        day = self._amz_date[:8]
         self._scope_line = f"{day}/{scope.region}/{scope.service}/aws4_request"
         self._key = _derive_signing_key(credentials.secret_access_key, day, scope)
 
@@ -75,7 +75,7 @@ class SigV4Signer:
         sent = [
             ("host", target.host),
             ("x-amz-content-sha256", payload_sha256),
-            ("x-amz-date", self._signed_at),
+            ("x-amz-date", self._amz_date),
             *headers,
         ]
         if self.credentials.session_token is not None:
@@ -98,21 +98,22 @@ class SigV4Signer:
             *target.query,
             ("X-Amz-Algorithm", _ALGORITHM),
             ("X-Amz-Credential", f"{self.credentials.access_key_id}/{self._scope_line}"),
-            ("X-Amz-Date", self._signed_at),
+            ("X-Amz-Date", self._amz_date),
             ("X-Amz-Expires", str(expires_in)),
             ("X-Amz-SignedHeaders", "host"),
         ]
         if self.credentials.session_token is not None:
             query.append(("X-Amz-Security-Token", self.credentials.session_token))
-        canonical = canonical_query(query)
+        encoded = _encode(query)
+        canonical = _join(sorted(encoded))
         signature = self._sign(
             f"{target.method}\n{target.path}\n{canonical}\nhost:{target.host}\n\nhost\n{UNSIGNED_PAYLOAD}"
         )
-        return f"{encode_query(query)}&X-Amz-Signature={signature}"
+        return f"{_join(encoded)}&X-Amz-Signature={signature}"
 
     def _sign(self, canonical_request: str) -> str:
         digest = sha256(canonical_request.encode()).hexdigest()
-        text = f"{_ALGORITHM}\n{self._signed_at}\n{self._scope_line}\n{digest}"
+        text = f"{_ALGORITHM}\n{self._amz_date}\n{self._scope_line}\n{digest}"
         return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 
 
@@ -121,15 +122,17 @@ def encode_path(key: str) -> str:
     return quote(key, safe="/" + _UNRESERVED)
 
 
-def encode_query(query: Iterable[tuple[str, str]]) -> str:
-    """Encode a query as it is sent, in the given order."""
-    return "&".join([f"{quote(name, safe=_UNRESERVED)}={quote(value, safe=_UNRESERVED)}" for name, value in query])
-
-
 def canonical_query(query: Iterable[tuple[str, str]]) -> str:
     """Encode a query as it is signed: in the order of the encoded names. It can be sent in this form, too."""
-    pairs = [(quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)) for name, value in query]
-    return "&".join([f"{name}={value}" for name, value in sorted(pairs)])
+    return _join(sorted(_encode(query)))
+
+
+def _encode(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)) for name, value in query]
+
+
+def _join(encoded: Iterable[tuple[str, str]]) -> str:
+    return "&".join([f"{name}={value}" for name, value in encoded])
 
 
 def _derive_signing_key(secret: str, day: str, scope: Scope) -> bytes:

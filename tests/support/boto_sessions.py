@@ -1,14 +1,20 @@
-"""boto3 sessions that share their loader: reading botocore's models takes a second each time."""
+"""Sessions that share their loader: reading botocore's models takes a second each time."""
 
 import boto3
-import botocore.session
 from botocore.loaders import create_loader
+from botocore.session import Session, get_session
 
 _LOADER = create_loader()
 
 
-def a_session(region: str = "us-east-1") -> boto3.Session:
-    """A session for this region; all else as the environment says now."""
-    core = botocore.session.get_session()
-    core.register_component("data_loader", _LOADER)
-    return boto3.Session(region_name=region, botocore_session=core)
+def botocore_session(region: str = "us-east-1") -> Session:
+    """Return a session for this region. All else is as the environment has it now."""
+    session = get_session()
+    session.register_component("data_loader", _LOADER)
+    session.set_config_variable("region", region)
+    return session
+
+
+def boto3_session(region: str = "us-east-1") -> boto3.Session:
+    """Return the same as a session of boto3."""
+    return boto3.Session(botocore_session=botocore_session(region))

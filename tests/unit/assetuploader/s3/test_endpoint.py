@@ -9,7 +9,7 @@ from assetuploader.s3.bucket import open_bucket
 from assetuploader.s3.endpoint import Endpoint, resolve_endpoint
 from assetuploader.s3.object_store import S3ObjectStore
 from assetuploader.s3.sigv4 import Scope
-from tests.support.boto_sessions import a_session
+from tests.support.boto_sessions import boto3_session, botocore_session
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ from tests.support.boto_sessions import a_session
 )
 def test_the_bucket_is_where_boto3_says(region: str, bucket: str, endpoint_url: str | None, endpoint: Endpoint) -> None:
     """Host, port, path and scope, for Amazon and for a store of one's own."""
-    assert resolve_endpoint(a_session(region), bucket, endpoint_url) == endpoint
+    assert resolve_endpoint(botocore_session(region), bucket, endpoint_url) == endpoint
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-central-1", "ap-southeast-2", "us-gov-west-1"])
@@ -87,8 +87,7 @@ def test_calls_go_where_boto3_would_send_them(region: str, fips: str, monkeypatc
         seen.append(request.url)
         raise NotedError
 
-    session = a_session(region)
-    client = session.client(
+    client = boto3_session(region).client(
         "s3",
         aws_access_key_id="AK",
         aws_secret_access_key="SK",  # noqa: S106 -- no secret
@@ -97,7 +96,7 @@ def test_calls_go_where_boto3_would_send_them(region: str, fips: str, monkeypatc
     client.meta.events.register("before-send.s3.*", note)
     with pytest.raises(NotedError):
         client.head_object(Bucket="assets", Key="temp/a")
-    found = resolve_endpoint(session, "assets", None)
+    found = resolve_endpoint(botocore_session(region), "assets", None)
     expected = {seen[0]}
     if region == "us-east-1" and fips == "false":  # the same place by its older name
         expected.add("https://assets.s3.amazonaws.com/temp/a")

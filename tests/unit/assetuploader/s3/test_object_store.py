@@ -14,7 +14,7 @@ from assetuploader.s3.client import READ_TIMEOUT
 from assetuploader.s3.http import Request, Response, Transport, TransportError
 from assetuploader.s3.object_store import S3ObjectStore, copyable_headers
 from assetuploader.store import SYSTEM_METADATA_HEADERS, ObjectAttributes, ObjectInfo
-from tests.support.boto_sessions import a_session
+from tests.support.boto_sessions import boto3_session
 from tests.support.fake_server import Step
 from tests.support.s3_harness import http_response, s3_harness
 
@@ -124,7 +124,7 @@ def as_we_send(request: Request) -> tuple[str, str, dict[str, str], bytes]:
 
 def as_boto3_asks(endpoint_url: str, call: Callable[["S3Client"], object]) -> tuple[str, str, dict[str, str], bytes]:
     """The same of the request that boto3 would send."""
-    client = a_session().client(
+    client = boto3_session().client(
         "s3",
         endpoint_url=endpoint_url,
         aws_access_key_id="AK",

@@ -12,7 +12,7 @@ from assetuploader.s3.credentials import CredentialCache
 from assetuploader.s3.endpoint import resolve_endpoint
 from assetuploader.s3.presigner import S3Presigner
 from assetuploader.s3.signing import SigningKeyProvider
-from tests.support.boto_sessions import a_session
+from tests.support.boto_sessions import boto3_session, botocore_session
 
 KEY = "temp/5e0cbbde-7b5b-4d34-b8d4-5a1b1b1b1b1b"
 
@@ -27,8 +27,7 @@ async def test_urls_are_boto3s(
     operation: str, parameters: dict[str, str], endpoint_url: str, token: str | None
 ) -> None:
     """An upload URL and a download URL equal boto3's of the same second."""
-    session = a_session("eu-central-1")
-    client = session.client(
+    client = boto3_session("eu-central-1").client(
         "s3",
         endpoint_url=endpoint_url,
         aws_access_key_id="AK",
@@ -39,7 +38,7 @@ async def test_urls_are_boto3s(
     theirs = client.generate_presigned_url(operation, Params={"Bucket": "b", "Key": KEY, **parameters}, ExpiresIn=900)
     at = datetime.strptime(parse_qs(urlsplit(theirs).query)["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     clock = Clock(lambda: at.timestamp() + 0.9)
-    endpoint = resolve_endpoint(session, "b", endpoint_url)
+    endpoint = resolve_endpoint(botocore_session("eu-central-1"), "b", endpoint_url)
     presigner = S3Presigner(
         endpoint, SigningKeyProvider(CredentialCache(Credentials("AK", "SK", token), clock), clock, endpoint.scope)
     )
@@ -58,7 +57,7 @@ async def test_a_url_does_not_outlive_the_keys_that_signed_it(asked: int, given:
         "AK", "SK", "T", now + timedelta(seconds=1800), dict, "test", time_fetcher=lambda: now
     )
     clock = Clock(now.timestamp)
-    endpoint = resolve_endpoint(a_session(), "b", "http://127.0.0.1:8333")
+    endpoint = resolve_endpoint(botocore_session(), "b", "http://127.0.0.1:8333")
     signed = await S3Presigner(
         endpoint, SigningKeyProvider(CredentialCache(role, clock), clock, endpoint.scope)
     ).presign_put(KEY, asked)
