@@ -1,1 +1,1 @@
-"""The asset's life in S3: pure decisions, and the only code that talks to S3."""
+"""The core of assetuploader: state machine, asset service, S3 client, doctor and command line."""

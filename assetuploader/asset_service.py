@@ -1,7 +1,7 @@
 """The asset service: create, mark, resolve, and what the reconciler does (finalize, expire, sweep).
 
-Each method reads from S3, asks `assetuploader.state_machine`, and writes to S3. The order of the calls is part of the
-protocol: the placeholder is read before `temp/`, and a write names the version of the placeholder that was read.
+The methods read from S3, let `assetuploader.state_machine` decide, and write to S3. The order of the calls is part of
+the protocol: the placeholder is read before `temp/`, and a write names the version of the placeholder that was read.
 
 The methods await nothing but the store and the presigner, so that a test can step them one S3 call at a time.
 """
@@ -43,7 +43,7 @@ from assetuploader.state_machine import (
 from assetuploader.store import ObjectAttributes, ObjectStore, PresignedUrl, Presigner
 
 MAX_CAS_ATTEMPTS: Final = 8
-"""How often a lost compare-and-swap is tried again. Each loss means that another client or run made progress."""
+"""How often a compare-and-swap is attempted. Each failed attempt means that another client or run made progress."""
 MIN_RETRY_AFTER_SECONDS: Final = 5
 """The shortest `Retry-After`: how often a watching reconciler scans, unless the operator sets another interval."""
 
@@ -58,11 +58,11 @@ class CreatedAsset:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """What became of one asset, and what is left to do about it."""
+    """The outcome of reconciling one asset, and what the caller needs to log, count and delete."""
 
     outcome: Outcome
     marked_at: datetime | None = None
-    """When the last mark was written, if the asset is or was marked."""
+    """When the last mark was written; None when the asset was not marked, or was final or expired already."""
     due_at: datetime | None = None
     """When the asset was or will be due; None when it is not marked, or is final or expired already."""
     is_pinned: bool = False
@@ -77,7 +77,7 @@ class ReconcileResult:
 
 @dataclass(frozen=True, slots=True)
 class AssetService:
-    """The assets of one bucket. Ids and nonces come from arguments, so that a test can repeat what it saw."""
+    """The assets of one bucket. The sources of ids and nonces are arguments, so that tests are reproducible."""
 
     store: ObjectStore
     presigner: Presigner
@@ -99,17 +99,18 @@ class AssetService:
             await self._create_placeholder(asset_id, state)
         except PreconditionFailedError:
             placeholder = await read_placeholder(self.store, asset_id)
-            if placeholder is None or placeholder.state != state:  # not our own write, whose response was lost
+            # The same state means that our own write succeeded, and that its response was lost.
+            if placeholder is None or placeholder.state != state:
                 raise StoreUnavailableError("another client is writing the key of the new asset; try again") from None
         return CreatedAsset(asset_id, upload)
 
     async def mark(self, asset_id: str, pin: str | None) -> None:
-        """Record that the client finished its upload; a pin names the bytes that it means by their ETag.
+        """Record that the client finished its upload. A pin is the ETag of the bytes that the client means.
 
         Raises:
             AssetNotFoundError, AlreadyUploadedError, AssetExpiredError: The asset's state allows no mark.
             UploadMismatchError: `temp/` does not hold the pinned bytes.
-            StoreError: S3 did not store the mark, or too many clients write this asset. The mark may have been stored.
+            StoreError: A request to S3 failed, or too many clients write this asset. The mark may have been stored.
         """
         for _ in range(MAX_CAS_ATTEMPTS):
             placeholder = await read_placeholder(self.store, asset_id)
@@ -146,7 +147,7 @@ class AssetService:
 
         Raises:
             AssetNotFoundError, AssetNotUploadedError, AssetExpiredError: The asset is not final.
-            StoreError: S3 did not answer.
+            StoreError: A request to S3 failed.
         """
         placeholder = await read_placeholder(self.store, asset_id)
         if placeholder is None:
@@ -164,7 +165,7 @@ class AssetService:
                 assert_never(unknown)
 
     async def reconcile(self, asset_id: str, now: datetime, *, dry_run: bool = False) -> ReconcileResult:
-        """Finalize, expire or sweep one asset that has bytes in `temp/`, if that is due at `now`, S3's clock.
+        """Finalize, expire or sweep one asset that has bytes in `temp/`, if it is time. `now` is S3's clock.
 
         A dry run only reads, and returns what a run would do. The caller deletes `temp/{id}`, in batches. A
         `StoreError` is returned as the outcome `FAILED`: the next run continues.
@@ -179,12 +180,12 @@ class AssetService:
                     outcome = await self._apply(asset_id, placeholder, now, dry_run=dry_run)
                 except PreconditionFailedError:
                     continue
-                return self._result(outcome, placeholder)
+                return self._build_result(outcome, placeholder)
             raise StoreUnavailableError("too many clients write this asset at the same time; the next run continues")
         except StoreError as error:
-            return self._result(Outcome.FAILED, placeholder, error)
+            return self._build_result(Outcome.FAILED, placeholder, error)
 
-    def _result(
+    def _build_result(
         self, outcome: Outcome, placeholder: Placeholder | None, error: StoreError | None = None
     ) -> ReconcileResult:
         if placeholder is None:
@@ -233,17 +234,17 @@ class AssetService:
         return upload is not None and upload.etag == pin
 
     async def _create_placeholder(self, asset_id: str, state: AssetState) -> None:
-        await self.store.put_object(uploaded_key(asset_id), self.make_nonce(), _attributes(state), if_none_match="*")
+        await self.store.put_object(uploaded_key(asset_id), self.make_nonce(), _to_attributes(state), if_none_match="*")
 
     async def _replace_placeholder(self, asset_id: str, state: AssetState, etag: str) -> None:
-        await self.store.put_object(uploaded_key(asset_id), self.make_nonce(), _attributes(state), if_match=etag)
+        await self.store.put_object(uploaded_key(asset_id), self.make_nonce(), _to_attributes(state), if_match=etag)
 
 
 async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | None:
-    """Read the placeholder; return None when there is none, or when the object there is not a placeholder.
+    """Return the placeholder, or None when there is no object at its key, or an object that is not a placeholder.
 
     Raises:
-        StoreError: S3 did not answer.
+        StoreError: The request to S3 failed.
     """
     info = await store.head_object(uploaded_key(asset_id))
     if info is None:
@@ -254,5 +255,5 @@ async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | N
         return None
 
 
-def _attributes(state: AssetState) -> ObjectAttributes:
+def _to_attributes(state: AssetState) -> ObjectAttributes:
     return ObjectAttributes(to_metadata(state), to_tags(state))

@@ -24,11 +24,11 @@ _OTHER_ETAG: Final = "0" * 32
 
 
 async def check_conditional_writes(store: ObjectStore) -> None:
-    """Check that conditional writes and copies fail with their condition, and that metadata are kept.
+    """Check that the store rejects writes and copies whose condition fails, and that it keeps metadata.
 
     Raises:
-        StoreUnsupportedError: One of them does not; the message names it.
-        StoreError: S3 did not answer, rejects these credentials, or there is no such bucket.
+        StoreUnsupportedError: The store failed a check; the message names it.
+        StoreError: S3 did not respond, rejects these credentials, or the bucket does not exist.
     """
     check_object = await prepare_check_object(store)
     for check in conditional_write_checks(store, check_object):
@@ -39,8 +39,8 @@ async def prepare_check_object(store: ObjectStore) -> ObjectInfo:
     """Create the object that the checks use, unless an earlier check did.
 
     Raises:
-        StoreUnsupportedError: It does not keep its metadata.
-        StoreError: S3 did not answer, rejects these credentials, or there is no such bucket.
+        StoreUnsupportedError: The store does not keep metadata.
+        StoreError: S3 did not respond, rejects these credentials, or the bucket does not exist.
     """
     with suppress(PreconditionFailedError):  # an earlier check wrote it
         await store.put_object(CHECK_KEY, _CHECK_BODY, CHECK_ATTRIBUTES, if_none_match="*")
@@ -48,7 +48,7 @@ async def prepare_check_object(store: ObjectStore) -> ObjectInfo:
     if info is None:
         raise StoreUnavailableError(f"{CHECK_KEY} disappeared during the conformance check; try again")
     if info.metadata != CHECK_ATTRIBUTES.metadata:
-        raise StoreUnsupportedError("this store does not keep object metadata (x-amz-meta-*)")
+        raise StoreUnsupportedError("this store does not keep object metadata (x-amz-meta-*): use another store")
     return info
 
 
@@ -63,8 +63,8 @@ class ConditionCheck:
         """Try the write.
 
         Raises:
-            StoreUnsupportedError: The store did it.
-            StoreError: S3 did not answer.
+            StoreUnsupportedError: The store accepted the write.
+            StoreError: The request to S3 failed.
         """
         try:
             await self.write()
@@ -101,13 +101,13 @@ async def check_unsigned_copy_source(bucket: Bucket) -> None:
 
     Raises:
         StoreUnsupportedError: This store obeys an unsigned `x-amz-copy-source`.
-        StoreUnavailableError: S3 did not answer.
+        StoreUnavailableError: S3 did not respond, or responded with a server error.
     """
     upload = await bucket.internal_presigner.presign_put(CHECK_UPLOAD_KEY, 60)
     headers = {"x-amz-copy-source": f"/{bucket.name}/{CHECK_KEY}"}
     response = await send("PUT", upload.url, bucket.http, headers=headers)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise StoreUnavailableError(f"S3 responds {response.status}")
+        raise StoreUnavailableError(f"S3 responds {response.status} to the conformance check; try again later")
     if response.status < HTTPStatus.MULTIPLE_CHOICES and b"CopyObjectResult" in response.body:
         raise StoreUnsupportedError(
             "this store obeys an unsigned x-amz-copy-source on a presigned PUT: "

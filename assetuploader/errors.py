@@ -1,4 +1,4 @@
-"""The errors of the domain. They know neither HTTP nor S3's error codes."""
+"""The errors of the domain, independent of HTTP and of S3's error codes."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -18,7 +18,7 @@ class AssetNotUploadedError(AssetError):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__("the asset is not final yet")
         self.retry_after_seconds = retry_after_seconds
-        """When to ask again, in whole seconds, at least 1."""
+        """How long to wait before the next request: whole seconds, at least 1."""
 
 
 class AlreadyUploadedError(AssetError):
@@ -34,7 +34,7 @@ class AssetExpiredError(AssetError):
 
 
 class StoreErrorKind(StrEnum):
-    """Why S3 did not do what was asked. Exit codes, log levels, metrics and doctor's severities derive from it."""
+    """Why an S3 operation failed. Exit codes, log levels, metrics and the doctor's severities derive from it."""
 
     UNAVAILABLE = "unavailable"
     ACCESS_DENIED = "access_denied"
@@ -43,7 +43,7 @@ class StoreErrorKind(StrEnum):
 
 
 class StoreError(Exception):
-    """S3 did not do what was asked. The message says what to do about it."""
+    """An S3 operation failed. The message names the cause, and the remedy where one is known."""
 
     kind: ClassVar[StoreErrorKind] = StoreErrorKind.UNAVAILABLE
 
@@ -74,7 +74,7 @@ class StoreUnsupportedError(StoreError):
 
 
 class PreconditionFailedError(Exception):
-    """A conditional write met another version, no version, or a concurrent write (412, 409, and 404 on a copy).
+    """A conditional write met another version, no version, or a concurrent write (412, 409, and 404 with If-Match).
 
     It is never a final result: read again. The conflicting write may be the caller's own, if its response was lost.
     """

@@ -1,4 +1,4 @@
-"""The settings that every HTTP client of this project shares: whom to trust, and through which proxy to go.
+"""The settings that every HTTP client of this project shares: which CAs to trust, and which proxy to use.
 
 They come from the variables that boto3, curl and most programs read: AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE, HTTP_PROXY,
 HTTPS_PROXY, ALL_PROXY and NO_PROXY, the last four in either case.
@@ -20,7 +20,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """Whom to trust, and through which proxy to go."""
+    """The CAs to trust, and the proxies to use."""
 
     ca_bundle: str | None = None
     """A file or folder of CA certificates that replaces the system's; None: the system's and those of botocore."""
@@ -31,12 +31,12 @@ class HttpSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], profile_ca_bundle: str | None = None) -> Self:
-        """Return the settings in these variables. `profile_ca_bundle` is the one of the AWS profile, if it has one."""
+        """Return the settings in these variables. `profile_ca_bundle` is the `ca_bundle` of the AWS profile."""
 
         def read(name: str) -> str | None:
             return environment.get(name.lower()) or environment.get(name) or None
 
-        # HTTP_PROXY in upper case is what a CGI client controls; every library ignores it there, and so do we.
+        # A CGI client controls HTTP_PROXY in upper case with a Proxy header (httpoxy), so it is ignored under CGI.
         is_cgi = "REQUEST_METHOD" in environment
         return cls(
             environment.get("AWS_CA_BUNDLE") or profile_ca_bundle or environment.get("REQUESTS_CA_BUNDLE") or None,
@@ -55,8 +55,8 @@ class HttpSettings:
             return None
         return proxy if "://" in proxy else f"http://{proxy}"
 
-    def ssl_context(self) -> ssl.SSLContext:
-        """Return a TLS context that verifies certificate and host name.
+    def create_ssl_context(self) -> ssl.SSLContext:
+        """Return a new TLS context that verifies certificate and host name.
 
         VERIFY_X509_STRICT, which Python 3.13 turns on, is off: the CAs of many companies and clusters lack the
         extensions that it demands (https://github.com/kubernetes-client/python/issues/2394).
@@ -75,16 +75,17 @@ class HttpSettings:
                     capath=self.ca_bundle if is_folder else None, cafile=None if is_folder else self.ca_bundle
                 )
         except OSError as error:  # ssl.SSLError is one
-            reason = error.strerror or error
+            bundle = self.ca_bundle or "of botocore"
             raise StoreMisconfiguredError(
-                f"the CA bundle {self.ca_bundle} (AWS_CA_BUNDLE) cannot be read: {reason}"
+                f"the CA bundle {bundle} cannot be read ({error.strerror or error}): "
+                "correct AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE, or ca_bundle in the AWS profile"
             ) from error
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
 
 
 def _botocore_ca_bundle() -> str:
-    from botocore.httpsession import get_cert_path  # noqa: PLC0415 -- 0.2 s, and every process that needs it has boto3
+    from botocore.httpsession import get_cert_path  # noqa: PLC0415 -- importing it takes 0.2 s; only TLS needs it
 
     return str(get_cert_path(verify=True))
 
@@ -94,11 +95,11 @@ def _covers(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     if entry.startswith("[") or entry.count(":") == 1:
-        bracketed, colon, entry_port = entry.rpartition(":")
-        if colon and not bracketed.count("[") > bracketed.count("]") and entry_port.isdigit():
+        entry_host, colon, entry_port = entry.rpartition(":")
+        if colon and entry_port.isdigit():  # not so for [::1], whose last part ends with a bracket
             if int(entry_port) != port:
                 return False
-            entry = bracketed
+            entry = entry_host
         entry = entry.strip("[]")
     if not entry:
         return False

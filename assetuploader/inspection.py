@@ -1,4 +1,4 @@
-"""Inspecting assets without changing them: how one stands, and what the reconciler will do about it."""
+"""Inspection of assets without changing them: the phase of each, and what the reconciler will do about it."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -24,7 +24,7 @@ CONCURRENCY: Final = 32
 
 
 class AssetPhase(StrEnum):
-    """Where an asset stands, as an operator asks."""
+    """The phase of an asset, as an operator sees it."""
 
     FINAL = "final"
     WAITING = "waiting"
@@ -64,7 +64,7 @@ async def inspect_asset(store: ObjectStore, asset_id: str, policy: LifecyclePoli
     """Inspect one asset.
 
     Raises:
-        StoreError: S3 did not answer.
+        StoreError: A request to S3 failed.
     """
     page = await store.list_objects(temp_key(asset_id), temp_key(asset_id))  # for S3's clock
     return await _inspect(store, asset_id, page.server_time, policy)
@@ -74,12 +74,13 @@ async def inspect_uploads(store: ObjectStore, policy: LifecyclePolicy) -> AsyncG
     """Inspect every asset that has bytes in `temp/`, in the order of their ids, in constant memory.
 
     Raises:
-        StoreError: S3 did not answer.
+        StoreError: A request to S3 failed.
     """
     start_after = TEMP_PREFIX
     while True:
         page = await store.list_objects(TEMP_PREFIX, start_after)
-        ids = [key for listed in page.objects if is_asset_id(key := listed.key.removeprefix(TEMP_PREFIX))]
+        names = (listed.key.removeprefix(TEMP_PREFIX) for listed in page.objects)
+        ids = [name for name in names if is_asset_id(name)]
         for start in range(0, len(ids), CONCURRENCY):
             batch = ids[start : start + CONCURRENCY]
             for inspection in await asyncio.gather(*(_inspect(store, id_, page.server_time, policy) for id_ in batch)):
@@ -108,7 +109,8 @@ def explain(
             swept = "; the next run deletes the late upload in temp/" if upload else ""
             return NextStep(AssetPhase.FINAL, f"final: it never changes again{swept}", placeholder.last_modified)
         case Status.EXPIRED:
-            return NextStep(AssetPhase.EXPIRED, "expired: the client must create another", placeholder.last_modified)
+            message = "expired: the client must create another asset"
+            return NextStep(AssetPhase.EXPIRED, message, placeholder.last_modified)
         case Status.PENDING | Status.MARKED:
             pass
         case _ as unknown:

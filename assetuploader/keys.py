@@ -1,4 +1,4 @@
-"""How ids, S3 keys, ETags and timestamps are spelled."""
+"""The formats of ids, S3 keys, ETags and timestamps."""
 
 import re
 from datetime import datetime
@@ -32,7 +32,7 @@ def parse_etag(text: str) -> str | None:
 
     S3 never gives an object a weak ETag (`W/…`).
     """
-    if text[:1] == text[-1:] == '"':
+    if text.startswith('"') and text.endswith('"'):
         text = text[1:-1]
     return text if _ETAG.fullmatch(text) else None
 
@@ -46,7 +46,7 @@ def parse_timestamp(text: str) -> datetime:
     """Parse a timestamp that `format_timestamp` wrote.
 
     Raises:
-        ValueError: The text has another format, or names no date.
+        ValueError: The text has another format, or is not a date.
     """
     if _TIMESTAMP.fullmatch(text) is None:
         raise ValueError(text)

@@ -1,4 +1,4 @@
-"""What became of one object in `temp/`: the one list of words for logs, metrics, shard reports and Events."""
+"""The outcomes of a run, under the same names in logs, metrics, shard reports and Kubernetes Events."""
 
 from enum import StrEnum
 from typing import Final

@@ -25,7 +25,7 @@ class RawResponse:
     body: bytes = field(repr=False)
 
 
-async def send(  # noqa: PLR0913 -- what a request has, by name
+async def send(  # noqa: PLR0913 -- the parts of a request, most of them keyword-only
     method: str,
     url: str,
     settings: HttpSettings,
@@ -41,7 +41,7 @@ async def send(  # noqa: PLR0913 -- what a request has, by name
         StoreMisconfiguredError: The CA bundle cannot be read.
     """
     connector = aiohttp.TCPConnector(
-        ssl=settings.ssl_context() if url.startswith("https:") else False,
+        ssl=settings.create_ssl_context() if url.startswith("https:") else False,
         resolver=_FixedResolver(*connect_to) if connect_to else None,
     )
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=CONNECT_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""Shard reports: one small object per shard that says what the reconciler did, for the service to export.
+"""Shard reports: one small object per shard with what the reconciler did, which the service exports as metrics.
 
 The pod of a CronJob is gone before Prometheus scrapes it. Each report continues the counters of the one before, so that
 they only grow. Times are absolute, so that a missing run shows as a growing delay.
@@ -52,11 +52,11 @@ RUN_OUTCOMES: Final[Mapping[StoreErrorKind, RunOutcome]] = {
     StoreErrorKind.MISCONFIGURED: RunOutcome.MISCONFIGURED,
     StoreErrorKind.UNSUPPORTED: RunOutcome.UNSUPPORTED_STORE,
 }
-"""How a run ends that an error of the store stopped."""
+"""The outcome of a run that a store error stopped."""
 
 
 class LagOrigin(StrEnum):
-    """Where a finalize lag begins. It ends when the asset is final."""
+    """The event at which a finalize latency begins. It ends when the asset is final."""
 
     MARK = "mark"
     DUE = "due"
@@ -74,7 +74,7 @@ def _check_length(counts: tuple[int, ...]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LatencyHistogram:
-    """How long assets took, counted by bucket (not cumulative), and the sum."""
+    """A histogram of finalize latencies: a count for each bucket (not cumulative), and the sum."""
 
     counts: Annotated[tuple[Count, ...], AfterValidator(_check_length)] = (0,) * (len(LAG_BUCKETS) + 1)
     sum_seconds: Seconds = 0.0
@@ -135,11 +135,11 @@ class ShardReport:
     is_complete: bool
     """The full scan reached the end of the shard."""
     last_success_at: AwareDatetime | None
-    """When the last run ended that was complete and without a failure."""
+    """When the last complete run without a failure ended."""
     remaining: Mapping[Outcome, Count]
     """What the last complete run left in `temp/`: those of `outcome.REMAINING`."""
     next_due_at: AwareDatetime | None
-    """The earliest time at which a marked asset that is not final is or was due."""
+    """The earliest due time of the assets that are marked and not final. It may be in the past."""
     counters: Counters
     schema: Literal[2]
     """Schema version. Reports with another version are ignored, and counters restart from zero."""
@@ -173,14 +173,18 @@ def decode_report(key: str, body: bytes) -> ShardReport:
         report = _ADAPTER.validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise InvalidReportError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        field_name = ".".join(map(str, first["loc"])) or "the document"  # the location is empty for invalid JSON
+        raise InvalidReportError(f"{field_name}: {first['msg']}") from None
     if key != report_key(report.shard, report.shard_count):
         raise InvalidReportError(f"it claims to be the report of shard {report.shard} of {report.shard_count}")
     return report
 
 
 def latest_shard_layout(reports: list[ShardReport]) -> list[ShardReport]:
-    """Return the reports of the layout that was written last, by shard. Resharding leaves reports of others behind."""
+    """Return the reports of the shard count that was written last, ordered by shard.
+
+    A change of the shard count leaves the reports of the earlier one behind.
+    """
     if not reports:
         return []
     shard_count = max(reports, key=lambda report: (report.finished_at, report.shard_count)).shard_count

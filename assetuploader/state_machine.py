@@ -129,7 +129,7 @@ class MarkAction(Enum):
 def decide_mark(state: AssetState, pin: str | None) -> MarkAction:
     """Decide about a mark, given the placeholder that was just read.
 
-    Every mark is written, even when the placeholder says the same already. The new ETag invalidates any concurrent
+    Every mark is written, even when the placeholder has the same state already. The new ETag invalidates any concurrent
     mark or finalize that is based on an older upload. An unpinned mark removes an earlier pin.
     """
     match state.status:
@@ -156,13 +156,13 @@ class Action(Enum):
     """The asset is final or expired: the bytes in `temp/{id}` are garbage."""
 
 
-class NotRead(Enum):
-    """Stands for an ETag that has not been read."""
+class EtagSentinel(Enum):
+    """A value in place of an ETag that has not been read."""
 
     NOT_READ = auto()
 
 
-NOT_READ: Final = NotRead.NOT_READ
+NOT_READ: Final = EtagSentinel.NOT_READ
 
 
 def due_at(placeholder: Placeholder, policy: LifecyclePolicy) -> datetime | None:
@@ -175,7 +175,7 @@ def due_at(placeholder: Placeholder, policy: LifecyclePolicy) -> datetime | None
     return _grace_ends_at(state, policy)
 
 
-def decide(state: AssetState, upload_etag: str | NotRead, now: datetime, policy: LifecyclePolicy) -> Action:
+def decide(state: AssetState, upload_etag: str | EtagSentinel, now: datetime, policy: LifecyclePolicy) -> Action:
     """Decide about an asset that has bytes in `temp/`. `now` is S3's clock.
 
     Bytes other than the pinned ones are never finalized: the asset waits for another mark until it expires. There is no

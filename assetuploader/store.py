@@ -1,10 +1,9 @@
-"""The object store: the few S3 operations that assets need, in our own values.
+"""The object store: protocols and values for the few S3 operations that assets need.
 
-Assets need `ObjectStore` and `Presigner` alone. Another implementation changes nothing elsewhere, and a test can step
-the coroutines of `assetuploader.asset_service` by hand, one S3 call at a time.
+`assetuploader.asset_service` uses only `ObjectStore` and `Presigner`. Another implementation needs no change elsewhere,
+and a test can step the coroutines of the asset service by hand, one S3 call at a time.
 
-Every operation raises a `StoreError` of `assetuploader.errors` when S3 does not do it. ETags have no quotes. Timestamps
-are UTC.
+Every operation raises a `StoreError` of `assetuploader.errors` when it fails. ETags have no quotes. Timestamps are UTC.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -56,7 +55,7 @@ class ListPage:
     is_truncated: bool
     """More objects follow."""
     server_time: datetime
-    """S3's clock when it answered, from the `Date` header."""
+    """S3's clock when it responded, from the `Date` header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +69,10 @@ class ObjectAttributes:
 
 
 class ObjectStore(Protocol):
-    """The bucket, as far as assets need it. Every write is conditional."""
+    """The bucket, as far as assets need it. Every put and copy is conditional."""
 
     async def head_object(self, key: str) -> ObjectInfo | None:
-        """Return the object at this key, None when there is none."""
+        """Return what S3 knows about the object at this key, or None when it does not exist."""
 
     async def put_object(
         self,
@@ -113,14 +112,18 @@ class ObjectStore(Protocol):
 class ShardReportStore(Protocol):
     """The bucket, as far as shard reports need it.
 
-    It is apart from `ObjectStore`, because reports are written without a condition and nothing of an asset may be.
+    It is separate from `ObjectStore`, because reports are written without a condition, and assets must not be.
     """
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""
 
     async def get_object(self, key: str, max_bytes: int) -> bytes | None:
-        """Return the object's bytes, None when there is none. A longer object is *unavailable*."""
+        """Return the object's bytes, or None when it does not exist.
+
+        Raises:
+            StoreUnavailableError: The request failed, or the object is longer than `max_bytes`.
+        """
 
     async def put_object(self, key: str, body: bytes, attributes: ObjectAttributes) -> str:
         """Write the object, replacing any version, and return its ETag."""
@@ -136,7 +139,7 @@ class PresignedUrl:
 
 
 class Presigner(Protocol):
-    """Creates URLs with which a client reaches S3."""
+    """The creator of URLs with which a client reaches S3."""
 
     async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
         """Return a URL to PUT the object with, valid for at most `expires_in` seconds."""
@@ -148,7 +151,7 @@ class Presigner(Protocol):
         """
 
 
-async def _nothing_to_close() -> None:
+async def _close_nothing() -> None:
     pass
 
 
@@ -165,9 +168,9 @@ class Bucket:
     """At the endpoint that this process reaches."""
     http: HttpSettings = field(default_factory=HttpSettings)
     """For every other HTTP client that reaches this store."""
-    aclose: Callable[[], Awaitable[None]] = _nothing_to_close
+    aclose: Callable[[], Awaitable[None]] = _close_nothing
     """Close the connections to S3. No operation is possible afterwards."""
-    requests_in_flight: Callable[[], int] = int
+    requests_in_flight: Callable[[], int] = lambda: 0
     """Return how many requests to S3 are in flight."""
 
     async def __aenter__(self) -> Self:

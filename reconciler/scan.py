@@ -81,18 +81,19 @@ class Scan:
         start_after = self.shard.start_after
         while True:
             page = await self.service.store.list_objects(TEMP_PREFIX, start_after)
-            is_last = await self._enqueue_page(page)
-            if is_last or self.should_stop():
+            has_more = await self._enqueue_page(page)
+            if not has_more or self.should_stop():
                 break
             start_after = page.objects[-1].key
         for _ in range(CONCURRENCY):
             await self._queue.put(None)
 
     async def _enqueue_page(self, page: ListPage) -> bool:
+        """Return whether another page of the shard follows."""
         listed_at_monotonic = self.monotonic()
         for listed in page.objects:
             if not self.shard.holds(listed.key) or self.should_stop():
-                return True
+                return False
             if self.max_age is not None and listed.last_modified < page.server_time - self.max_age:
                 continue
             asset_id = listed.key.removeprefix(TEMP_PREFIX)
@@ -101,7 +102,7 @@ class Scan:
             elif self.max_age is None:
                 for listener in self.listeners:
                     listener.on_unrecognized_key()
-        return not page.is_truncated
+        return page.is_truncated
 
     async def _worker(self) -> None:
         while (item := await self._queue.get()) is not None:

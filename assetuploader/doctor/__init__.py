@@ -1,1 +1,1 @@
-"""What is wrong with a bucket, and what to do about it: tried where it can be tried, else read."""
+"""Checks of a bucket, each with a remedy: by trying the operation where possible, else by reading a setting."""

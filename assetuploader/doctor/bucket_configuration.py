@@ -1,4 +1,4 @@
-"""The bucket's configuration, read by boto3. No program needs it: only an operator's credentials may read it."""
+"""The bucket's configuration, read by boto3. The programs do not need it, so an operator's credentials read it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode"
 
 
 class ConfigurationItem(StrEnum):
-    """What can be read, by the IAM action that allows it."""
+    """A setting of the bucket; its value is the IAM action that allows reading it."""
 
     BUCKET = "s3:ListBucket"
     LIFECYCLE = "s3:GetLifecycleConfiguration"
@@ -61,8 +61,8 @@ class BucketConfiguration(Protocol):
         """Return S3's response, None when the item is not configured.
 
         Raises:
-            StoreUnsupportedError: The store does not have this item.
-            StoreError: S3 did not answer.
+            StoreUnsupportedError: The store does not support this setting.
+            StoreError: The request to S3 failed.
         """
 
 
@@ -123,7 +123,7 @@ def _call(operation: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | Non
         if code == "NoSuchBucket" or (code == "404" and status == HTTPStatus.NOT_FOUND):
             raise StoreMisconfiguredError("the bucket does not exist: create it, or correct AWS_BUCKET") from None
         if status in {301, 307, 400}:
-            raise StoreMisconfiguredError(f"S3 responds {status} {code}: is the bucket in this region?") from None
+            raise StoreMisconfiguredError(f"S3 responds {status} {code}: check AWS_REGION and the endpoint") from None
         if status in {401, 403}:
             raise StoreAccessDeniedError(f"S3 responds {status} {code}") from None
         raise StoreUnavailableError(f"S3 responds {status} {code}") from None

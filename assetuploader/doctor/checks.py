@@ -27,7 +27,7 @@ from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo
 REPORT_CHECK_KEY: Final = REPORTS_PREFIX + "_probe"
 ABSENT_KEY: Final = UPLOADED_PREFIX + "_no-such-object"
 SKEW_SECONDS: Final = 5.0
-"""More than S3's whole seconds and a slow response explain."""
+"""A larger difference has other causes than S3's whole seconds and a slow response."""
 
 
 class Program(StrEnum):
@@ -39,7 +39,7 @@ class Program(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What is checked."""
+    """The bucket to check, and what the checks need to know."""
 
     bucket: Bucket
     configuration: BucketConfiguration
@@ -63,9 +63,9 @@ async def run_checks(context: CheckContext) -> AsyncGenerator[CheckResult]:
     try:
         async for result in _write_checks(context):
             yield result
-        yield await _run_guarded("download_url", url_checks.check_download_url(context.bucket))
-        yield await _run_guarded("anonymous", url_checks.check_anonymous(context.bucket))
-        yield await _run_guarded("tls", url_checks.check_tls(context.bucket))
+        yield await _run_guarded("download URL", url_checks.check_download_url(context.bucket))
+        yield await _run_guarded("anonymous access", url_checks.check_anonymous(context.bucket))
+        yield await _run_guarded("TLS", url_checks.check_tls(context.bucket))
     finally:
         clean_up = await _clean_up(context)
     async for result in _settings_checks(context):
@@ -203,8 +203,8 @@ async def _copy(context: CheckContext, check_object: ObjectInfo) -> None:
 
 async def _delete(context: CheckContext, key: str) -> None:
     failures = await context.bucket.store.delete_objects([key])
-    for reason in failures.values():
-        raise StoreUnsupportedError(f"S3 did not delete it: {reason}")
+    if failures:
+        raise StoreUnsupportedError(f"S3 did not delete {key}: {failures.get(key, 'unknown')}")
 
 
 async def _run_guarded(check: str, result: Awaitable[CheckResult]) -> CheckResult:
@@ -248,6 +248,7 @@ async def _clean_up(context: CheckContext) -> CheckResult:
     try:
         failures = await context.bucket.store.delete_objects([CHECK_UPLOAD_KEY, REPORT_CHECK_KEY])
     except StoreError as error:
-        return skipped("clean-up", f"{CHECK_UPLOAD_KEY} is left behind, which is harmless: {error}")
+        keys = f"{CHECK_UPLOAD_KEY} and {REPORT_CHECK_KEY}"
+        return skipped("clean-up", f"{keys} may be left behind, which is harmless: {error}")
     kept = [CHECK_KEY, *failures]
     return passed("clean-up", f"only {', '.join(kept)} is left")

@@ -13,7 +13,7 @@ class Severity(StrEnum):
 
     OK = "ok"
     SKIPPED = "skipped"
-    """It could not be checked here, or does not apply; the message says why."""
+    """It could not be checked here, or does not apply; the message gives the reason."""
     WARNING = "warning"
     """It works, but may cause harm later."""
     FAILED = "failed"

@@ -35,11 +35,11 @@ def check_lifecycle(rules: Sequence[Mapping[str, Any]], placeholder_seconds: int
 
 
 def _lifecycle_problems(rule: Mapping[str, Any], placeholder_seconds: int) -> list[str]:
-    prefix, tags = _filter(rule)
+    prefix, tags = _parse_filter(rule)
     problems = []
     expiration = rule.get("Expiration", {})
     expires = "Days" in expiration or "Date" in expiration
-    archived = [
+    archive_classes = [
         step["StorageClass"] for step in rule.get("Transitions", []) if step.get("StorageClass") in ARCHIVE_CLASSES
     ]
     if expires and not tags and _overlaps(prefix, TEMP_PREFIX):
@@ -49,15 +49,15 @@ def _lifecycle_problems(rule: Mapping[str, Any], placeholder_seconds: int) -> li
             problems.append("deletes final assets in uploaded/")
         elif expires and tags["status"] == "pending" and expiration.get("Days", 0) * _DAY_SECONDS < placeholder_seconds:
             problems.append("deletes placeholders that a client may still mark")
-        if archived:
-            problems.append(f"moves assets to {archived[0]}, which no download URL can read")
+        if archive_classes:
+            problems.append(f"moves assets to {archive_classes[0]}, which no download URL can read")
     return problems
 
 
-def _filter(rule: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    found = rule.get("Filter", {})
-    conditions = found.get("And", found)
-    tags = conditions.get("Tags", [found["Tag"]] if "Tag" in found else [])
+def _parse_filter(rule: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    rule_filter = rule.get("Filter", {})
+    conditions = rule_filter.get("And", rule_filter)
+    tags = conditions.get("Tags", [rule_filter["Tag"]] if "Tag" in rule_filter else [])
     return conditions.get("Prefix", rule.get("Prefix", "")), {tag["Key"]: tag["Value"] for tag in tags}
 
 

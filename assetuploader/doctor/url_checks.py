@@ -102,10 +102,8 @@ async def check_cors(bucket: Bucket, origin: str | None) -> CheckResult:
         upload = await send("PUT", signed.url, bucket.http, body=BODY, headers=upload_headers)
     except StoreUnavailableError as error:
         return CheckResult("CORS", Severity.UNAVAILABLE, str(error), _REACH)
-    if preflight.status >= HTTPStatus.MULTIPLE_CHOICES or preflight.headers.get("access-control-allow-origin") not in {
-        "*",
-        origin,
-    }:
+    allowed_origin = preflight.headers.get("access-control-allow-origin")
+    if preflight.status >= HTTPStatus.MULTIPLE_CHOICES or allowed_origin not in {"*", origin}:
         return CheckResult("CORS", Severity.FAILED, f"a browser at {origin} may not upload", remediation)
     exposed = upload.headers.get("access-control-expose-headers", "").lower()
     if "etag" not in exposed and exposed != "*":

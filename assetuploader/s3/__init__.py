@@ -1,1 +1,1 @@
-"""What stands behind the door: S3 spoken directly, over kept-alive connections. `connect` is the way in."""
+"""The S3 client: signing, HTTP, retries and parsing. `assetuploader.s3.bucket.open_bucket` is the entry point."""

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials as BotocoreCredentials
 
 ADVISORY_REFRESH_SECONDS: Final = 15 * 60
-"""How long before they expire new credentials are fetched in the background, as in botocore."""
+"""How long before their expiry credentials are refreshed in the background, as in botocore."""
 MANDATORY_REFRESH_SECONDS: Final = 10 * 60
-"""How long before they expire calls wait for new ones: URLs signed with the old ones would be short-lived."""
+"""How long before their expiry calls wait for the refresh: URLs signed with the old ones would be short-lived."""
 REFRESH_RETRY_SECONDS: Final = 30.0
-"""How long after a refresh that failed or brought nothing newer the next one begins, while the old ones are valid."""
+"""The pause after a refresh that failed or returned nothing newer, while the old credentials are valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ExpiringCredentials:
 
 
 class CredentialCache:
-    """The current credentials."""
+    """A cache of the current credentials, which it refreshes."""
 
     __slots__ = ("_clock", "_current", "_refresh", "_refresh_after", "_source")
 
@@ -54,7 +54,7 @@ class CredentialCache:
 
         Raises:
             StoreUnavailableError: There are no valid credentials, and none could be fetched.
-            StoreAccessDeniedError: There are none, and AWS refuses the role.
+            StoreAccessDeniedError: There are no valid credentials, and AWS rejects the role.
         """
         current = self._current
         if current is not None and self._is_fresh(current):
@@ -76,8 +76,10 @@ class CredentialCache:
             if isinstance(error, ClientError):  # the response of STS
                 code = error.response["Error"].get("Code")
                 raise StoreAccessDeniedError(f"AWS refuses the role ({code}): check its policy") from error
-            # The text may name a URL or a file of the role; the kind says enough.
-            raise StoreUnavailableError(f"the AWS credentials could not be fetched ({type(error).__name__})") from error
+            # The error's text is left out: it may contain a URL or a file of the role.
+            raise StoreUnavailableError(
+                f"the AWS credentials could not be fetched ({type(error).__name__}): check the role of the pod"
+            ) from error
 
     def _is_fresh(self, current: ExpiringCredentials) -> bool:
         if current.expires_at is None:
@@ -87,7 +89,7 @@ class CredentialCache:
 
     def _fetch(self) -> ExpiringCredentials:
         frozen = self._source.get_frozen_credentials()  # refreshes what is about to expire
-        # Only a private attribute of botocore says when the credentials of a role expire.
+        # botocore has the expiry of a role's credentials only in a private attribute.
         expiry: datetime | None = getattr(self._source, "_expiry_time", None)
         if frozen.access_key is None or frozen.secret_key is None:
             raise ValueError("no keys")

@@ -45,7 +45,7 @@ class On404(Enum):
 
 @dataclass(frozen=True, slots=True)
 class S3ErrorResponse:
-    """S3's response says that it did not do what was asked."""
+    """A response in which S3 reports an error."""
 
     status: int
     """It may be 200: S3 begins its response to CopyObject before the copy ends."""
@@ -53,7 +53,7 @@ class S3ErrorResponse:
     """S3's error code; empty in a response to HEAD, which has no body."""
 
     def __str__(self) -> str:
-        return f"responds {self.status} {self.code}".rstrip()
+        return f"{self.status} {self.code}".rstrip()
 
     @property
     def is_transient(self) -> bool:
@@ -67,9 +67,9 @@ class S3ErrorResponse:
 
 
 def parse_error(response: Response, on_404: On404) -> S3ErrorResponse | None:
-    """Return the error in a response, None when S3 did what was asked."""
+    """Return the error in a response, or None when the operation succeeded or its 404 is a result."""
     if response.status in _SUCCESSES:
-        # Only CopyObject sends an error inside a 200, and no other response of ours contains this text.
+        # Only CopyObject sends an `Error` document with 200. The `Error` elements of DeleteObjects are not documents.
         if b"<Error>" not in response.body[:1024]:
             return None
         code = parse_error_code(response.body)
@@ -83,8 +83,8 @@ def parse_error(response: Response, on_404: On404) -> S3ErrorResponse | None:
 def to_store_error(error_response: S3ErrorResponse, on_404: On404, *, is_conditional: bool) -> Exception:
     """Return the error as one of `assetuploader.errors`.
 
-    A failed condition is believed only of a conditional operation. An unknown error means *unavailable*, never *not
-    found*: nothing is concluded from it.
+    Only a conditional operation can return a `PreconditionFailedError`. An unknown error is a `StoreUnavailableError`,
+    because it proves nothing about the object.
     """
     status, code = error_response.status, error_response.code
     match status, code:
@@ -97,19 +97,21 @@ def to_store_error(error_response: S3ErrorResponse, on_404: On404, *, is_conditi
         case (404, _) | (_, "NoSuchKey") if on_404 is On404.PRECONDITION_FAILED:
             return PreconditionFailedError(code)
         case (301 | 302 | 307 | 308, _):
-            return StoreMisconfiguredError("the bucket is in another region: correct AWS_REGION")
+            return StoreMisconfiguredError(
+                f"S3 redirects ({error_response}): correct AWS_REGION, or the scheme of AWS_ENDPOINT_URL_S3"
+            )
         case 400, _ if code in _OTHER_REGION:
             return StoreMisconfiguredError("the bucket is in another region: correct AWS_REGION")
         case 501, _:
             return StoreUnsupportedError(
-                f"this store {error_response}: it lacks an operation or a condition that is needed"
+                f"S3 responds {error_response}: this store lacks a required operation or condition; use another store"
             )
         case _, "RequestTimeTooSkewed":
-            return StoreUnavailableError("this machine's clock is more than 15 minutes off S3's")
+            return StoreUnavailableError("this machine's clock is more than 15 minutes off S3's: synchronize it (NTP)")
         case (401 | 403, _) | (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired"):
             return StoreAccessDeniedError(
-                f"S3 {error_response}: check the credentials and their IAM policy "
+                f"S3 responds {error_response}: check the credentials and their IAM policy "
                 "(without s3:ListBucket it also responds 403 for an object that does not exist)"
             )
         case _:
-            return StoreUnavailableError(f"S3 {error_response}")
+            return StoreUnavailableError(f"S3 responds {error_response}")

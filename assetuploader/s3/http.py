@@ -9,7 +9,7 @@ class Timeouts:
     """How long a response may take."""
 
     read_seconds: float
-    """The longest wait for the first byte, and between two."""
+    """The longest wait for the first byte, and between two bytes."""
     total_seconds: float
     """The longest wait for the whole response."""
 
@@ -48,8 +48,8 @@ class Response:
 Transport = Callable[[Request], Awaitable[Response]]
 """Sends one request once and returns its complete response, or raises `TransportError`.
 
-The real one is `AiohttpTransport.send`. `open_bucket` takes a function that wraps it: a test fails the n-th request on
-the real path with it. Signing, retries and error mapping stay real, and every retry is a request of its own.
+In production it is `AiohttpTransport.send`. `open_bucket` takes a function that wraps it, so that a test can make the
+n-th request fail while signing, retries and error mapping are real. Every retry is a request of its own.
 """
 
 

@@ -28,7 +28,7 @@ _META_BYTES: Final = _META.encode()
 _META_LENGTH: Final = len(_META)
 _SYSTEM_METADATA: Final = tuple((name.encode(), name) for name in SYSTEM_METADATA_HEADERS)
 _MAX_COPIED_HEADER_BYTES: Final = 4 * 1024
-"""The longest sum of a client's own headers that a copy repeats. S3 accepts 8 kB of headers, with the session token."""
+"""The maximum total length of the header values that a copy repeats. S3 accepts 8 kB of headers in all."""
 _MAX_LIST_BYTES: Final = 8 * 1024 * 1024
 """1,000 keys of 1,024 bytes, each byte three characters when encoded, and the XML around them: 4 MB."""
 _LIST_PARAMETERS: Final = (("encoding-type", "url"), ("list-type", "2"))
@@ -85,9 +85,9 @@ class S3ObjectStore:
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""
-        query = [*_LIST_PARAMETERS, ("prefix", prefix), ("start-after", start_after)]
-        if not start_after:
-            query.pop()
+        query = [*_LIST_PARAMETERS, ("prefix", prefix)]
+        if start_after:
+            query.append(("start-after", start_after))
         operation = S3Operation(
             "ListObjectsV2", "GET", "", On404.UNEXPECTED, query=query, max_response_bytes=_MAX_LIST_BYTES
         )
@@ -98,7 +98,7 @@ class S3ObjectStore:
         if not keys:
             return {}
         body = build_delete_request(keys)
-        # DeleteObjects requires a checksum, and every store knows this one.
+        # DeleteObjects requires a checksum, and every store supports Content-MD5.
         checksum = b64encode(md5(body, usedforsecurity=False).digest()).decode()
         headers = [("content-md5", checksum), ("content-type", "application/xml")]
         operation = S3Operation(
@@ -116,7 +116,7 @@ class S3ObjectStore:
 
     async def get_object(self, key: str, max_bytes: int) -> bytes | None:
         """See `ShardReportStore.get_object`."""
-        # The error document for a missing object may be longer than the object may be.
+        # An error document may be longer than `max_bytes`.
         max_response_bytes = max(max_bytes, MAX_RESPONSE_BYTES)
         operation = S3Operation("GetObject", "GET", key, On404.RETURN_NONE, max_response_bytes=max_response_bytes)
 
@@ -131,16 +131,16 @@ class S3ObjectStore:
 
 
 def copyable_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the system headers of an upload that a copy can repeat unchanged.
+    """Return those of `SYSTEM_METADATA_HEADERS` of an upload that a copy can repeat unchanged.
 
-    The client chose their values, and S3 returns any bytes. Values that are not printable ASCII are dropped: stores
-    disagree on how to sign them, and a file without its label is better than one that can never be finalized.
+    The client chose their values, and S3 returns any bytes. Long values and those not in printable ASCII are dropped:
+    stores sign them differently, and an asset without such a header is better than one that can never be finalized.
     """
     kept = []
-    left = _MAX_COPIED_HEADER_BYTES
+    remaining_bytes = _MAX_COPIED_HEADER_BYTES
     for name, value in headers.items():
-        if value and value.isascii() and value.isprintable() and len(value) <= left:
-            left -= len(value)
+        if value and value.isascii() and value.isprintable() and len(value) <= remaining_bytes:
+            remaining_bytes -= len(value)
             kept.append((name, value))
     return kept
 

@@ -15,7 +15,7 @@ _SAVE_AS_FILE: Final = (("response-content-disposition", "attachment"),)
 
 @dataclass(frozen=True, slots=True)
 class S3Presigner:
-    """Presigns for one endpoint."""
+    """A presigner for one endpoint."""
 
     endpoint: Endpoint
     signing: SigningKeyProvider
@@ -32,7 +32,7 @@ class S3Presigner:
         self, method: str, key: str, query: tuple[tuple[str, str], ...], expires_in: int
     ) -> PresignedUrl:
         current, signer = await self.signing.get()
-        if current.expires_at is not None:  # the URL expires with the credentials, whatever it says
+        if current.expires_at is not None:  # the URL expires with the credentials, even if X-Amz-Expires is later
             expires_in = max(1, min(expires_in, int(current.expires_at) - signer.signed_at))
         path = self.endpoint.path_of(key)
         signed = signer.presign_query(SigningTarget(method, self.endpoint.host, path, query), expires_in)

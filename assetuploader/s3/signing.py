@@ -1,4 +1,4 @@
-"""The signer for this moment: the current credentials, at S3's time."""
+"""The current signer: the current credentials at S3's time."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from assetuploader.s3.sigv4 import Scope, SigV4Signer
 
 @dataclass(slots=True)
 class SigningKeyProvider:
-    """Makes one `SigV4Signer` a second: deriving its key takes 10 us, as much as signing three requests."""
+    """A cache of the signer for one second: deriving its key takes 10 us, as long as signing three requests."""
 
     credentials: CredentialCache
     clock: Clock

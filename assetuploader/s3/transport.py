@@ -1,6 +1,7 @@
 """HTTP to S3 through aiohttp: kept-alive connections, whole responses or none."""
 
 import os
+import ssl
 from http import HTTPStatus
 from typing import Final
 
@@ -20,7 +21,7 @@ _AUTO_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent
 
 
 class _CheckedRequest(aiohttp.ClientRequest):
-    """Refuses a kept-alive connection on which the server sent something that nobody requested.
+    """A request that rejects a kept-alive connection on which the server sent something unrequested.
 
     aiohttp would take it for the response to this request. The error lets the S3 client retry on another connection.
     """
@@ -32,7 +33,7 @@ class _CheckedRequest(aiohttp.ClientRequest):
 
 
 class AiohttpTransport:
-    """Sends requests to one endpoint, in one event loop."""
+    """A transport of requests to one endpoint, in one event loop."""
 
     def __init__(self, endpoint_url: str, settings: HttpSettings, max_connections: int) -> None:
         """Prepare to connect; nothing is sent yet.
@@ -40,7 +41,7 @@ class AiohttpTransport:
         Raises:
             StoreMisconfiguredError: The CA bundle cannot be read.
         """
-        self._ssl_context = settings.ssl_context() if endpoint_url.startswith("https:") else False
+        self._ssl_context = settings.create_ssl_context() if endpoint_url.startswith("https:") else False
         self._proxy = settings.proxy_for(endpoint_url)
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
@@ -78,7 +79,7 @@ class AiohttpTransport:
         except TimeoutError as error:
             raise TransportError("no response in time") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # The text of these errors may contain a URL; their kind says enough.
+            # The text of these errors is left out: it may contain a URL.
             raise TransportError(f"no complete response ({type(error).__name__})") from error
 
     async def aclose(self) -> None:
@@ -121,7 +122,7 @@ class AiohttpTransport:
 async def _read_body(response: aiohttp.ClientResponse, request: Request) -> bytes:
     has_body = request.method != "HEAD" and response.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
     if has_body and response.content_length is None and "Transfer-Encoding" not in response.headers:
-        raise ValueError("a response that ends with its connection looks complete when it is cut")
+        raise ValueError("without content-length or chunks, a truncated response cannot be recognized")
     body = b""
     while len(body) <= request.max_response_bytes and not response.content.at_eof():
         body += await response.content.read(request.max_response_bytes + 1)
@@ -133,6 +134,8 @@ async def _read_body(response: aiohttp.ClientResponse, request: Request) -> byte
 
 def _describe(error: OSError) -> str:
     """Return the reason without addresses, which asyncio adds to it."""
+    if isinstance(error, ssl.SSLError):  # its errno is OpenSSL's, not the system's
+        return error.reason or type(error).__name__
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or type(error).__name__

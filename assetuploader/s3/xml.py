@@ -20,7 +20,7 @@ class MalformedResponseError(Exception):
 
 
 class _LeafCollector:
-    """Collects the text of the leaves, grouped by the child of the root that contains them."""
+    """A collector of the text of the leaves, grouped by the child of the root that contains them."""
 
     __slots__ = ("_depth", "_group", "_text", "groups", "root")
 
@@ -51,7 +51,7 @@ class _LeafCollector:
         self._text.clear()
         self._depth -= 1
 
-    def text(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         self._text.append(text)
 
     def refuse(self, *_: object) -> None:
@@ -68,7 +68,7 @@ def _parse(body: bytes, root: str) -> _LeafCollector:
     parser.buffer_text = True
     parser.StartElementHandler = collector.start
     parser.EndElementHandler = collector.end
-    parser.CharacterDataHandler = collector.text
+    parser.CharacterDataHandler = collector.add_text
     parser.StartDoctypeDeclHandler = collector.refuse
     parser.EntityDeclHandler = collector.refuse
     try:
@@ -84,7 +84,7 @@ def _parse(body: bytes, root: str) -> _LeafCollector:
 def parse_error_code(body: bytes) -> str | None:
     """Return the code of an `Error` document, None for another document."""
     try:
-        return _flat(_parse(body, "Error")).get("Code")
+        return _collect_texts(_parse(body, "Error")).get("Code")
     except MalformedResponseError:
         return None
 
@@ -95,7 +95,7 @@ def parse_copied_etag(body: bytes) -> str:
     Raises:
         MalformedResponseError: It is not such a response.
     """
-    etag = _flat(_parse(body, "CopyObjectResult")).get("ETag", "").strip('"')
+    etag = _collect_texts(_parse(body, "CopyObjectResult")).get("ETag", "").strip('"')
     if not etag:
         raise MalformedResponseError("the copy has no ETag")
     return etag
@@ -108,7 +108,7 @@ def parse_list_page(body: bytes, server_time: datetime) -> ListPage:
         MalformedResponseError: It is not such a response.
     """
     collector = _parse(body, "ListBucketResult")
-    found = _flat(collector)
+    found = _collect_texts(collector)
     is_encoded = found.get("EncodingType") == "url"
     try:
         objects = [
@@ -156,5 +156,6 @@ def _parse_timestamp(text: str) -> datetime:
     return timestamp.astimezone(UTC)
 
 
-def _flat(collector: _LeafCollector) -> dict[str, str]:
+def _collect_texts(collector: _LeafCollector) -> dict[str, str]:
+    """Return the texts of the root's children, by their names."""
     return {name: leaves[""] for name, leaves in collector.groups if "" in leaves}

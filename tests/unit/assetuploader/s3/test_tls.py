@@ -120,12 +120,12 @@ def test_an_unreadable_bundle_is_reported(variable: str, content: str | None, tm
     if content is not None:
         bundle.write_text(content)
     with pytest.raises(StoreMisconfiguredError, match=r"bundle\.pem"):
-        HttpSettings.from_environment({variable: str(bundle)}).ssl_context()
+        HttpSettings.from_environment({variable: str(bundle)}).create_ssl_context()
 
 
 def test_without_a_bundle_the_public_cas_are_trusted() -> None:
     """Certificates and host names are verified against a store of CAs that is not empty."""
-    context = HttpSettings().ssl_context()
+    context = HttpSettings().create_ssl_context()
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert len(context.get_ca_certs()) > 50
