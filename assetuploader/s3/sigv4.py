@@ -53,7 +53,16 @@ class SigningTarget:
 class SigV4Signer:
     """A signer with one access key at one time."""
 
-    __slots__ = ("_amz_date", "_key", "_scope_line", "credentials", "signed_at")
+    __slots__ = (
+        "_amz_date",
+        "_credential",
+        "_key",
+        "_query_after",
+        "_query_before",
+        "_scope_line",
+        "credentials",
+        "signed_at",
+    )
 
     def __init__(self, credentials: Credentials, scope: Scope, signed_at: int) -> None:
         self.credentials = credentials
@@ -62,7 +71,17 @@ class SigV4Signer:
         self._amz_date = strftime("%Y%m%dT%H%M%SZ", gmtime(signed_at))
         day = self._amz_date[:8]
         self._scope_line = f"{day}/{scope.region}/{scope.service}/aws4_request"
+        self._credential = f"{credentials.access_key_id}/{self._scope_line}"
         self._key = _derive_signing_key(credentials.secret_access_key, day, scope)
+        # What the queries of all presigned URLs have before and after X-Amz-Expires. To encode it for each URL took
+        # 12 us of the 330 us of a GET.
+        self._query_before = _encode(
+            [("X-Amz-Algorithm", _ALGORITHM), ("X-Amz-Credential", self._credential), ("X-Amz-Date", self._amz_date)]
+        )
+        token = credentials.session_token
+        self._query_after = _encode(
+            [("X-Amz-SignedHeaders", "host"), *([] if token is None else [("X-Amz-Security-Token", token)])]
+        )
 
     def sign_headers(self, target: SigningTarget, headers: Pairs, payload_sha256: str) -> list[tuple[str, str]]:
         """Return all headers to send: the given ones, those that SigV4 adds, and `authorization`.
@@ -88,23 +107,17 @@ class SigV4Signer:
         names = ";".join([name for name, _ in sent])
         query = canonical_query(target.query)
         signature = self._sign(f"{target.method}\n{target.path}\n{query}\n{lines}\n{names}\n{payload_sha256}")
-        credential = f"{self.credentials.access_key_id}/{self._scope_line}"
-        authorization = f"{_ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
+        authorization = f"{_ALGORITHM} Credential={self._credential}, SignedHeaders={names}, Signature={signature}"
         return [*sent, ("authorization", authorization)]
 
     def presign_query(self, target: SigningTarget, expires_in: int) -> str:
         """Return the query of a presigned URL, valid for `expires_in` seconds, that covers method, host and path."""
-        query = [
-            *target.query,
-            ("X-Amz-Algorithm", _ALGORITHM),
-            ("X-Amz-Credential", f"{self.credentials.access_key_id}/{self._scope_line}"),
-            ("X-Amz-Date", self._amz_date),
+        encoded = [
+            *_encode(target.query),
+            *self._query_before,
             ("X-Amz-Expires", str(expires_in)),
-            ("X-Amz-SignedHeaders", "host"),
+            *self._query_after,
         ]
-        if self.credentials.session_token is not None:
-            query.append(("X-Amz-Security-Token", self.credentials.session_token))
-        encoded = _encode(query)
         canonical = _join(sorted(encoded))
         signature = self._sign(
             f"{target.method}\n{target.path}\n{canonical}\nhost:{target.host}\n\nhost\n{UNSIGNED_PAYLOAD}"
