@@ -53,7 +53,7 @@ def cpu_seconds(pid: int) -> float:
 
 @contextmanager
 def serving(command: Sequence[str], environment: Mapping[str, str], ready_url: str) -> Iterator[Server]:
-    """Run a server, from when this URL answers below 500 to the end of the block.
+    """Run a server, from when this URL responds below 500 to the end of the block.
 
     Raises:
         BenchError: it did not start.

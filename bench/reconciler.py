@@ -56,7 +56,7 @@ class ReconcilerRow:
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerBench:
-    """Where the measurements run, and who hears of them."""
+    """Where the measurements run, and where their progress is reported."""
 
     s3: BenchS3
     log: Callable[[str], None]

@@ -27,7 +27,7 @@ def _head(measured: Measured) -> str:
 `make bench` writes this page. All figures come from one run on one machine: SeaweedFS, the program under measurement
 and the load generator share {os.cpu_count()} cores. One pod uses one core. CPU is the program's own, user and system.
 Ratios carry over to another machine, absolute figures do not. What else runs on the machine slows a program that waits
-for S3 more than one that answers a constant. HTTPS is HTTP/1.1 over TLS, as Amazon S3 serves.
+for S3 more than one that returns a constant. HTTPS is HTTP/1.1 over TLS, as Amazon S3 serves.
 
 {_versions()}. The load average before the run was {measured.load_before:.1f}.
 
@@ -50,7 +50,7 @@ def _service(measured: Measured) -> str:
     return f"""\
 ## The service
 
-- *Sanic* answers a constant on the same route.
+- *Sanic* returns a constant on the same route.
 - *minimal* is the least that a request costs with aiohttp: the same S3 requests, signed and sent. It has no checks,
   retries, deadlines, URLs, logs and metrics (`bench/baseline_minimal.py`).
 - *+ S3 client* adds the product's S3 client: limits, timeouts, retries and errors (`bench/layers.py`).

@@ -54,7 +54,7 @@ async def write_shard_report(store: ShardReportStore, run: FinishedRun) -> bool:
             report = encode_report(merge(before, run))
             await store.put_object(key, report, ObjectAttributes(headers=REPORT_HEADERS))
     except (StoreError, TimeoutError) as error:
-        log.warning("shard_report_write_failed", key=key, reason=str(error) or "S3 did not answer in time")
+        log.warning("shard_report_write_failed", key=key, reason=str(error) or "S3 did not respond in time")
         return False
     return True
 

@@ -68,7 +68,7 @@ def _add_routes(app: Sanic[Any, Any], operations: Iterable[Operation]) -> None:
                 path.replace("{", "<").replace("}", ":str>"),
                 operation.methods,
                 name=f"{operation.operation_id}_{index}",
-                ignore_body=True,  # handlers read bodies with a deadline; Sanic answers a stalled one with 503
+                ignore_body=True,  # handlers read bodies with a deadline; Sanic responds 503 to a stalled one
                 ctx_operation=operation,
             )(_instrument(operation))
 

@@ -63,7 +63,7 @@ async def get_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
 
 
 async def healthcheck(request: ApiRequest) -> JsonResponse:
-    """Return whether S3 answers, within two seconds whatever S3 does."""
+    """Return whether S3 responds, within two seconds whatever S3 does."""
     context: Context = request.app.ctx.context
     try:
         async with asyncio.timeout(HEALTHCHECK_TIMEOUT_SECONDS):
@@ -75,7 +75,7 @@ async def healthcheck(request: ApiRequest) -> JsonResponse:
 
 
 async def livez(request: ApiRequest) -> JsonResponse:  # noqa: ARG001
-    """Return that the process answers."""
+    """Return that the process responds."""
     return JsonResponse(AliveResponse())
 
 
@@ -102,4 +102,4 @@ async def _call_store(context: Context, call: Coroutine[Any, Any, T]) -> T:
         async with asyncio.timeout(STORE_TIMEOUT_SECONDS):
             return await call
     except TimeoutError:
-        raise StoreUnavailableError(f"S3 did not answer within {STORE_TIMEOUT_SECONDS} s") from None
+        raise StoreUnavailableError(f"S3 did not respond within {STORE_TIMEOUT_SECONDS} s") from None

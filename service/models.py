@@ -119,19 +119,19 @@ class DownloadResponse(ResponseModel):
 
 
 class UpResponse(ResponseModel):
-    """S3 answers."""
+    """S3 responds."""
 
     status: Literal["UP"] = Field(default="UP", serialization_alias="Status")
 
 
 class DownResponse(ResponseModel):
-    """S3 does not answer."""
+    """S3 does not respond."""
 
     status: Literal["DOWN"] = Field(default="DOWN", serialization_alias="Status")
 
 
 class AliveResponse(ResponseModel):
-    """The process answers."""
+    """The process responds."""
 
     status: Literal["alive"] = "alive"
 

@@ -30,7 +30,7 @@ _PATH_PARAMETERS: Final[dict[str, Any]] = {
     }
 }
 _RETRY_AFTER: Final = {
-    "description": "Ask again after this many seconds.",
+    "description": "Repeat the request after this many seconds.",
     "schema": {"type": "integer", "minimum": 1},
 }
 

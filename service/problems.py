@@ -79,7 +79,7 @@ ASSET_NOT_UPLOADED: Final = Problem(
     HTTPStatus.NOT_FOUND,
     "asset_not_uploaded",
     "Not final yet",
-    "The asset is not final yet. Mark it when its bytes are uploaded, then ask again after Retry-After seconds.",
+    "The asset is not final yet. Mark it when its bytes are uploaded, then try again after Retry-After seconds.",
     has_retry_after=True,
 )
 ALREADY_UPLOADED: Final = Problem(
@@ -106,7 +106,7 @@ STORE_UNAVAILABLE: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "store_unavailable",
     "S3 is unavailable",
-    "S3 does not answer. Repeat the request after Retry-After seconds: every request may be repeated.",
+    "S3 does not respond. Repeat the request after Retry-After seconds: every request may be repeated.",
     has_retry_after=True,
 )
 METHOD_NOT_ALLOWED: Final = Problem(

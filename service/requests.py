@@ -28,7 +28,7 @@ class ApiRequest(Request):
         except BadURL:
             if kwargs.get("method") != _SANICS_BOGUS_METHOD:
                 raise
-            # Sanic answers an unreadable target through a bogus request that has the same target and fails again.
+            # Sanic responds to an unreadable target through a bogus request that has the same target and fails again.
             # Without this the client gets no response, and the log gets a traceback.
             super().__init__(*args, **{**kwargs, "url_bytes": b"*"})
         self.started = perf_counter()

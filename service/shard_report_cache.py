@@ -58,7 +58,7 @@ class ShardReportCache:
                 reports = await asyncio.gather(*(self._read(key, semaphore) for key in keys))
         except (StoreError, TimeoutError) as error:
             self.reads[ReadOutcome.UNAVAILABLE] += 1
-            reason = str(error) or f"S3 did not answer within {REFRESH_TIMEOUT_SECONDS:.0f} s"
+            reason = str(error) or f"S3 did not respond within {REFRESH_TIMEOUT_SECONDS:.0f} s"
             log.warning("shard_reports_read_failed", reason=reason)
             return
         self.current = latest_shard_layout([report for report in reports if report is not None])

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
-
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING, Final
 
 from assetuploader.outcome import Outcome
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _INTERVAL_SECONDS: Final = 0.2
 
@@ -22,6 +22,10 @@ async def progress_bar(outcomes: Mapping[Outcome, int], *, is_wanted: bool) -> A
     if not is_wanted:
         yield
         return
+    # Imported here: it takes 20 ms, and a CronJob has no terminal.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         refreshing = asyncio.create_task(_refresh(progress, progress.add_task("listing temp/"), outcomes))
@@ -31,7 +35,7 @@ async def progress_bar(outcomes: Mapping[Outcome, int], *, is_wanted: bool) -> A
             refreshing.cancel()
 
 
-async def _refresh(progress: Progress, task: TaskID, outcomes: Mapping[Outcome, int]) -> None:
+async def _refresh(progress: "Progress", task: "TaskID", outcomes: Mapping[Outcome, int]) -> None:
     while True:
         counts = " · ".join(f"{count:,} {outcome.value}" for outcome, count in sorted(outcomes.items()))
         progress.update(task, description=counts or "listing temp/")

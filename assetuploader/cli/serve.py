@@ -129,7 +129,7 @@ async def _verify_store(bucket: Bucket) -> None:
             await check_conditional_writes(bucket.store)
             await check_unsigned_copy_source(bucket)
     except TimeoutError:
-        raise StoreUnavailableError(f"S3 did not answer within {VERIFY_TIMEOUT_SECONDS:.0f} s") from None
+        raise StoreUnavailableError(f"S3 did not respond within {VERIFY_TIMEOUT_SECONDS:.0f} s") from None
 
 
 def _exit_on_store_error(error: StoreError) -> int:

@@ -1,1 +1,1 @@
-"""The store contract: each promise of S3 that docs/design.md stands on, asked of real servers."""
+"""The store contract: each promise of S3 that docs/design.md relies on, tested on real servers."""

@@ -1,4 +1,4 @@
-"""Each test of the contract runs on each store. Where moto is known to lie, the test must fail there."""
+"""Each test of the contract runs on each store. Where moto is known to be wrong, the test must fail there."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -19,7 +19,7 @@ STORES = {"seaweedfs": seaweedfs, "moto": moto}
 async def opened(
     endpoint_url: str, bucket: str = BUCKET, secret_key: str = SECRET_KEY, public_endpoint_url: str | None = None
 ) -> AsyncIterator[Bucket]:
-    """The bucket as the programs open it: the one place of the contract that knows how."""
+    """The bucket as the programs open it. No other part of the contract opens one."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL_S3", endpoint_url)
         environment.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -33,27 +33,27 @@ async def opened(
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[dict[str, Store]]:
-    """Both servers, started once."""
+    """Start both servers once."""
     with ExitStack() as stack:
         yield {name: stack.enter_context(start()) for name, start in STORES.items()}
 
 
 @pytest.fixture(scope="module", params=STORES)
 def running_store(request: pytest.FixtureRequest, servers: dict[str, Store]) -> Store:
-    """One of them."""
+    """Return one of them."""
     return servers[request.param]
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def running_bucket(running_store: Store) -> AsyncIterator[Bucket]:
-    """The code under test, on it, in the event loop that all tests of the contract share."""
+    """Open the bucket of the code under test, in the event loop that all tests of the contract share."""
     async with opened(running_store.endpoint_url) as bucket:
         yield bucket
 
 
 @pytest.fixture
 def subject(request: pytest.FixtureRequest, running_store: Store, running_bucket: Bucket) -> Iterator[Subject]:
-    """What a test needs; one that is known to fail on this store is marked so."""
+    """Return what a test needs. Mark a test that is known to fail on this store."""
     lie = request.node.get_closest_marker("moto_unsupported")
     if running_store.name == "moto" and lie is not None:
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"moto {lie.args[0]}"))

@@ -1,7 +1,7 @@
-"""`make s3-races`: how often two conditional writes of one version, sent at once, both succeed. On a fit store: never.
+"""`make s3-races`: how often two conditional writes of one version, sent at once, both succeed. They never should.
 
-The probe of every start tries conditions one after the other, so it cannot see this. SeaweedFS takes one lock for
-PutObject and another for CopyObject, and now and then lets both through.
+The conformance check tries one condition after the other, so it cannot see this. SeaweedFS takes one lock for PutObject
+and another for CopyObject, and sometimes lets both through.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ async def both_won(store: ObjectStore, pair: tuple[str, str], key: str) -> bool:
     """Send two writes that name the same version, at once.
 
     Raises:
-        StoreError: S3 did not answer one of them.
+        StoreError: One of the requests failed.
     """
     source_etag = await store.put_object(f"temp/{key}", b"upload", SAID, if_none_match="*")
     etag = await store.put_object(f"uploaded/{key}", os.urandom(16), SAID, if_none_match="*")

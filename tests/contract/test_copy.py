@@ -16,11 +16,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def _scene(subject: Subject) -> tuple[str, str, str, str]:
-    """A placeholder and an upload: source, its ETag, target, its ETag."""
+    """Create a placeholder and an upload; return source, its ETag, target, its ETag."""
     store = subject.bucket.store
     source, target = subject.key("temp"), subject.key("uploaded")
     subject.store.raw.put_object(
-        Bucket=BUCKET, Key=source, Body=b"upload", Metadata={"client": "said"}, Tagging="client=said"
+        Bucket=BUCKET, Key=source, Body=b"upload", Metadata={"client": "set"}, Tagging="client=set"
     )
     head = await store.head_object(source)
     assert head is not None
@@ -56,7 +56,7 @@ async def test_a_copy_onto_another_version_is_refused(subject: Subject) -> None:
 
 @pytest.mark.moto_unsupported("ignores x-amz-copy-source-if-match")
 async def test_a_copy_of_another_version_is_refused(subject: Subject) -> None:
-    """Bytes that changed since they were looked at are not copied."""
+    """Bytes that changed since they were read are not copied."""
     source, _, target, target_etag = await _scene(subject)
 
     with pytest.raises(PreconditionFailedError):
@@ -67,7 +67,7 @@ async def test_a_copy_of_another_version_is_refused(subject: Subject) -> None:
 
 @pytest.mark.moto_unsupported("ignores both conditions of CopyObject")
 async def test_a_copy_with_neither_condition_met_is_refused(subject: Subject) -> None:
-    """Two wrongs don't cancel out."""
+    """A copy fails if both conditions fail."""
     source, _, target, _ = await _scene(subject)
 
     with pytest.raises(PreconditionFailedError):
@@ -78,7 +78,7 @@ async def test_a_copy_with_neither_condition_met_is_refused(subject: Subject) ->
 
 @pytest.mark.moto_unsupported("ignores If-Match on CopyObject")
 async def test_a_copy_onto_nothing_is_refused(subject: Subject) -> None:
-    """A placeholder that is gone is not brought back by a copy."""
+    """A copy does not recreate a deleted placeholder."""
     source, source_etag, _, target_etag = await _scene(subject)
 
     with pytest.raises(PreconditionFailedError):
@@ -151,7 +151,7 @@ ODD_HEADERS = {
         "content-type": "text/x-odd; charset=utf-8",
         "expires": "Wed, 02 Jan 2030 03:04:05 GMT",
     },
-    "a content type that is none": {"content-type": "not a type"},
+    "an invalid content type": {"content-type": "not a type"},
     "a name in RFC 5987's spelling": {"content-disposition": "attachment; filename*=UTF-8''na%C3%AFve.txt"},
     "a long value": {"cache-control": "x" * 1_500},
     "spaces within": {"cache-control": "a   b"},
@@ -160,8 +160,8 @@ ODD_HEADERS = {
 
 
 @pytest.mark.parametrize("headers", ODD_HEADERS.values(), ids=ODD_HEADERS.keys())
-async def test_what_the_client_said_of_its_bytes_is_kept(subject: Subject, headers: dict[str, str]) -> None:
-    """The system headers that a client sent with its upload are the final asset's, letter by letter."""
+async def test_a_clients_headers_are_kept(subject: Subject, headers: dict[str, str]) -> None:
+    """The system headers that a client sent with its upload are those of the final asset, unchanged."""
     store = subject.bucket.store
     source, target = subject.key("temp"), subject.key("uploaded")
     signed = await subject.bucket.presigner.presign_put(source, 60)
@@ -193,8 +193,8 @@ OTHER_LETTERS = {
 
 
 @pytest.mark.parametrize("headers", OTHER_LETTERS.values(), ids=OTHER_LETTERS.keys())
-async def test_what_a_client_said_in_other_letters_is_left_out(subject: Subject, headers: dict[str, bytes]) -> None:
-    """Headers that HTTP knows no spelling for are dropped: they never keep an asset from being final."""
+async def test_headers_that_are_not_ascii_are_dropped(subject: Subject, headers: dict[str, bytes]) -> None:
+    """Headers that cannot be sent over HTTP are dropped: they never keep an asset from being final."""
     store = subject.bucket.store
     source, target = subject.key("temp"), subject.key("uploaded")
     signed = await subject.bucket.presigner.presign_put(source, 60)
@@ -233,8 +233,8 @@ async def test_what_a_client_said_in_other_letters_is_left_out(subject: Subject,
         "naïve",
     ],
 )
-async def test_an_expires_that_is_no_date_is_left_out(subject: Subject, expires: str) -> None:
-    """Amazon takes any Expires with an upload and hands it out again; other stores refuse what is no date."""
+async def test_an_invalid_expires_is_dropped(subject: Subject, expires: str) -> None:
+    """Amazon accepts and returns any Expires; other stores reject a value that is not a date."""
     source, source_etag, target, target_etag = await _scene(subject)
 
     attributes = ObjectAttributes(FINAL.metadata, FINAL.tags, {"content-type": "text/plain", "expires": expires})

@@ -1,4 +1,4 @@
-"""S3's failures in our words: which, what it means, and what to do."""
+"""S3's failures as errors of the store: which, what they mean, and what to do."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ async def _all_raised(calls: dict[str, Call], bucket: Bucket) -> dict[str, tuple
 
 
 async def test_a_bucket_that_does_not_exist_is_a_misconfiguration(subject: Subject) -> None:
-    """A missing bucket is never taken for a missing object: the operator is told to create or correct it."""
+    """A missing bucket is never taken for a missing object: the message says to create or correct it."""
     async with opened(subject.store.endpoint_url, bucket="nobody-made-this") as bucket:
         raised = await _all_raised(CALLS, bucket)
 
@@ -54,7 +54,7 @@ async def test_a_bucket_that_does_not_exist_is_a_misconfiguration(subject: Subje
 
 @pytest.mark.moto_unsupported("takes any credentials")
 async def test_a_wrong_secret_is_denied(subject: Subject) -> None:
-    """Wrong credentials are told apart from an outage, and never taken for a missing object."""
+    """Wrong credentials are distinguished from an outage, and never taken for a missing object."""
     async with opened(subject.store.endpoint_url, secret_key=WRONG_SECRET) as bucket:
         raised = await _all_raised(ALL_CALLS, bucket)
 
@@ -62,7 +62,7 @@ async def test_a_wrong_secret_is_denied(subject: Subject) -> None:
         "S3 responds 403{}: check the credentials and their IAM policy "
         "(without s3:ListBucket it also responds 403 for an object that does not exist)"
     )
-    # The answer to a HEAD has no body, and so no code.
+    # The response to a HEAD has no body, and so no code.
     codes = dict.fromkeys(ALL_CALLS, " SignatureDoesNotMatch") | {"head": ""}
     assert raised == {name: (StoreAccessDeniedError, reason.format(code)) for name, code in codes.items()}
 
@@ -79,7 +79,7 @@ async def test_an_endpoint_where_nobody_listens_is_unavailable_at_once() -> None
 
 
 def _await_stopped(pid: int) -> None:
-    """Until each of its threads stands still: a signal takes them one after the other."""
+    """Wait until each of its threads is stopped: a signal reaches them one after the other."""
     deadline = time.monotonic() + 30
     tasks = Path(f"/proc/{pid}/task")
     while any(stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in tasks.glob("*/stat")):
@@ -88,7 +88,7 @@ def _await_stopped(pid: int) -> None:
 
 
 async def test_a_server_that_is_stopped_is_unavailable_and_comes_back() -> None:
-    """While the server stands still a call ends by itself, in seconds; when it goes on so do we, with the same door."""
+    """While the server is stopped a call times out within seconds; when it continues, the same store works again."""
     with running_s3(free_port(), BUCKET) as server:
         async with opened(server.endpoint_url) as bucket:
             written = await bucket.store.put_object("key", b"bytes", SAID, if_none_match="*")
@@ -108,8 +108,8 @@ async def test_a_server_that_is_stopped_is_unavailable_and_comes_back() -> None:
     assert stopped_seconds < 20
 
 
-async def test_no_error_tells_a_signature() -> None:
-    """Errors are logged: their whole chain holds no signed URL."""
+async def test_no_error_contains_a_signature() -> None:
+    """Errors are logged: their whole chain contains no signed URL."""
     async with opened(f"http://{HOST}:{free_port()}") as bucket:
         with pytest.raises(StoreError) as caught:
             await HEAD(bucket)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_head_tells_version_state_and_headers_together(subject: Subject) -> None:
-    """ETag, size, metadata and the system headers come from one version, in our own words."""
+    """ETag, size, metadata and the system headers come from one version."""
     key = subject.key()
     written = subject.store.raw.put_object(
         Bucket=BUCKET,
@@ -46,7 +46,7 @@ async def test_head_tells_version_state_and_headers_together(subject: Subject) -
 
 
 async def test_head_of_a_missing_key_is_none(subject: Subject) -> None:
-    """404 on HEAD means: nothing there. It is a value, not an error."""
+    """404 on HEAD means that there is no object. It is a value, not an error."""
     assert await subject.bucket.store.head_object(subject.key()) is None
 
 

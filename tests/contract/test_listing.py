@@ -18,7 +18,7 @@ MANY = 1_001
 
 @pytest.fixture(scope="module")
 def many(running_store: Store) -> Iterator[list[str]]:
-    """The keys of so many objects, in order."""
+    """Create this many objects; return their keys in order."""
     keys = [f"many/{number:08x}" for number in range(MANY)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: running_store.put(key, b""), reversed(keys)))
@@ -28,7 +28,7 @@ def many(running_store: Store) -> Iterator[list[str]]:
 
 
 async def test_a_page_has_a_thousand_objects_in_order_of_their_keys(subject: Subject, many: list[str]) -> None:
-    """However the objects were written, pages come in the order of keys, and the last one says that it is."""
+    """In whatever order objects are written, pages are in the order of keys, and only the last is not truncated."""
     first = await subject.bucket.store.list_objects("many/", "many/")
     second = await subject.bucket.store.list_objects("many/", first.objects[-1].key)
 
@@ -55,7 +55,7 @@ async def test_a_listing_begins_after_a_key_that_need_not_exist(subject: Subject
 
 
 async def test_a_listing_keeps_to_its_prefix(subject: Subject) -> None:
-    """What lies beside `temp/` is not listed: a prefix is no folder's name."""
+    """What is beside `temp/` is not listed: a prefix ends with its slash."""
     for name in ("temp/1", "temp/2", "temporary", "temp", "uploaded/1"):
         subject.store.put(subject.key(name), b"")
 
@@ -65,18 +65,18 @@ async def test_a_listing_keeps_to_its_prefix(subject: Subject) -> None:
 
 
 async def test_an_empty_listing_is_a_last_page_with_a_clock(subject: Subject) -> None:
-    """A bucket without uploads is nothing special."""
+    """A bucket without uploads is an ordinary case."""
     page = await subject.bucket.store.list_objects(subject.prefix, subject.prefix)
 
     assert (page.objects, page.is_truncated, page.server_time.tzinfo) == ([], False, UTC)
 
 
 async def test_a_listing_carries_the_stores_clock(subject: Subject) -> None:
-    """The "now" of a run is the `Date` of the answer: it lies between two other answers' of the same store."""
+    """The time of a page is the `Date` of its response: it lies between those of the responses before and after."""
 
     def date() -> datetime:
-        answer = subject.store.raw.list_buckets()
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        response = subject.store.raw.list_buckets()
+        return parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
 
     before = date()
     page = await subject.bucket.store.list_objects(subject.prefix, subject.prefix)
@@ -101,7 +101,7 @@ async def test_a_listing_sees_what_was_just_written_and_when(subject: Subject) -
 
 @pytest.mark.parametrize("name", ["with space", "plus+plus", "perc%25ent", "a&b=c", "ümlaut", "<xml>", "q?x#y"])
 async def test_odd_keys_are_listed_and_deleted_as_they_are(subject: Subject, name: str) -> None:
-    """Somebody else's keys in `temp/` neither break a listing nor come out changed."""
+    """Keys of other programs in `temp/` neither break a listing nor are changed in it."""
     key = subject.key(name)
     subject.store.put(key, b"")
 
@@ -113,7 +113,7 @@ async def test_odd_keys_are_listed_and_deleted_as_they_are(subject: Subject, nam
 
 
 async def test_a_batch_deletes_a_thousand_at_once(subject: Subject) -> None:
-    """One call deletes as many objects as a page lists, and says of none that it failed."""
+    """One call deletes as many objects as a page lists, and reports no failure."""
     keys = [subject.key(f"{number:04}") for number in range(1_000)]
     for key in keys[::100]:
         subject.store.put(key, b"")
@@ -125,6 +125,6 @@ async def test_a_batch_deletes_a_thousand_at_once(subject: Subject) -> None:
     assert (failed, subject.store.keys(subject.prefix)) == ({}, [kept])
 
 
-async def test_deleting_what_is_gone_succeeds(subject: Subject) -> None:
+async def test_deleting_a_missing_object_succeeds(subject: Subject) -> None:
     """Another run may have been here: a missing object counts as deleted."""
     assert await subject.bucket.store.delete_objects([subject.key("never"), subject.key("was")]) == {}

@@ -1,4 +1,4 @@
-"""The transport against a real S3 server: what it says is understood, and what it is told is read right.
+"""The S3 client against a real S3 server: each side understands the other.
 
 Set up and looked at by plain boto3, so that nothing of the code under test vouches for itself.
 """
@@ -36,11 +36,11 @@ PLAIN: Final = ObjectAttributes(headers={"content-type": "text/plain"})
 def as_a_client(
     method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, bytes, Message]:
-    """What a client with this URL gets: status, body, headers."""
+    """Request this URL as a client does; return status, body and headers."""
     request = Request(url, body, dict(headers or {}), method=method)  # noqa: S310 -- http on loopback
     try:
-        with urlopen(request, timeout=10) as answer:  # noqa: S310
-            return answer.status, answer.read(), answer.headers
+        with urlopen(request, timeout=10) as response:  # noqa: S310
+            return response.status, response.read(), response.headers
     except HTTPError as error:
         with error:
             return error.code, error.read(), error.headers
@@ -48,14 +48,14 @@ def as_a_client(
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalS3]:
-    """SeaweedFS, for all tests of this file."""
+    """Run SeaweedFS for all tests of this file."""
     with running_s3(free_port(), "contract") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def raw(server: LocalS3) -> "S3Client":
-    """Plain boto3 on it."""
+    """Return a plain boto3 client of it."""
     environment = server.environment()
     return boto3.client(
         "s3",
@@ -75,14 +75,14 @@ def _environment(server: LocalS3, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def bucket() -> AsyncIterator[Bucket]:
-    """The bucket over the transport."""
+    """Open the bucket as the programs do."""
     opened = open_bucket("us-east-1", "contract", None)
     yield opened
     await opened.aclose()
 
 
 async def test_a_head_tells_what_boto3_wrote(bucket: Bucket, raw: "S3Client") -> None:
-    """ETag, size, instant, metadata and system headers are those of the object; one that is not there is None."""
+    """ETag, size, time, metadata and system headers are those of the object; a missing object is None."""
     raw.put_object(
         Bucket="contract",
         Key="head",
@@ -103,7 +103,7 @@ async def test_a_head_tells_what_boto3_wrote(bucket: Bucket, raw: "S3Client") ->
 
 
 async def test_a_write_keeps_its_conditions(bucket: Bucket, raw: "S3Client") -> None:
-    """Written when nothing or the named version is there, refused otherwise; bytes, metadata and tags arrive."""
+    """A write succeeds if its condition holds, and fails otherwise; bytes, metadata and tags arrive."""
     attributes = ObjectAttributes({"status": "pending"}, {"status": "pending", "expires-at": "2026-11-22T12:00:00Z"})
     etag = await bucket.store.put_object("put", b"one", attributes, if_none_match="*")
     with pytest.raises(PreconditionFailedError):
@@ -120,7 +120,7 @@ async def test_a_write_keeps_its_conditions(bucket: Bucket, raw: "S3Client") -> 
 
 
 async def test_a_copy_keeps_both_its_conditions(bucket: Bucket, raw: "S3Client") -> None:
-    """Copied when both versions are as named, refused when either is another or gone; all that was said is replaced."""
+    """A copy succeeds when both versions are as named, and fails otherwise; all attributes are replaced."""
     for key in ("temp/copy ü+&=%2F", "uploaded/copy"):
         raw.put_object(Bucket="contract", Key=key, Body=key.encode(), Metadata={"old": "yes"}, Tagging="old=yes")
     source = raw.head_object(Bucket="contract", Key="temp/copy ü+&=%2F")["ETag"].strip('"')
@@ -155,8 +155,8 @@ async def test_a_copy_keeps_both_its_conditions(bucket: Bucket, raw: "S3Client")
     "value",
     ["text/html;  charset=utf-8", 'attachment; filename="a  b.txt"', "x" * 1024, "ü", "text/plain; a='!#$%&*+^`|~'"],
 )
-async def test_any_label_that_s3_gives_back_can_be_copied(bucket: Bucket, raw: "S3Client", value: str) -> None:
-    """Whatever a client says its upload is, through a presigned URL, the upload can be finalized."""
+async def test_any_headers_that_s3_returns_can_be_copied(bucket: Bucket, raw: "S3Client", value: str) -> None:
+    """Whatever headers a client sends with its upload, it can be finalized."""
     raw.put_object(Bucket="contract", Key="uploaded/label", Body=os.urandom(8))
     signed = await bucket.presigner.presign_put("temp/label", 60)
     headers = dict.fromkeys(("Content-Type", "Content-Disposition", "Cache-Control"), value.encode().decode("latin-1"))
@@ -195,7 +195,7 @@ async def test_a_listing_goes_on_where_the_last_page_ended(bucket: Bucket, raw: 
 
 
 async def test_a_batch_is_deleted(bucket: Bucket, raw: "S3Client") -> None:
-    """Every key named goes, one that is not there is no failure, and no other goes."""
+    """Every named key is deleted, a missing one is no failure, and no other is deleted."""
     for key in ("gone/ü &<>", "gone/b", "kept"):
         raw.put_object(Bucket="contract", Key=key, Body=b"x")
     assert await bucket.store.delete_objects(["gone/ü &<>", "gone/b", "gone/never was"]) == {}
@@ -204,7 +204,7 @@ async def test_a_batch_is_deleted(bucket: Bucket, raw: "S3Client") -> None:
 
 
 async def test_a_report_is_written_and_read(bucket: Bucket, raw: "S3Client") -> None:
-    """What put() writes, over whatever was there, get() brings."""
+    """get_object() returns what put_object() wrote, also over an earlier object."""
     json = ObjectAttributes(headers={"content-type": "application/json"})
     for body in (b'{"run": 1}', b'{"run": 2}'):
         await bucket.reports.put_object("report.json", body, json)
@@ -214,7 +214,7 @@ async def test_a_report_is_written_and_read(bucket: Bucket, raw: "S3Client") -> 
 
 
 async def test_presigned_urls_do_what_they_are_for(bucket: Bucket, raw: "S3Client") -> None:
-    """An upload URL takes the bytes, a download URL brings them to be saved, neither does the other's work."""
+    """An upload URL accepts the bytes, a download URL returns them as an attachment, and neither does more."""
     upload = await bucket.presigner.presign_put("temp/signed", 60)
     download = await bucket.presigner.presign_get("temp/signed", 60)
     assert as_a_client("PUT", upload.url, b"bytes")[0] == 200
@@ -230,14 +230,14 @@ async def test_session_tokens_are_signed(server: LocalS3, monkeypatch: pytest.Mo
     """With a session token in the environment, each request and URL carries it; the server checks the signature."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a+token/with=signs")
     opened = open_bucket("us-east-1", server.bucket, None)
-    with pytest.raises(StoreAccessDeniedError):  # this server knows no tokens, and says so
+    with pytest.raises(StoreAccessDeniedError):  # this server rejects session tokens
         await opened.reports.put_object("token", b"x", PLAIN)
     assert "X-Amz-Security-Token=a%2Btoken%2Fwith%3Dsigns" in (await opened.presigner.presign_put("k", 60)).url
     await opened.aclose()
 
 
 async def test_a_bucket_that_is_not_there_is_named(server: LocalS3) -> None:
-    """Asked for a bucket that does not exist, the door says so."""
+    """A bucket that does not exist is reported as such."""
     opened = open_bucket("us-east-1", f"{server.bucket}-not", None)
     with pytest.raises(StoreMisconfiguredError, match="bucket does not exist"):
         await opened.store.list_objects("temp/", "")
@@ -245,7 +245,7 @@ async def test_a_bucket_that_is_not_there_is_named(server: LocalS3) -> None:
 
 
 async def test_wrong_keys_are_denied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong secret is refused by the store, and the error says what to check."""
+    """The store rejects a wrong secret, and the error says what to check."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     opened = open_bucket("us-east-1", "contract", None)
     for call in (opened.store.head_object("k"), opened.reports.put_object("k", b"x", PLAIN)):
@@ -256,7 +256,7 @@ async def test_wrong_keys_are_denied(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("offset_seconds", [-3600, 3600])
 async def test_a_wrong_clock_is_corrected(bucket: Bucket, offset_seconds: int) -> None:
-    """An hour off, the first call is refused, corrected by S3's own date, and done; URLs are right from then on."""
+    """With a clock an hour off, the first call is retried with S3's time; URLs are right from then on."""
     await bucket.reports.put_object("clock", b"x", PLAIN)
     off = open_bucket("us-east-1", "contract", None, clock=lambda: time.time() + offset_seconds)
     found = await off.store.head_object("clock")
@@ -266,7 +266,7 @@ async def test_a_wrong_clock_is_corrected(bucket: Bucket, offset_seconds: int) -
     await off.aclose()
 
 
-async def test_nobody_at_the_endpoint_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_closed_port_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed port is unavailable after three quick tries, not a hang."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
     opened = open_bucket("us-east-1", "contract", None)

@@ -1,4 +1,4 @@
-"""Presigned URLs: what whoever holds one can do, and cannot."""
+"""Presigned URLs: what the holder of one can do, and cannot."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,15 +18,15 @@ Change = Callable[[str], str]
 
 
 async def test_an_upload_url_takes_bytes_by_put(subject: Subject) -> None:
-    """Whoever has it, and nothing else, can write that object; the answer's ETag is the pin."""
+    """Its holder can write that object and nothing else; the response's ETag is the pin."""
     key = subject.key()
     signed = await subject.bucket.presigner.presign_put(key, 60)
 
-    answer = subject.http.request("PUT", signed.url, body=b"bytes")
+    response = subject.http.request("PUT", signed.url, body=b"bytes")
 
     head = await subject.bucket.store.head_object(key)
     assert head is not None
-    assert (answer.status, answer.headers["ETag"]) == (200, f'"{head.etag}"')
+    assert (response.status, response.headers["ETag"]) == (200, f'"{head.etag}"')
     assert subject.store.body(key) == b"bytes"
 
 
@@ -41,7 +41,7 @@ async def test_an_upload_url_works_until_it_ends_and_the_last_bytes_count(subjec
 
 
 async def test_a_url_says_when_it_ends(subject: Subject) -> None:
-    """The instant is what was signed: the URL's own date and seconds."""
+    """The expiry is what was signed: the URL's date plus its seconds."""
     before = datetime.now(UTC).replace(microsecond=0)
     for sign in (subject.bucket.presigner.presign_put, subject.bucket.presigner.presign_get):
         signed = await sign(subject.key(), 604_800)
@@ -69,9 +69,9 @@ async def test_an_upload_url_ends(subject: Subject) -> None:
     signed = await subject.bucket.presigner.presign_put(key, 1)
     await _until(signed.expires_at + timedelta(seconds=1))
 
-    answer = subject.http.request("PUT", signed.url, body=b"late")
+    response = subject.http.request("PUT", signed.url, body=b"late")
 
-    assert (answer.status, subject.store.keys(key)) == (403, [])
+    assert (response.status, subject.store.keys(key)) == (403, [])
 
 
 @pytest.mark.moto_unsupported("ignores the expiry of presigned URLs")
@@ -133,21 +133,21 @@ async def test_an_altered_upload_url_is_refused(subject: Subject, change: Change
     altered = change(signed.url)
     assert altered != signed.url
 
-    answer = subject.http.urlopen("PUT", altered, body=b"altered")
+    response = subject.http.urlopen("PUT", altered, body=b"altered")
 
-    assert (answer.status, subject.store.keys(subject.prefix)) == (403, [])
+    assert (response.status, subject.store.keys(subject.prefix)) == (403, [])
 
 
 @pytest.mark.moto_unsupported("obeys an unsigned x-amz-copy-source")
 async def test_an_upload_url_cannot_be_made_to_copy(subject: Subject) -> None:
-    """An unsigned x-amz-copy-source would hand anybody's object to whoever holds an upload URL."""
+    """An unsigned x-amz-copy-source would give any object to the holder of an upload URL."""
     secret, key = subject.key("secret"), subject.key("temp")
     subject.store.put(secret, b"secret")
     signed = await subject.bucket.presigner.presign_put(key, 60)
 
     for source in (f"/{BUCKET}/{secret}", f"{BUCKET}/{secret}"):
-        answer = subject.http.request("PUT", signed.url, headers={"x-amz-copy-source": source})
-        assert b"CopyObjectResult" not in answer.data
+        response = subject.http.request("PUT", signed.url, headers={"x-amz-copy-source": source})
+        assert b"CopyObjectResult" not in response.data
 
     head = await subject.bucket.store.head_object(key)
     assert head is None or head.size == 0
@@ -159,9 +159,9 @@ async def test_a_download_url_saves_the_bytes_whatever_their_type(subject: Subje
     subject.store.raw.put_object(Bucket=BUCKET, Key=key, Body=b"<script>", ContentType="text/html")
     signed = await subject.bucket.presigner.presign_get(key, 60)
 
-    answer = subject.http.request("GET", signed.url)
+    response = subject.http.request("GET", signed.url)
 
-    assert (answer.status, answer.data, answer.headers["Content-Disposition"]) == (200, b"<script>", "attachment")
+    assert (response.status, response.data, response.headers["Content-Disposition"]) == (200, b"<script>", "attachment")
 
 
 @pytest.mark.moto_unsupported("ignores signatures")
@@ -179,15 +179,15 @@ async def test_a_download_urls_disposition_cannot_be_taken_off(subject: Subject)
         assert subject.http.request("GET", altered).status == 403
 
 
-async def test_a_download_url_of_a_range_answers_the_range(subject: Subject) -> None:
+async def test_a_download_url_serves_ranges(subject: Subject) -> None:
     """Download managers that continue a broken download can."""
     key = subject.key()
     subject.store.put(key, b"0123456789")
     signed = await subject.bucket.presigner.presign_get(key, 60)
 
-    answer = subject.http.request("GET", signed.url, headers={"Range": "bytes=3-5"})
+    response = subject.http.request("GET", signed.url, headers={"Range": "bytes=3-5"})
 
-    assert (answer.status, answer.data) == (206, b"345")
+    assert (response.status, response.data) == (206, b"345")
 
 
 async def test_urls_are_for_the_public_endpoint(subject: Subject) -> None:
@@ -202,7 +202,7 @@ async def test_urls_are_for_the_public_endpoint(subject: Subject) -> None:
 
 @pytest.mark.moto_unsupported("ignores signatures")
 async def test_a_urls_host_is_signed(subject: Subject) -> None:
-    """A URL for one name is refused under another: connecting to the right address is not enough."""
+    """A URL for one host name is rejected under another: connecting to the right address is not enough."""
     port = free_port()
     async with opened(subject.store.endpoint_url, public_endpoint_url=f"http://s3.example.com:{port}") as bucket:
         signed = await bucket.presigner.presign_put(subject.key(), 60)

@@ -78,7 +78,7 @@ async def test_a_put_that_names_a_version_of_a_missing_object_is_refused(subject
 
 @ON_SEAWEEDFS
 async def test_of_many_first_writes_at_once_one_wins(subject: Subject) -> None:
-    """If-None-Match is atomic: of ten at the same time one is told that it wrote, and its bytes are there."""
+    """If-None-Match is atomic: of ten writes at the same time one succeeds, and its bytes are stored."""
     key = subject.key()
     store = subject.bucket.store
 
@@ -94,7 +94,7 @@ async def test_of_many_first_writes_at_once_one_wins(subject: Subject) -> None:
 
 @ON_SEAWEEDFS
 async def test_of_many_replacements_at_once_one_wins(subject: Subject) -> None:
-    """If-Match is atomic: of ten that name the same version one is told that it wrote, and its bytes are there."""
+    """If-Match is atomic: of ten writes that name the same version one succeeds, and its bytes are stored."""
     key = subject.key()
     store = subject.bucket.store
     before = subject.store.put(key, b"before")
@@ -109,7 +109,7 @@ async def test_of_many_replacements_at_once_one_wins(subject: Subject) -> None:
 
 
 async def test_the_same_bytes_have_the_same_etag(subject: Subject) -> None:
-    """A pin names bytes: their ETag is the MD5 of what one PUT sent, whoever sends it and whenever."""
+    """A pin identifies bytes: the ETag is the MD5 of what one PUT sent, independent of client and time."""
     etags = {
         await subject.bucket.store.put_object(subject.key("1"), b"bytes", SAID, if_none_match="*"),
         subject.store.put(subject.key("2"), b"bytes"),

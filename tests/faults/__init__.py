@@ -1,1 +1,1 @@
-"""What goes wrong between us and S3, on the wire: for any transport, in front of a real server."""
+"""Faults between the programs and S3, injected on the wire in front of a real server."""

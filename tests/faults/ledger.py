@@ -1,6 +1,6 @@
-"""Load with a ledger: clients write down what they were answered; afterwards every 202 is downloaded and compared.
+"""Load with a ledger: clients record each response; afterwards every asset with a 202 is downloaded and compared.
 
-Between service and S3 requests are lost, cut, refused and held up; the S3 server is frozen, killed and started again;
+Between service and S3 requests are lost, cut, rejected and delayed; the S3 server is frozen, killed and restarted;
 services and reconcilers run all the while.
 """
 
@@ -41,7 +41,7 @@ _SLOW: Final = 0.01
 
 @dataclass(slots=True)
 class Entry:
-    """One asset, as its client knows it."""
+    """One asset, as its client recorded it."""
 
     asset_id: str
     sha256: str
@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Load:
-    """The whole trial."""
+    """One run of the check."""
 
     s3: LocalS3
     number: int
@@ -68,7 +68,7 @@ class Load:
     rng: random.Random = field(default_factory=lambda: random.Random(5))  # noqa: S311 -- faults, not secrets
 
     def decide(self, request: Message) -> tuple[Fault, float]:
-        """What becomes of a request."""
+        """Choose the fault of a request."""
         del request
         if self.faults_stopped:
             return Fault.NONE, 0.0
@@ -82,7 +82,7 @@ class Load:
         return Fault.NONE, seconds
 
     async def run(self) -> None:
-        """Load, break, heal, and compare."""
+        """Send the load while S3 fails, let S3 recover, and compare."""
         server = RestartableS3(self.s3)
         port = free_port()
         async with AsyncExitStack() as stack:
@@ -135,12 +135,12 @@ class Load:
             body = body[::-1]
             await self._upload(created["upload_url"], body)
         mark = '{"Status":"uploaded"' + (f',"etag":"{etag_of(body)}"' if is_pinned else "") + "}"
-        answer = await self._until(connection, "PUT", f"/asset/{created['id']}", {202, 409, 410}, mark)
-        if answer.status == 202:
+        response = await self._until(connection, "PUT", f"/asset/{created['id']}", {202, 409, 410}, mark)
+        if response.status == 202:
             self.entries.append(Entry(created["id"], hashlib.sha256(body).hexdigest(), is_pinned))
-        elif answer.document["code"] != "already_uploaded":
-            # A mark whose answer was lost may be final by now; nothing else is a reason to refuse.
-            self.violations.append(f"{created['id']}: {answer.status} {answer.document['code']}")
+        elif response.document["code"] != "already_uploaded":
+            # The asset may be final already if the response to an earlier mark was lost. No other rejection is right.
+            self.violations.append(f"{created['id']}: {response.status} {response.document['code']}")
 
     async def _upload(self, url: str, body: bytes) -> None:
         for _ in range(ATTEMPTS):
@@ -155,16 +155,16 @@ class Load:
     async def _until(self, connection: Connection, method: str, path: str, good: set[int], body: str = "") -> Response:
         for _ in range(ATTEMPTS):
             try:
-                answer = await connection.request(method, path, body.encode(), content_type="application/json")
+                response = await connection.request(method, path, body.encode(), content_type="application/json")
             except NoResponseError as error:
                 self.statuses["none"] += 1
-                self.violations.append(f"the service did not answer: {error}")
+                self.violations.append(f"the service did not respond: {error}")
                 continue
-            self.statuses[str(answer.status)] += 1
-            if answer.status in good:
-                return answer
-            if answer.status != 503 or "retry-after" not in answer.headers or answer.seconds > 3.5:
-                self.violations.append(f"{method} {answer.status} after {answer.seconds:.1f} s: {answer.body!r}")
+            self.statuses[str(response.status)] += 1
+            if response.status in good:
+                return response
+            if response.status != 503 or "retry-after" not in response.headers or response.seconds > 3.5:
+                self.violations.append(f"{method} {response.status} after {response.seconds:.1f} s: {response.body!r}")
             await asyncio.sleep(0.2)
         raise NoResponseError(f"{method} {path} never went through")
 
@@ -202,13 +202,13 @@ class Load:
         async def one(entry: Entry) -> None:
             async with limit:
                 connection = Connection(HOST, port, 10)
-                answer = await connection.request("GET", f"/asset/{entry.asset_id}")
+                response = await connection.request("GET", f"/asset/{entry.asset_id}")
                 connection.close()
-                if answer.status != 200:
+                if response.status != 200:
                     self.lost += 1
-                    self.violations.append(f"LOST {entry}: {answer.status} {answer.body!r}")
+                    self.violations.append(f"LOST {entry}: {response.status} {response.body!r}")
                     return
-                found = await request_url(answer.document["Download_url"], "GET")
+                found = await request_url(response.document["Download_url"], "GET")
                 if hashlib.sha256(found.body).hexdigest() != entry.sha256:
                     self.changed += 1
                     self.violations.append(f"CHANGED {entry}")

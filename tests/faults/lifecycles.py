@@ -1,4 +1,4 @@
-"""Whole lifecycles of one asset on a real S3, each step tried again when it fails, as clients and CronJobs do."""
+"""Whole lifecycles of one asset on a real S3, each failed step repeated, as clients and CronJobs do."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class ViolationError(Exception):
-    """Something was lost, changed, or answered that may not be."""
+    """Something was lost or changed, or a response was wrong."""
 
 
 @asynccontextmanager
@@ -48,7 +48,7 @@ async def opened_bucket(s3: LocalS3, endpoint_url: str) -> AsyncIterator[Bucket]
 
 @dataclass(slots=True)
 class Lifecycle:
-    """One asset, reached through a door that may fail, and directly."""
+    """One asset, reached through a store that may fail, and directly."""
 
     make_id: Callable[[], UUID]
     faulty: Bucket
@@ -74,15 +74,15 @@ class Lifecycle:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def create(self) -> None:
-        """POST /asset. A client that was errors of a failure has no id, and asks for another."""
+        """POST /asset. A client whose request failed has no id, and creates another asset."""
         created = await self._retry("create", self.service(self.faulty).create)
         self.asset_id, self.url = created.asset_id, created.upload.url
 
     def upload(self, body: bytes) -> None:
         """The client's PUT."""
-        answer = HTTP.request("PUT", self.url, body=body, headers={"Content-Type": "text/x-test"})
-        if answer.status != 200 or answer.headers["ETag"].strip('"') != etag_of(body):
-            raise ViolationError(f"upload answered {answer.status}")
+        response = HTTP.request("PUT", self.url, body=body, headers={"Content-Type": "text/x-test"})
+        if response.status != 200 or response.headers["ETag"].strip('"') != etag_of(body):
+            raise ViolationError(f"the upload got {response.status}")
         self.uploaded = body
 
     async def mark(self, pin: bytes | None) -> None:
@@ -91,7 +91,7 @@ class Lifecycle:
         await self._retry("mark", lambda: self.service(self.faulty).mark(self.asset_id, etag))
 
     async def run(self, after: timedelta) -> Outcome:
-        """What a run does with this asset, so long after now."""
+        """Reconcile this asset, this long after now."""
         now = datetime.now(UTC) + after
         result = await self._retry("reconcile", lambda: self._reconcile(now))
         if result.delete_upload:
@@ -105,20 +105,20 @@ class Lifecycle:
         return result
 
     async def require_final(self, body: bytes) -> None:
-        """GET /asset/{id}, and the download: these bytes, with what their uploader output of them."""
+        """GET /asset/{id} and download: require these bytes, with the headers of their upload."""
         found = await self._retry("resolve", lambda: self.service(self.faulty).resolve(self.asset_id, 60, _now()))
-        answer = HTTP.request("GET", found.url)
-        if answer.data != body or answer.headers["Content-Type"] != "text/x-test":
-            raise ViolationError(f"{answer.status} {answer.data!r} instead of {body!r}")
+        response = HTTP.request("GET", found.url)
+        if response.data != body or response.headers["Content-Type"] != "text/x-test":
+            raise ViolationError(f"{response.status} {response.data!r} instead of {body!r}")
 
     async def require_not_final(self) -> None:
-        """GET /asset/{id} leads nowhere yet."""
+        """GET /asset/{id}: require that it is not final."""
         with suppress(AssetNotUploadedError):
             await self._retry("resolve", lambda: self.service(self.faulty).resolve(self.asset_id, 60, _now()))
             raise ViolationError("a download URL before the asset is final")
 
     async def require_status(self, status: str, *, has_upload: bool) -> None:
-        """What the bucket says, asked directly."""
+        """Return the state in the bucket, read directly."""
         placeholder = await self.direct.store.head_object(uploaded_key(self.asset_id))
         upload = await self.direct.store.head_object(temp_key(self.asset_id))
         if placeholder is None or placeholder.metadata["status"] != status:
@@ -127,7 +127,7 @@ class Lifecycle:
             raise ViolationError(f"in temp/: {upload}")
 
     async def version(self) -> str:
-        """The ETag at `uploaded/{id}`, asked directly."""
+        """Return the ETag at `uploaded/{id}`, read directly."""
         placeholder = await self.direct.store.head_object(uploaded_key(self.asset_id))
         return placeholder.etag if placeholder else ""
 
@@ -140,7 +140,7 @@ def _now() -> datetime:
 
 
 async def unpinned(lifecycle: Lifecycle) -> None:
-    """Marked, final after its deadline, and never again changed by what comes late."""
+    """Marked, final after its deadline, and never changed by a late upload."""
     await lifecycle.create()
     lifecycle.upload(b"A")
     await lifecycle.mark(None)
@@ -153,7 +153,7 @@ async def unpinned(lifecycle: Lifecycle) -> None:
 
 
 async def pinned(lifecycle: Lifecycle) -> None:
-    """Pinned, overwritten, pinned anew, final at once."""
+    """Pinned, overwritten, pinned again, final at once."""
     await lifecycle.create()
     lifecycle.upload(b"A")
     await lifecycle.mark(b"A")
@@ -168,7 +168,7 @@ async def pinned(lifecycle: Lifecycle) -> None:
 
 
 async def unmarked(lifecycle: Lifecycle) -> None:
-    """Uploaded, never marked, given up, swept."""
+    """Uploaded, never marked, expired, swept."""
     await lifecycle.create()
     lifecycle.upload(b"A")
     await lifecycle.run(timedelta(minutes=69))
@@ -179,7 +179,7 @@ async def unmarked(lifecycle: Lifecycle) -> None:
 
 
 async def overwritten(lifecycle: Lifecycle) -> None:
-    """Pinned, its bytes overwritten by the client, given up."""
+    """Pinned, its bytes overwritten by the client, expired."""
     await lifecycle.create()
     lifecycle.upload(b"A")
     await lifecycle.mark(b"A")

@@ -18,7 +18,7 @@ FORMATS: Final = ("json", "console")
 
 @dataclass(slots=True)
 class Levels:
-    """The whole trial."""
+    """One run of the check."""
 
     s3: LocalS3
     settings: int = 0
@@ -26,7 +26,7 @@ class Levels:
     violations: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
-        """Lead the lifecycle under every setting."""
+        """Run the lifecycle with every setting."""
         for level, log_format in pairs(LEVELS, FORMATS):
             with tempfile.TemporaryFile() as output:
                 async with AsyncExitStack() as stack:
@@ -57,8 +57,8 @@ class Levels:
         await connection.request("PUT", target, f'{{"Status":"uploaded","etag":"{etag}"}}'.encode())
         if code := await reconcile():
             self.violations.append(f"a run ended with {code}")
-        answer = await connection.request("GET", target)
-        if (await request_url(answer.document["Download_url"], "GET")).body != b"bytes":
+        response = await connection.request("GET", target)
+        if (await request_url(response.document["Download_url"], "GET")).body != b"bytes":
             self.violations.append("other bytes came back")
         # What a client sends by mistake is a secret too: its upload URL in a path, a query, a body.
         leaked = created["upload_url"].partition("?")[2]

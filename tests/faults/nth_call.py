@@ -22,7 +22,7 @@ Script = Callable[[Lifecycle], Awaitable[None]]
 
 @dataclass(slots=True)
 class FaultPlan:
-    """What is to befall one asset's calls."""
+    """The faults of one asset's calls."""
 
     fault: Fault
     nth: int
@@ -30,19 +30,19 @@ class FaultPlan:
     calls: int = 0
 
     def next(self) -> Fault:
-        """What befalls the next call."""
+        """Return the fault of the next call, None when it has none."""
         self.calls += 1
         return self.fault if self.nth <= self.calls < self.nth + self.times else Fault.NONE
 
     @property
     def is_done(self) -> bool:
-        """The call that was to fail came."""
+        """Whether the call that should fail was made."""
         return self.calls >= self.nth
 
 
 @dataclass(slots=True)
 class NthCall:
-    """The whole trial."""
+    """One run of the check."""
 
     s3: LocalS3
     faults: tuple[Fault, ...] = FAULTS
@@ -52,13 +52,13 @@ class NthCall:
     violations: list[str] = field(default_factory=list)
 
     def decide(self, request: Message) -> tuple[Fault, float]:
-        """What becomes of a request: the plan of the asset that it is about."""
+        """Choose the fault of a request, by the plan of its asset."""
         named = _ID.search(request.target) or _ID.search(request.body.decode("latin-1"))
         plan = self.plans.get(named[0]) if named else None
         return (plan.next() if plan else Fault.NONE), 0.0
 
     async def run(self) -> None:
-        """Try everything."""
+        """Fail every call of every lifecycle with every fault."""
         limit = asyncio.Semaphore(CONCURRENCY)
         async with AsyncExitStack() as stack:
             proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, self.decide))
@@ -66,7 +66,7 @@ class NthCall:
             direct = await stack.enter_async_context(opened_bucket(self.s3, self.s3.endpoint_url))
 
             async def lead(script: Script, plan: FaultPlan) -> bool:
-                """Lead one lifecycle with one plan; whether the call that was to fail came."""
+                """Run one lifecycle with one plan; return whether the call that should fail was made."""
 
                 def make_id() -> UUID:
                     made = uuid4()

@@ -26,7 +26,7 @@ _COPIED: Final = re.compile(r"/uploaded/([0-9a-f-]{36})")
 
 @dataclass(slots=True)
 class Overlap:
-    """The whole trial."""
+    """One run of the check."""
 
     s3: LocalS3
     number: int
@@ -37,15 +37,15 @@ class Overlap:
     runs: int = 0
     violations: list[str] = field(default_factory=list)
 
-    def observe(self, request: Message, answer: Message) -> None:
+    def observe(self, request: Message, response: Message) -> None:
         """Count the copies that took effect."""
-        if "x-amz-copy-source" in request.headers and answer.start.split(" ")[1] == "200":
+        if "x-amz-copy-source" in request.headers and response.start.split(" ")[1] == "200":
             copied = _COPIED.search(request.target)
-            if copied and b"<Error>" not in answer.body:
+            if copied and b"<Error>" not in response.body:
                 self.copies[copied[1]] = self.copies.get(copied[1], 0) + 1
 
     async def run(self) -> None:
-        """Set the scene, let the reconcilers loose, and look at what they made."""
+        """Create the assets, run the reconcilers, and inspect the result."""
         async with AsyncExitStack() as stack:
             bucket = await stack.enter_async_context(opened_bucket(self.s3, self.s3.endpoint_url))
             output = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
@@ -62,7 +62,7 @@ class Overlap:
             rng = random.Random(self.number)  # noqa: S311 -- the same kills each time, as far as time allows
 
             async def reconcile_and_die() -> None:
-                """One of the eight: killed again and again, then left to finish."""
+                """Run one of the eight reconcilers: killed several times, then left to finish."""
                 for _ in range(KILLS // PROCESSES):
                     process = await product.reconcile()
                     self.runs += 1
@@ -75,7 +75,7 @@ class Overlap:
                 self.runs += 1
                 code = await product.reconcile_and_wait()
                 if code:
-                    self.violations.append(f"a run that nobody killed ended with {code}")
+                    self.violations.append(f"a run that was not killed ended with {code}")
 
             async with asyncio.TaskGroup() as group:
                 for _ in range(PROCESSES):
@@ -89,8 +89,8 @@ class Overlap:
             async with limit:
                 body = f"{number} ".encode() * 100
                 created = await assets.create()
-                answer = await request_url(created.upload.url, "PUT", body)
-                await assets.mark(created.asset_id, answer.headers["etag"].strip('"'))
+                response = await request_url(created.upload.url, "PUT", body)
+                await assets.mark(created.asset_id, response.headers["etag"].strip('"'))
                 self.bodies[created.asset_id] = body
 
         async with asyncio.TaskGroup() as group:

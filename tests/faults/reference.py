@@ -1,6 +1,6 @@
-"""The in-memory S3 held against a real server: the same calls to both, and the same answers.
+"""The in-memory S3 compared with a real server: the same calls to both, and the same results.
 
-Every write says its content type: of what has none a server makes a guess of its own.
+Every write names its content type, because a server guesses a missing one.
 """
 
 import random
@@ -28,7 +28,7 @@ Act = Callable[[ObjectStore, Presigner], Awaitable[object]]
 
 @dataclass(slots=True)
 class Reference:
-    """The whole trial."""
+    """One run of the check."""
 
     store: ObjectStore
     presigner: Presigner
@@ -38,7 +38,7 @@ class Reference:
     rng: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 -- calls, not secrets
 
     async def run(self, number: int) -> None:
-        """So many calls."""
+        """Send this many calls to both."""
         etags: list[str] = ["0" * 32]
         for _ in range(number):
             name, act = self._draw(etags)
@@ -93,16 +93,16 @@ class Reference:
         signed = await presigner.presign_put(key, 60)
         if isinstance(store, InMemoryS3):
             return store.put(signed.url, body, headers)
-        answer = await request_url(signed.url, "PUT", body, **headers)
-        return answer.headers["etag"].strip('"')
+        response = await request_url(signed.url, "PUT", body, **headers)
+        return response.headers["etag"].strip('"')
 
     async def _download(self, store: ObjectStore, presigner: Presigner, key: str) -> object:
         signed = await presigner.presign_get(key, 60)
         if isinstance(store, InMemoryS3):
             found = store.objects.get(key)
             return (404, None) if found is None else (200, found.body)
-        answer = await request_url(signed.url, "GET")
-        return answer.status, answer.body if answer.status == 200 else None
+        response = await request_url(signed.url, "GET")
+        return response.status, response.body if response.status == 200 else None
 
 
 async def _seen(store: ObjectStore, key: str) -> object:

@@ -1,4 +1,4 @@
-"""Rolling restarts: two services behind a balancer that asks /readyz, SIGTERM in turn, clients that stay connected."""
+"""Rolling restarts: two services behind a balancer that polls /readyz, SIGTERM in turn, clients that stay connected."""
 
 import asyncio
 import tempfile
@@ -13,12 +13,12 @@ from tests.support.load_client import Connection, NoResponseError
 CLIENTS: Final = 16
 DRAIN_SECONDS: Final = 3
 POLL_SECONDS: Final = 0.5
-"""How often the balancer asks: six times while a service drains."""
+"""How often the balancer polls: six times while a service drains."""
 
 
 @dataclass(slots=True)
 class Restarts:
-    """The whole trial."""
+    """One run of the check."""
 
     s3: LocalS3
     number: int
@@ -84,12 +84,12 @@ class Restarts:
                 connection.port = self.ready[turn % len(self.ready)]
             self.kept += connection.is_open
             try:
-                answer = await connection.request("POST", "/asset")
+                response = await connection.request("POST", "/asset")
             except NoResponseError as error:
                 self.violations.append(str(error))
             else:
-                if answer.status != 201:
-                    self.violations.append(f"POST /asset {answer.status}: {answer.body!r}")
+                if response.status != 201:
+                    self.violations.append(f"POST /asset {response.status}: {response.body!r}")
             self.requests += 1
             await asyncio.sleep(0.02)
         connection.close()

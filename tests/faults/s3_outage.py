@@ -1,4 +1,4 @@
-"""S3 away: frozen, then killed, under load. The service says so in time, stays alive, and makes all good after."""
+"""An S3 outage under load: frozen, then killed. The service responds 503 in time, stays alive, and recovers."""
 
 import asyncio
 import hashlib
@@ -14,19 +14,19 @@ from tests.support.in_memory_s3 import etag_of
 from tests.support.load_client import Connection, NoResponseError, Response, request_url
 
 CLIENTS: Final = 16
-ANSWER_SECONDS: Final = 3.0
+RESPONSE_SECONDS: Final = 3.0
 ALIVE_SECONDS: Final = 1.0
 SLACK_SECONDS: Final = 1.0
-"""What a machine whose cores are all taken adds to any answer."""
+"""How much longer any response may take on a machine whose cores are all busy."""
 
 
 @dataclass(slots=True)
 class Outage:
-    """The whole trial."""
+    """One run of the check."""
 
     s3: LocalS3
     seconds: int
-    """How long S3 is frozen, and then how long it is gone."""
+    """How long S3 is frozen, and then how long it is not running."""
     output: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     unavailable_responses: int = 0
     slowest_response: float = 0
@@ -46,10 +46,10 @@ class Outage:
             await product.wait_until_ok(port, "/healthcheck")
             probe = asyncio.create_task(self._require_alive(port))
             await self._mark_some(port, range(64))
-            for leave, come_back in ((server.stop, server.resume), (server.kill, server.start)):
-                leave()
+            for take_down, bring_back in ((server.stop, server.resume), (server.kill, server.start)):
+                take_down()
                 await self._require_unavailables(port)
-                come_back()
+                bring_back()
                 await product.wait_until_ok(port, "/healthcheck")
             await self._mark_some(port, range(64, 128))
             for _ in range(2):
@@ -62,9 +62,9 @@ class Outage:
         connection = Connection(HOST, port, 10)
         while True:
             try:
-                answer = await connection.request("GET", "/livez")
-                if answer.status != 200 or answer.seconds > ALIVE_SECONDS + SLACK_SECONDS:
-                    self.violations.append(f"/livez {answer.status} after {answer.seconds:.1f} s")
+                response = await connection.request("GET", "/livez")
+                if response.status != 200 or response.seconds > ALIVE_SECONDS + SLACK_SECONDS:
+                    self.violations.append(f"/livez {response.status} after {response.seconds:.1f} s")
                 self.alive += 1
             except NoResponseError as error:
                 self.violations.append(str(error))
@@ -93,12 +93,14 @@ class Outage:
             for number in range(CLIENTS):
                 group.create_task(client(number))
 
-    def _require_unavailable(self, answer: Response) -> None:
+    def _require_unavailable(self, response: Response) -> None:
         self.unavailable_responses += 1
-        self.slowest_response = max(self.slowest_response, answer.seconds)
-        is_told = answer.status == 503 and "retry-after" in answer.headers
-        if not is_told or answer.seconds > ANSWER_SECONDS + SLACK_SECONDS:
-            self.violations.append(f"{answer.status} after {answer.seconds:.1f} s while S3 is away: {answer.body!r}")
+        self.slowest_response = max(self.slowest_response, response.seconds)
+        is_expected = response.status == 503 and "retry-after" in response.headers
+        if not is_expected or response.seconds > RESPONSE_SECONDS + SLACK_SECONDS:
+            self.violations.append(
+                f"{response.status} after {response.seconds:.1f} s during the outage: {response.body!r}"
+            )
 
     async def _mark_some(self, port: int, numbers: range) -> None:
         connection = Connection(HOST, port, 10)
@@ -107,17 +109,17 @@ class Outage:
             body = hashlib.sha256(str(number).encode()).digest()
             await request_url(created["upload_url"], "PUT", body)
             mark = f'{{"Status":"uploaded","etag":"{etag_of(body)}"}}'.encode()
-            answer = await connection.request("PUT", f"/asset/{created['id']}", mark)
-            if answer.status == 202:
+            response = await connection.request("PUT", f"/asset/{created['id']}", mark)
+            if response.status == 202:
                 self.marked[created["id"]] = body
             else:
-                self.violations.append(f"mark {answer.status} with S3 there: {answer.body!r}")
+                self.violations.append(f"mark {response.status} after the outage: {response.body!r}")
 
     async def _require_final(self, port: int) -> None:
         connection = Connection(HOST, port, 10)
         for asset_id, body in self.marked.items():
-            answer = await connection.request("GET", f"/asset/{asset_id}")
-            if answer.status != 200:
-                self.violations.append(f"LOST {asset_id}: {answer.status}")
-            elif (await request_url(answer.document["Download_url"], "GET")).body != body:
+            response = await connection.request("GET", f"/asset/{asset_id}")
+            if response.status != 200:
+                self.violations.append(f"LOST {asset_id}: {response.status}")
+            elif (await request_url(response.document["Download_url"], "GET")).body != body:
                 self.violations.append(f"CHANGED {asset_id}")

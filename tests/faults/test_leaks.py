@@ -1,4 +1,4 @@
-"""What looks for secrets in logs finds them."""
+"""The search for secrets in logs finds them."""
 
 import pytest
 
@@ -27,7 +27,7 @@ async def test_a_presigned_url_in_a_log_is_found() -> None:
     ids=["credential", "authorization", "token", "signature", "key"],  # a test's name is written too
 )
 def test_every_kind_of_secret_is_found(line: bytes) -> None:
-    """Signatures, credentials, tokens and keys are leaks wherever they stand."""
+    """Signatures, credentials, tokens and keys are leaks anywhere in a line."""
     assert leaks(b"before " + line + b" after")
 
 

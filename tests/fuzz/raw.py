@@ -1,4 +1,4 @@
-"""Sends the raw corpus, each case on a connection of its own, and checks after each that the server is alive."""
+"""Sends the raw corpus, each case on its own connection, and checks after each that the server is alive."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ class Raw:
     number: int
     progress: Callable[[int], None]
     cases: int = 0
-    answers: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
@@ -66,7 +66,7 @@ class Raw:
         finally:
             writer.close()
         statuses = _STATUS.findall(response)
-        self.answers.update(status.decode() for status in statuses or [b"closed"])
+        self.outcomes.update(status.decode() for status in statuses or [b"closed"])
         if any(status.startswith(b"5") for status in statuses):
             self.violations.append(f"case {number}: {response[:300]!r}")
         if MARKER.encode() in response:
@@ -79,7 +79,7 @@ class Raw:
             self.violations.append(f"after case {number} the server is not alive: {error}")
         else:
             if status != 200:
-                self.violations.append(f"after case {number} /livez says {status}")
+                self.violations.append(f"after case {number} /livez responds {status}")
 
 
 async def _until_quiet(reader: asyncio.StreamReader) -> bytes:

@@ -14,7 +14,7 @@ async def test_the_corpus_gets_no_5xx_no_hang_and_no_echo() -> None:
         await trial.run()
     assert trial.violations == []
     assert trial.cases == 300
-    assert trial.answers["400"] > 50
+    assert trial.outcomes["400"] > 50
 
 
 def test_a_case_is_the_same_each_time() -> None:

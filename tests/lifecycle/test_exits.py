@@ -1,4 +1,4 @@
-"""How programs end that cannot begin: the exit code, and a reason that a person can act on."""
+"""Programs that cannot start: the exit code, and a reason that a person can act on."""
 
 import json
 import signal
@@ -28,8 +28,8 @@ def _reason(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, 
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_all_that_is_wrong_with_the_configuration_is_said_in_one_go(program: str) -> None:
-    """Nothing set, and nonsense besides: 78 (EX_CONFIG), a line for each mistake, and not a line more."""
+def test_all_mistakes_in_the_configuration_are_reported_at_once(program: str) -> None:
+    """Missing and invalid settings: 78 (EX_CONFIG), one line for each mistake, and no other line."""
     done = ended(
         [program],
         {
@@ -50,15 +50,15 @@ def test_all_that_is_wrong_with_the_configuration_is_said_in_one_go(program: str
     ]
 
 
-def test_missing_credentials_alone_are_said_too() -> None:
-    """With all else in order, 78 and the reason, before anything is sent."""
+def test_missing_credentials_are_reported() -> None:
+    """If everything else is right, 78 and the reason, before anything is sent."""
     environment = {"HOME": "/nowhere", "AWS_REGION": "us-east-1", "AWS_BUCKET": "assets"}
 
     assert _reason(["reconcile"], environment) == (78, NO_CREDENTIALS)
 
 
-def test_what_cannot_be_understood_is_a_usage_error() -> None:
-    """64 (EX_USAGE), the usage, what was not understood, and where to read more."""
+def test_an_invalid_argument_is_a_usage_error() -> None:
+    """64 (EX_USAGE), the usage, the invalid argument, and where to read more."""
     done = ended(["serve", "--nonsense"], {})
 
     assert done.returncode == 64
@@ -71,7 +71,7 @@ def test_what_cannot_be_understood_is_a_usage_error() -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_bucket_that_does_not_exist_ends_it(s3: LocalS3, program: str) -> None:
-    """78: no retry makes a bucket."""
+    """78: a retry creates no bucket."""
     reason = _reason([program, "--bucket", "nobody-made-this"], s3.environment())
 
     assert reason == (78, "the bucket does not exist: create it, or correct AWS_BUCKET")
@@ -79,7 +79,7 @@ def test_a_bucket_that_does_not_exist_ends_it(s3: LocalS3, program: str) -> None
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_wrong_secret_ends_it(s3: LocalS3, program: str) -> None:
-    """77 (EX_NOPERM): S3 is there, and refuses us."""
+    """77 (EX_NOPERM): S3 responds, and rejects the request."""
     code, reason = _reason([program], {**s3.environment(), "AWS_SECRET_ACCESS_KEY": "wrong"})
 
     assert code == 77
@@ -95,7 +95,7 @@ def test_a_run_that_cannot_reach_s3_ends_unavailable(s3: LocalS3) -> None:
 
 
 def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
-    """78, and the port that is taken: for the API's as for the metrics'."""
+    """78, and the port that is taken: the API's or that of the metrics."""
     with socket.create_server((HOST, 0)) as taken:
         port = str(taken.getsockname()[1])
         for flags in (
@@ -111,7 +111,7 @@ def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
 
 
 def test_a_dry_run_writes_nothing(s3: LocalS3) -> None:
-    """Not even the probe's object, nor a report: it may be run by anyone who can read."""
+    """Neither the check object nor a report: read permission is enough to run it."""
     client = boto3.client(
         "s3",
         region_name=REGION,
@@ -132,8 +132,8 @@ def test_a_dry_run_writes_nothing(s3: LocalS3) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_store_that_lies_is_refused(program: str) -> None:
-    """78 and which promise it breaks: on such a store assets would be lost."""
+def test_an_unsupported_store_is_rejected(program: str) -> None:
+    """78, and the check that failed: on such a store assets would be lost."""
     with moto() as store:
         environment = {
             "AWS_REGION": REGION,
@@ -151,7 +151,7 @@ def test_a_store_that_lies_is_refused(program: str) -> None:
 
 
 def test_a_service_may_be_stopped_before_its_store_was_there(s3: LocalS3) -> None:
-    """A stop while it waits for S3 is a clean end too."""
+    """A stop while it waits for S3 is a clean exit, too."""
     environment = {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"}
     arguments = ["serve", "--host", HOST, "--port", str(free_port()), "--metrics-port", str(free_port())]
     with started(arguments, environment) as service:

@@ -1,4 +1,4 @@
-"""Assets' whole lives, under a reconciler that lingers as the CronJob's does."""
+"""The whole lifecycle of assets, with a reconciler that watches as the CronJob's does."""
 
 import signal
 import time
@@ -27,22 +27,22 @@ SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
-    """Twenty assets that became final, and what was written about it."""
+class FinalizedAssets:
+    """Twenty assets that became final, and the logs."""
 
     s3: LocalS3
     client: Client
     pinned: list[Asset]
     unpinned: list[Asset]
     bodies: dict[str, bytes]
-    """What each was answered when it was first available."""
+    """The bytes of each when it was first available."""
     service: Program
     reconciler: Program
 
 
 @pytest.fixture(scope="module")
-def lived(s3: LocalS3) -> Iterator[Lived]:
-    """Twenty assets at once, every second one pinned."""
+def finalized(s3: LocalS3) -> Iterator[FinalizedAssets]:
+    """Take twenty assets through their lifecycle at once, every second one pinned."""
     environment = {**s3.environment(), **SETTINGS}
     with (
         serving(environment) as service,
@@ -60,90 +60,90 @@ def lived(s3: LocalS3) -> Iterator[Lived]:
         ends = list(threads.map(live, range(20)))
         assets = [asset for asset, _ in ends]
         bodies = {asset.asset_id: body for asset, body in ends}
-        yield Lived(s3, client, assets[::2], assets[1::2], bodies, service.program, reconciler)
+        yield FinalizedAssets(s3, client, assets[::2], assets[1::2], bodies, service.program, reconciler)
 
 
-def test_every_asset_has_the_bytes_that_its_client_sent(lived: Lived) -> None:
+def test_every_asset_has_the_bytes_that_its_client_sent(finalized: FinalizedAssets) -> None:
     """Twenty clients at once each download what they uploaded."""
-    assert lived.bodies == {asset.asset_id: asset.body for asset in (*lived.pinned, *lived.unpinned)}
+    assert finalized.bodies == {asset.asset_id: asset.body for asset in (*finalized.pinned, *finalized.unpinned)}
 
 
-def test_a_pinned_asset_is_available_within_ten_seconds_of_its_mark(lived: Lived) -> None:
-    """A client that says which bytes it means need not wait for the expiry."""
-    assert max(asset.available_at - asset.marked_at for asset in lived.pinned) < 10
+def test_a_pinned_asset_is_available_within_ten_seconds_of_its_mark(finalized: FinalizedAssets) -> None:
+    """A client that pins its bytes need not wait for the expiry."""
+    assert max(asset.available_at - asset.marked_at for asset in finalized.pinned) < 10
 
 
-def test_an_unpinned_asset_is_available_after_its_expiry_and_soon(lived: Lived) -> None:
-    """Not before expiry and grace, for the client may send it again until then; and then within a poll."""
-    waits = [asset.available_at - asset.marked_at for asset in lived.unpinned]
+def test_an_unpinned_asset_is_available_after_its_expiry_and_soon(finalized: FinalizedAssets) -> None:
+    """Not before expiry and grace, because the client may send it again until then; afterwards within a poll."""
+    waits = [asset.available_at - asset.marked_at for asset in finalized.unpinned]
 
     assert min(waits) > UPLOAD_URL_SECONDS + GRACE_SECONDS - 3  # to create, to send and to mark took of the URL's life
     assert max(waits) < UPLOAD_URL_SECONDS + GRACE_SECONDS + POLL_SECONDS + 4
 
 
-def test_a_late_upload_is_refused_and_changes_nothing(lived: Lived) -> None:
-    """After the expiry the upload URL is of no use, and the asset stays as it is."""
-    for asset in (*lived.pinned[:2], *lived.unpinned[:2]):
+def test_a_late_upload_is_refused_and_changes_nothing(finalized: FinalizedAssets) -> None:
+    """After its expiry the upload URL is rejected, and the asset stays unchanged."""
+    for asset in (*finalized.pinned[:2], *finalized.unpinned[:2]):
         sent = asset.body
-        await_until("the URL has ended", lambda asset=asset: lived.client.upload(asset, b"late") == 403)
-        assert lived.client.await_final(asset) == sent
+        await_until("the URL has expired", lambda asset=asset: finalized.client.upload(asset, b"late") == 403)
+        assert finalized.client.await_final(asset) == sent
 
 
-def test_a_final_asset_refuses_another_mark(lived: Lived) -> None:
+def test_a_final_asset_refuses_another_mark(finalized: FinalizedAssets) -> None:
     """Both kinds are final: 409, and the pinned one's own pin again is 202."""
-    pinned, unpinned = lived.pinned[0], lived.unpinned[0]
+    pinned, unpinned = finalized.pinned[0], finalized.unpinned[0]
 
-    assert lived.client.mark(unpinned, pinned=True) == 409
-    assert lived.client.mark(unpinned, pinned=False) == 409
-    assert lived.client.mark(pinned, pinned=False) == 409
-    assert lived.client.mark(pinned, pinned=True) == 202
+    assert finalized.client.mark(unpinned, pinned=True) == 409
+    assert finalized.client.mark(unpinned, pinned=False) == 409
+    assert finalized.client.mark(pinned, pinned=False) == 409
+    assert finalized.client.mark(pinned, pinned=True) == 202
 
 
-def test_nothing_is_left_in_temp(lived: Lived) -> None:
-    """What was finalized is deleted from `temp/`, and what came in between and was late is swept."""
+def test_nothing_is_left_in_temp(finalized: FinalizedAssets) -> None:
+    """Finalized uploads are deleted from `temp/`, and late ones are swept."""
     client = boto3.client(
         "s3",
         region_name=REGION,
-        endpoint_url=lived.s3.endpoint_url,
+        endpoint_url=finalized.s3.endpoint_url,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
     )
-    mine = {f"temp/{asset.asset_id}" for asset in (*lived.pinned, *lived.unpinned)}
+    mine = {f"temp/{asset.asset_id}" for asset in (*finalized.pinned, *finalized.unpinned)}
 
     def left() -> set[str]:
-        found = client.list_objects_v2(Bucket=lived.s3.bucket, Prefix="temp/").get("Contents", [])
+        found = client.list_objects_v2(Bucket=finalized.s3.bucket, Prefix="temp/").get("Contents", [])
         return mine & {listed["Key"] for listed in found}
 
     await_until("temp/ is empty of them", lambda: not left())
 
 
-def test_a_second_run_has_nothing_to_do(lived: Lived) -> None:
-    """Over finished work a run of one pass writes nothing, and ends 0."""
-    once = ended(["reconcile"], {**lived.s3.environment(), **SETTINGS, "ASSETUPLOADER_WATCH_SECONDS": "0"})
+def test_a_second_run_has_nothing_to_do(finalized: FinalizedAssets) -> None:
+    """Over finished work a run of one scan writes nothing, and exits with 0."""
+    once = ended(["reconcile"], {**finalized.s3.environment(), **SETTINGS, "ASSETUPLOADER_WATCH_SECONDS": "0"})
 
     assert (once.returncode, once.stderr.count("asset_reconciled")) == (0, 0)
 
 
-def test_a_lingering_run_that_is_told_to_stop_ends_0_at_once(lived: Lived) -> None:
-    """Kubernetes stops a run when its node drains: it has done its pass, and says so."""
+def test_a_watching_run_that_is_stopped_exits_with_0_at_once(finalized: FinalizedAssets) -> None:
+    """Kubernetes stops a run when its node drains: its full scan is complete, and the log says so."""
     started_at = time.monotonic()
 
-    assert lived.reconciler.end(signal.SIGTERM) == 0
+    assert finalized.reconciler.end(signal.SIGTERM) == 0
     assert time.monotonic() - started_at < 5
-    (finished,) = lived.reconciler.events("run_finished")
+    (finished,) = finalized.reconciler.events("run_finished")
     assert (finished["exit_code"], finished["is_complete"], finished["failed"]) == (0, True, 0)
 
 
-def test_each_asset_was_finalized_once(lived: Lived) -> None:
+def test_each_asset_was_finalized_once(finalized: FinalizedAssets) -> None:
     """The run's log names each asset once, as finalized."""
-    names = [event["asset_id"] for event in lived.reconciler.events("asset_reconciled")]
+    names = [event["asset_id"] for event in finalized.reconciler.events("asset_reconciled")]
 
-    assert sorted(names) == sorted(lived.bodies)
+    assert sorted(names) == sorted(finalized.bodies)
 
 
-def test_no_log_holds_a_presigned_url(lived: Lived) -> None:
-    """At debug, with all that the libraries under us say, no line has a signature or a signed host."""
-    written = "".join((*lived.service.lines, *lived.reconciler.lines))
+def test_no_log_holds_a_presigned_url(finalized: FinalizedAssets) -> None:
+    """At debug, including the libraries' lines, no line contains a signature or a signed host."""
+    written = "".join((*finalized.service.lines, *finalized.reconciler.lines))
 
-    assert len(lived.service.events("request_finished")) > 60
-    assert [part for part in ("X-Amz", "Signature", "AWS4", lived.s3.endpoint_url) if part in written] == []
+    assert len(finalized.service.events("request_finished")) > 60
+    assert [part for part in ("X-Amz", "Signature", "AWS4", finalized.s3.endpoint_url) if part in written] == []

@@ -76,7 +76,7 @@ def _read(terminal: Terminal) -> None:
     while True:
         try:
             read = os.read(terminal.keyboard, 65_536)
-        except OSError:  # Linux's way to say that nobody holds the screen any more
+        except OSError:  # Linux reports that the other end of the terminal is closed
             return
         terminal.shown += read.decode(errors="replace").replace("\r\n", "\n")
 
@@ -116,7 +116,7 @@ def test_make_run_is_the_whole_product_and_ctrl_c_leaves_nothing_behind() -> Non
 
 @pytest.mark.parametrize("name", ["port", "metrics-port", "s3-port"])
 def test_a_taken_port_is_named_with_the_way_out(name: str) -> None:
-    """Before anything is started: which port, and how to choose another."""
+    """Before anything is started, the message names the port and how to choose another."""
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
         flags = {flag: str(free_port()) for flag in ("port", "metrics-port", "s3-port")} | {name: str(port)}

@@ -1,4 +1,4 @@
-"""Processes that come and go while assets live."""
+"""Processes that start and stop during the lifecycle of assets."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ from tests.support.user_client import Client
 
 
 def _put_due_assets(s3: LocalS3, count: int) -> dict[str, bytes]:
-    """Write so many marked and pinned assets round the code; their bytes by id."""
+    """Write this many marked and pinned assets directly; return their bytes by id."""
     client = boto3.client(
         "s3",
         region_name=REGION,
@@ -50,7 +50,7 @@ def _finals(s3: LocalS3, http: urllib3.PoolManager, asset_ids: list[str]) -> dic
 
 
 def test_a_run_stopped_in_the_middle_loses_nothing_and_the_next_two_at_once_finish() -> None:
-    """SIGTERM mid-run ends 0 within seconds; two runs at once then finalize the rest, each asset once in all."""
+    """A run exits with 0 seconds after SIGTERM; two runs at once then finalize the rest, each asset once."""
     with running_s3(free_port(), "assets") as s3, urllib3.PoolManager() as http:
         bodies = _put_due_assets(s3, 300)
         with started(["reconcile"], s3.environment()) as first:
@@ -108,21 +108,21 @@ def test_what_is_uploaded_after_the_end_is_never_served_and_swept(s3: LocalS3) -
     ]
 
 
-def test_a_service_told_to_stop_serves_on_until_load_balancers_have_turned_away(s3: LocalS3) -> None:
-    """While it drains /readyz says so, every request is answered, and each answer closes its connection."""
+def test_a_stopped_service_serves_until_load_balancers_have_noticed(s3: LocalS3) -> None:
+    """While it drains /readyz reports it, every request gets a response, and each response closes its connection."""
     with serving({**s3.environment(), "ASSETUPLOADER_DRAIN_SECONDS": "2"}) as service:
         service.program.process.send_signal(signal.SIGTERM)
         await_until("it drains", lambda: service.status("/readyz") == 503)
-        answer = service.http.request("POST", f"{service.url}/asset")
+        response = service.http.request("POST", f"{service.url}/asset")
         alive = service.status("/livez")
         code = service.program.process.wait(20)
 
     assert service.program.errors() == []
-    assert (answer.status, answer.headers["Connection"], alive, code) == (201, "close", 200, 0)
+    assert (response.status, response.headers["Connection"], alive, code) == (201, "close", 200, 0)
 
 
-def test_a_service_starts_while_s3_is_away_and_recovers() -> None:
-    """It lives, is not ready before it has once proven its store, and serves as soon as S3 is there: no restart."""
+def test_a_service_starts_during_an_outage_and_recovers() -> None:
+    """It is alive, not ready before it has verified its store, and serves as soon as S3 responds: without a restart."""
     port = free_port()
     environment = {
         "AWS_REGION": REGION,
@@ -132,7 +132,7 @@ def test_a_service_starts_while_s3_is_away_and_recovers() -> None:
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     }
     with serving(environment, awaited="/livez") as service:
-        away = {path: service.status(path) for path in ("/livez", "/readyz", "/healthcheck")}
+        during_outage = {path: service.status(path) for path in ("/livez", "/readyz", "/healthcheck")}
         refused = service.http.request("POST", f"{service.url}/asset")
         with running_s3(port, "assets") as s3:
             await_until("it is healthy", lambda: service.status("/healthcheck") == 200)
@@ -146,13 +146,13 @@ def test_a_service_starts_while_s3_is_away_and_recovers() -> None:
             await_until("it is healthy again", lambda: service.status("/healthcheck") == 200)
             again = service.status("/asset", "POST")
 
-    assert away == {"/livez": 200, "/readyz": 503, "/healthcheck": 503}
+    assert during_outage == {"/livez": 200, "/readyz": 503, "/healthcheck": 503}
     assert (refused.status, refused.json()["code"], refused.headers["Retry-After"]) == (503, "store_unavailable", "2")
     assert (created, stopped, stopped_seconds < 3.5, alive, again) == (201, 503, True, (200, 200), 201)
 
 
-def test_a_run_whose_s3_stands_still_is_stopped_in_seconds() -> None:
-    """Told to stop while S3 does not answer, a run gives up on what is in hand, and its process is gone in time."""
+def test_a_run_is_stopped_within_seconds_while_s3_is_frozen() -> None:
+    """Stopped while S3 does not respond, a run abandons its requests, and its process ends in time."""
     with running_s3(free_port(), "assets") as s3:
         _put_due_assets(s3, 100)
         with started(["reconcile"], s3.environment()) as run:

@@ -1,1 +1,1 @@
-"""What people who run this see: metrics, reports, logs, doctor, alerts, docs."""
+"""What operators use: metrics, reports, logs, doctor, alerts, docs."""

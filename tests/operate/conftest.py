@@ -1,4 +1,4 @@
-"""One life of the product for all tests that only look at what it leaves behind."""
+"""One run of the product for all tests that only inspect its results."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from tests.support.product import Created, Product, await_until, serving
 
 @dataclass(frozen=True, slots=True)
 class FinalizedAssets:
-    """A product through which a few assets went."""
+    """A product that took a few assets through their lifecycle."""
 
     product: Product
     pinned: Created
@@ -28,7 +28,7 @@ class FinalizedAssets:
 
 @pytest.fixture(scope="session")
 def finalized_assets() -> Iterator[FinalizedAssets]:
-    """A pinned, an unpinned and an unmarked asset, the runs that it took, and a service that has read their report."""
+    """Create a pinned, an unpinned and an unmarked asset, run the reconciler, and wait until its report is read."""
     settings = {"ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": "2", "ASSETUPLOADER_GRACE_SECONDS": "0"}
     with running_s3(free_port(), "assets") as s3:
         with serving(s3, **settings) as product:

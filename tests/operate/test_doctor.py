@@ -23,7 +23,7 @@ def conforming() -> Iterator[LocalS3]:
 
 @pytest.fixture(scope="module")
 def nonconforming() -> Iterator[dict[str, str]]:
-    """The settings of a store that does not: moto, which ignores the conditions of copies, and signatures."""
+    """The settings of a nonconforming store: moto, which ignores the conditions of copies, and signatures."""
     server = ThreadedMotoServer(HOST, free_port(), verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -40,7 +40,7 @@ def nonconforming() -> Iterator[dict[str, str]]:
 
 
 def raw(endpoint_url: str) -> Any:  # noqa: ANN401 -- boto3's client
-    """The store without us in between."""
+    """Return a plain boto3 client of the store."""
     return boto3.client(
         "s3",
         region_name=REGION,
@@ -51,7 +51,7 @@ def raw(endpoint_url: str) -> Any:  # noqa: ANN401 -- boto3's client
 
 
 def run_doctor(environment: dict[str, str], *arguments: str) -> tuple[int, dict[str, list[str]]]:
-    """The exit code, and the checks by what was found."""
+    """Return the exit code, and the checks by severity."""
     run = run_command(("doctor", "--json", *arguments), environment)
     report = json.loads(run.stdout)
     assert report["exit_code"] == run.returncode
@@ -62,8 +62,8 @@ def run_doctor(environment: dict[str, str], *arguments: str) -> tuple[int, dict[
     return run.returncode, checks
 
 
-def test_all_is_green_on_a_store_that_is_fit(conforming: LocalS3) -> None:
-    """On SeaweedFS every check that applies has a tick, and nothing but the probe's object is left in the bucket."""
+def test_every_check_passes_on_a_conforming_store(conforming: LocalS3) -> None:
+    """On SeaweedFS every check that applies passes, and only the check object remains in the bucket."""
     store = raw(conforming.endpoint_url)
     store.put_object(Bucket="assets", Key="temp/users", Body=b"a user's")
     code, checks = run_doctor(conforming.environment(), "--origin", ORIGIN)
@@ -96,8 +96,10 @@ def test_a_person_sees_a_line_for_each_check_and_what_to_do(conforming: LocalS3)
         ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1", 75, "unavailable"),
     ],
 )
-def test_the_exit_code_tells_the_worst(conforming: LocalS3, setting: str, value: str, code: int, severity: str) -> None:
-    """Refused and unreachable are report apart, by the same exit codes as the reconciler's."""
+def test_the_exit_code_is_that_of_the_worst_result(
+    conforming: LocalS3, setting: str, value: str, code: int, severity: str
+) -> None:
+    """Rejected and unreachable have different exit codes, the same as the reconciler's."""
     assert run_doctor({**conforming.environment(), setting: value}) == (
         code,
         {"skipped": ["credentials"], severity: ["bucket"]},
@@ -105,7 +107,7 @@ def test_the_exit_code_tells_the_worst(conforming: LocalS3, setting: str, value:
 
 
 def test_one_programs_permissions_can_be_tried_alone(conforming: LocalS3) -> None:
-    """A pod with the service's role is not report off for what only the reconciler needs."""
+    """With --program service, permissions that only the reconciler needs are not checked."""
     _, service = run_doctor(conforming.environment(), "--program", "service")
     _, reconciler = run_doctor(conforming.environment(), "--program", "reconciler")
     alone = set(reconciler["ok"]) - set(service["ok"])
@@ -119,15 +121,15 @@ def test_one_programs_permissions_can_be_tried_alone(conforming: LocalS3) -> Non
 
 
 def test_a_public_endpoint_that_leads_nowhere_is_found(conforming: LocalS3) -> None:
-    """Clients' URLs are tried as clients use them, not at the endpoint that is reached from here."""
+    """Presigned URLs are tried at the public endpoint, as clients use them."""
     code, checks = run_doctor(
         {**conforming.environment(), "ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL": "http://127.0.0.1:1"}
     )
     assert (code, checks["unavailable"]) == (75, ["upload URL", "download URL", "anonymous access"])
 
 
-def test_a_store_that_lies_is_found_out(nonconforming: dict[str, str]) -> None:
-    """On moto the crosses are where moto lies: the copy's conditions, and the signature of the copy source."""
+def test_a_nonconforming_store_is_recognized(nonconforming: dict[str, str]) -> None:
+    """On moto the checks of the copy's conditions and of the unsigned copy source fail."""
     code, checks = run_doctor(nonconforming, "--origin", ORIGIN)
     assert code == 1
     assert checks["failed"] == [
@@ -139,8 +141,8 @@ def test_a_store_that_lies_is_found_out(nonconforming: dict[str, str]) -> None:
     assert len(checks["ok"]) == 21
 
 
-def test_settings_that_would_eat_data_are_found(nonconforming: dict[str, str]) -> None:
-    """A lifecycle rule on temp/ and versions without end are read from the bucket and report."""
+def test_settings_that_would_delete_data_are_reported(nonconforming: dict[str, str]) -> None:
+    """A lifecycle rule on temp/ and versions that are kept without a limit are reported."""
     store = raw(nonconforming["AWS_ENDPOINT_URL_S3"])
     store.create_bucket(Bucket="other")
     rules = [{"ID": "tidy", "Status": "Enabled", "Filter": {"Prefix": "temp/"}, "Expiration": {"Days": 1}}]

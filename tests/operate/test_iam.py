@@ -1,4 +1,4 @@
-"""The policies that we ship, held against the calls that the programs really make: nothing missing, nothing spare."""
+"""The shipped policies allow exactly the requests that the programs send: nothing is missing, nothing is unused."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,8 @@ from tests.support.product import await_until, serving
 
 IAM: Final = Path(__file__).parents[2] / "docs" / "iam"
 UNSEEN: Final = {
-    # S3 asks for it only when a copy's source has tags, which no upload of a client's has; without it a copy of one
-    # that got some (a malware scanner writes tags) would be refused for ever.
+    # S3 requires it only when the source of a copy has tags. A client's upload has none, but a malware scanner may add
+    # some, and then every copy would be rejected.
     ("s3:GetObjectTagging", "temp/"),
     ("s3:GetObjectTagging", "uploaded/"),
 }
@@ -25,7 +25,7 @@ SETTINGS: Final = {
 
 
 def allowed(program: str) -> set[Needed]:
-    """What the program's policy allows: an action, and the prefix it is for."""
+    """Return what the program's policy allows: pairs of action and prefix."""
     found: set[Needed] = set()
     for statement in json.loads((IAM / f"{program}.json").read_text())["Statement"]:
         assert statement["Effect"] == "Allow"
@@ -39,7 +39,7 @@ def allowed(program: str) -> set[Needed]:
 
 
 def raw(s3: LocalS3) -> Any:  # noqa: ANN401 -- boto3's client
-    """S3 without a proxy in between."""
+    """Return a boto3 client without the proxy."""
     return boto3.client(
         "s3",
         region_name=REGION,
@@ -50,7 +50,7 @@ def raw(s3: LocalS3) -> Any:  # noqa: ANN401 -- boto3's client
 
 
 def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
-    """Every operation of the protocol, noted by what Amazon would ask for, gives exactly the shipped policies."""
+    """The permissions that all operations of the protocol need are exactly those of the shipped policies."""
     with (
         running_s3(free_port(), "assets") as s3,
         recording(s3.endpoint_url) as service,

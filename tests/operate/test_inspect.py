@@ -12,7 +12,7 @@ from tests.support.product import Created, Product, running_product
 
 @dataclass(frozen=True, slots=True)
 class Various:
-    """A product with an asset of each kind that needs no waiting."""
+    """A product with assets in different phases."""
 
     product: Product
     final: Created
@@ -22,7 +22,7 @@ class Various:
 
 @pytest.fixture(scope="module")
 def various() -> Iterator[Various]:
-    """One made final, one pinned since, and one that nobody marked."""
+    """One is final, one was pinned after the run, and one is not marked."""
     with running_product() as product:
         final = product.upload(b"final")
         assert product.mark(final, pinned=True) == 202
@@ -33,14 +33,14 @@ def various() -> Iterator[Various]:
 
 
 def listed(product: Product, *arguments: str) -> dict[str, str]:
-    """The kinds of the listed assets by id."""
+    """Return the phases of the listed assets by id."""
     run = product.run("ls", "--json", *arguments)
     assert run.returncode == 0, run.stderr
     return {line["id"]: line["phase"] for line in map(json.loads, run.stdout.splitlines())}
 
 
-def test_ls_tells_what_is_late_and_what_waits(various: Various) -> None:
-    """Each flag lists its kind, none lists everything in temp/; nothing is written by it."""
+def test_ls_lists_overdue_and_waiting_assets(various: Various) -> None:
+    """Each flag lists its phase; without a flag everything in temp/ is listed; nothing is written."""
     overdue, unmarked = various.overdue.asset_id, various.unmarked.asset_id
     assert listed(various.product, "--overdue") == {overdue: "overdue"}
     assert listed(various.product, "--waiting") == {unmarked: "waiting"}
@@ -53,15 +53,15 @@ def test_ls_tells_what_is_late_and_what_waits(various: Various) -> None:
 
 
 def story(product: Product, created: Created) -> dict[str, Any]:
-    """What status tells."""
+    """Return the output of `status`."""
     run = product.run("status", "--json", created.asset_id)
     assert run.returncode == 0, run.stderr
     told: dict[str, Any] = json.loads(run.stdout)
     return told
 
 
-def test_status_tells_one_assets_story(various: Various) -> None:
-    """State, pin, what is in temp/, what comes next and when: all of one asset, from S3 alone."""
+def test_status_shows_one_asset(various: Various) -> None:
+    """It shows state, pin, what is in temp/, and what happens next and when."""
     final, overdue, unmarked = (
         story(various.product, created) for created in (various.final, various.overdue, various.unmarked)
     )
@@ -81,8 +81,8 @@ def test_status_tells_one_assets_story(various: Various) -> None:
     assert "next     due: the next run finalizes it" in text
 
 
-def test_wrong_ids_are_told_apart(various: Various) -> None:
-    """An id that is none is a mistake of usage; one that nobody has is told as such."""
+def test_invalid_and_unknown_ids_are_distinguished(various: Various) -> None:
+    """An invalid id is a usage error; an unknown id is reported as unknown."""
     product = various.product
     unknown = product.run("status", "00000000-0000-4000-8000-000000000000")
     assert (unknown.returncode, "no asset has this id" in unknown.stdout) == (1, True)

@@ -1,4 +1,4 @@
-"""What is logged: all of it documented, none of it secret, and enough to follow one asset."""
+"""The log: every event is documented, none contains a secret, and one asset can be followed."""
 
 import ast
 import json
@@ -22,7 +22,7 @@ LEVELS: Final = frozenset({"log", "debug", "info", "warning", "error"})
 
 @dataclass(frozen=True, slots=True)
 class Debugged:
-    """What a service and three runs logged at debug."""
+    """The debug logs of a service and three runs."""
 
     log: str
     left_id: str
@@ -30,13 +30,13 @@ class Debugged:
 
 
 def documented() -> dict[str, set[str]]:
-    """The table's fields by event."""
+    """Return the fields of the table by event."""
     rows = re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|", (ROOT / "docs" / "logs.md").read_text(), re.MULTILINE)
     return {event: set(re.findall(r"`(\w+)`", fields)) for event, fields in rows}
 
 
 def written() -> dict[str, set[str]]:
-    """The code's fields by event, wherever a line is logged."""
+    """Return the fields in the code by event."""
     found: dict[str, set[str]] = {}
     for package in ("assetuploader", "service", "reconciler"):
         for path in (ROOT / package).rglob("*.py"):
@@ -77,7 +77,7 @@ def test_every_event_is_documented_with_its_fields() -> None:
 
 @pytest.fixture(scope="module")
 def debugged() -> Iterator[Debugged]:
-    """At debug: an asset's whole life, one that is left, a refusal, an outage."""
+    """At debug: an asset's whole lifecycle, an asset that waits, a rejected request, an outage."""
     with running_product(ASSETUPLOADER_LOG_LEVEL="debug") as product:
         pinned, left = product.upload(b"body of a client"), product.upload(b"")
         assert product.mark(pinned, pinned=True) == 202
@@ -89,15 +89,15 @@ def debugged() -> Iterator[Debugged]:
 
 
 def test_nothing_secret_is_logged_at_any_level(debugged: Debugged) -> None:
-    """At debug, through an asset's whole life and through refusals, no credential and no part of a URL is logged."""
+    """At debug, through a whole lifecycle and rejected requests, no credential and no part of a URL is logged."""
     signatures = [parse_qs(urlsplit(url).query)["X-Amz-Signature"][0] for url in debugged.urls]
     secrets = [SECRET_KEY, WRONG, "X-Amz-", "Signature=", f"{ACCESS_KEY}/", "body of a client", *signatures]
     assert [secret for secret in secrets if secret.lower() in debugged.log.lower()] == []
     assert debugged.log.count('"event":"run_finished"') == 3
 
 
-def test_debug_tells_whose_call_it_was(debugged: Debugged) -> None:
-    """At debug each call to S3 of a request has its request id, and each of a run's its asset id."""
+def test_debug_lines_of_s3_requests_name_their_cause(debugged: Debugged) -> None:
+    """At debug each S3 request of the service has a request id, and each of a run an asset id."""
     lines = [json.loads(line) for line in debugged.log.splitlines()]
     created, _ = (line for line in lines if line["event"] == "request_finished" and line["method"] == "POST")
     calls = [line for line in lines if line["event"] == "s3_request_finished"]
@@ -108,7 +108,7 @@ def test_debug_tells_whose_call_it_was(debugged: Debugged) -> None:
 
 
 def test_one_line_for_each_request_run_and_changed_asset(finalized_assets: FinalizedAssets) -> None:
-    """An asset's story is one search for its id: created, marked, finalized, a line each."""
+    """A search for an asset's id finds one line each for created, marked and finalized."""
     lines = finalized_assets.log + finalized_assets.runs
 
     def story(asset_id: str) -> list[tuple[str, object]]:

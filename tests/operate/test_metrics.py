@@ -1,4 +1,4 @@
-"""What Prometheus scrapes of a running service, and what the docs say about it."""
+"""The metrics that Prometheus scrapes from a running service, and their documentation."""
 
 import re
 import subprocess
@@ -16,13 +16,13 @@ Described = tuple[str, frozenset[str]]
 
 
 def documented() -> dict[str, Described]:
-    """The table: a metric's type and labels by its name."""
+    """Return the type and labels of each metric in the table, by name."""
     rows = re.findall(r"^\| `(assetuploader_\w+)` \| (\w+) \|([^|]*)\|", DOCS.read_text(), re.MULTILINE)
     return {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
 def scraped(text: str) -> dict[str, Described]:
-    """What a service exports: a metric's type and labels by its name."""
+    """Return the type and labels of each exported metric, by name."""
     found: dict[str, Described] = {}
     for family in text_string_to_metric_families(text):
         if family.name.startswith("assetuploader_"):
@@ -31,8 +31,8 @@ def scraped(text: str) -> dict[str, Described]:
     return found
 
 
-def test_the_docs_tell_every_metric_and_no_other(finalized_assets: FinalizedAssets) -> None:
-    """Name, type and labels of each metric of a running service stand in docs/metrics.md, and nothing else does."""
+def test_the_docs_list_every_metric_and_no_other(finalized_assets: FinalizedAssets) -> None:
+    """docs/metrics.md lists name, type and labels of each metric of a running service, and no other."""
     # next_due is absent when nothing is due, as it is here: its own test has it
     expected = documented()
     assert expected.pop("assetuploader_reconciler_next_due_timestamp_seconds") == ("gauge", frozenset({"shard"}))
@@ -41,8 +41,8 @@ def test_the_docs_tell_every_metric_and_no_other(finalized_assets: FinalizedAsse
     assert found == expected
 
 
-def test_promtool_finds_nothing_to_mend(finalized_assets: FinalizedAssets, promtool: str) -> None:
-    """Names, units, types and help texts are as Prometheus' own linter wants them."""
+def test_promtool_accepts_the_metrics(finalized_assets: FinalizedAssets, promtool: str) -> None:
+    """Names, units, types and help texts pass Prometheus' own linter."""
     checked = subprocess.run(  # noqa: S603 -- Prometheus' tool
         [promtool, "check", "metrics"],
         input=finalized_assets.product.metrics(),
@@ -53,8 +53,8 @@ def test_promtool_finds_nothing_to_mend(finalized_assets: FinalizedAssets, promt
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_no_label_has_what_a_client_sent(finalized_assets: FinalizedAssets) -> None:
-    """An id, a path or a method of a client's making never becomes a series: their number is bounded."""
+def test_no_label_contains_client_input(finalized_assets: FinalizedAssets) -> None:
+    """An id, a path or a method that a client invents never becomes a series: their number is bounded."""
     product = finalized_assets.product
     product.http.request("BREW", f"{product.url}/asset/{finalized_assets.pinned.asset_id}")
     product.http.request("GET", f"{product.url}/asset/{finalized_assets.pinned.asset_id}/../x?y=z")
@@ -65,8 +65,8 @@ def test_no_label_has_what_a_client_sent(finalized_assets: FinalizedAssets) -> N
     assert "BREW" not in text
 
 
-def test_lags_tell_pinned_from_unpinned(finalized_assets: FinalizedAssets) -> None:
-    """Time to available can be asked for either kind, from the mark and from when it was due."""
+def test_latencies_of_pinned_and_unpinned_assets_are_separate(finalized_assets: FinalizedAssets) -> None:
+    """The time to available can be queried for pinned and unpinned assets, from the mark and from the due time."""
     text = finalized_assets.product.metrics()
     for pinned in ("true", "false"):
         for since in ("mark", "due"):

@@ -1,4 +1,4 @@
-"""The Terraform module, as far as it can be checked without a provider: it parses, and names only what there is."""
+"""The Terraform module, as far as it can be checked without a provider: it parses, and all references exist."""
 
 import json
 import re
@@ -12,7 +12,7 @@ MODULE: Final = Path(__file__).parents[2] / "deploy" / "aws"
 
 
 def blocks() -> dict[str, list[dict[str, Any]]]:
-    """The module's blocks by kind."""
+    """Return the module's blocks by kind."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(MODULE.glob("*.tf")):
         for kind, some in loads(path.read_text()).items():
@@ -22,7 +22,7 @@ def blocks() -> dict[str, list[dict[str, Any]]]:
 
 
 def names(kind: str) -> set[str]:
-    """What is declared of a kind: names, or for resources type and name."""
+    """Return the declared names of a kind; for resources type and name."""
     found = set()
     for block in blocks()[kind]:
         for first, rest in block.items():
@@ -52,7 +52,7 @@ def _expressions(value: object) -> Iterator[str]:
 
 
 def test_everything_referred_to_is_declared() -> None:
-    """Each variable, local and resource that an expression names is in the module, and no variable is idle."""
+    """Each variable, local and resource that an expression names is in the module, and every variable is used."""
     text = "\n".join(_expressions([*blocks()["resource"], *blocks()["locals"], *blocks()["output"]]))
     used = set(re.findall(r"\bvar\.(\w+)", text))
     assert used == names("variable")
@@ -61,7 +61,7 @@ def test_everything_referred_to_is_declared() -> None:
 
 
 def test_the_policies_are_the_ones_that_are_tested() -> None:
-    """Every file that the module reads is in docs/iam, and what it replaces in them stands there."""
+    """Every file that the module reads is in docs/iam, and contains the placeholders that the module replaces."""
     text = (MODULE / "main.tf").read_text()
     files = re.findall(r'file\("\$\{local\.policies\}/([\w.-]+|\$\{each\.key\}\.json)"\)', text)
     assert len(files) == text.count("file(")
@@ -77,7 +77,7 @@ def test_the_policies_are_the_ones_that_are_tested() -> None:
 
 
 def test_the_lifecycle_rules_have_what_the_module_takes_from_them() -> None:
-    """Each path into lifecycle.json that the module follows is there, in every rule."""
+    """Each path into lifecycle.json that the module reads exists in every rule."""
     paths = set(re.findall(r"rule\.value\.([\w.]+)", (MODULE / "main.tf").read_text()))
     assert paths == {
         "ID",

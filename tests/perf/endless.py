@@ -1,4 +1,4 @@
-"""A bucket with any number of assets, none of which is kept in memory: a page is made up when it is asked for."""
+"""A bucket with any number of assets in constant memory: each page is generated when it is listed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

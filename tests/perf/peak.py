@@ -1,4 +1,4 @@
-"""One run in a process of its own, and the most memory that it had."""
+"""One run in its own process, and its peak memory."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.perf.endless import EndlessS3
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """What a run over so many objects took."""
+    """The peak memory of a run over this many objects."""
 
     objects: int
     outcomes: dict[str, int]
@@ -33,7 +33,7 @@ class Peak:
 
 
 def measure(objects: int) -> Peak:
-    """Run over so many objects, in a fresh process.
+    """Run over this many objects, in a new process.
 
     Raises:
         CalledProcessError: it failed.

@@ -4,7 +4,7 @@ from tests.perf.peak import measure
 
 
 def test_thirty_times_the_objects_take_hardly_more_memory() -> None:
-    """A page and a queue of its length are held, and a bounded list of what is due next: never the bucket."""
+    """A run holds a page, a queue of its length, and a bounded list of due assets: never the whole bucket."""
     few, many = measure(1_000), measure(30_000)
 
     assert (few.outcomes, few.deleted) == ({"finalized": 334, "waiting": 666}, 334)

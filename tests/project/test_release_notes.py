@@ -1,4 +1,4 @@
-"""The notes of a release come from the CHANGELOG, and a tag that does not match is refused."""
+"""The notes of a release come from the CHANGELOG, and a tag that does not match is rejected."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_the_notes_are_the_section_of_the_version(version: str, notes: str) -> N
     ],
 )
 def test_a_release_that_is_not_prepared_is_refused(tag: str, version: str, message: str) -> None:
-    """The message says which of tag, version and CHANGELOG is wrong."""
-    with pytest.raises(ReleaseError) as refused:
+    """The message names which of tag, version and CHANGELOG is wrong."""
+    with pytest.raises(ReleaseError) as rejected:
         release_notes(tag, version, CHANGELOG)
-    assert str(refused.value) == message
+    assert str(rejected.value) == message

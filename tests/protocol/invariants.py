@@ -1,6 +1,6 @@
 """The invariants of docs/design.md, checked against the bucket after every S3 call, and at the end.
 
-The checker knows only the promises of the protocol: it reads the bucket and the results that clients got, and shares no
+The checker contains only the promises of the protocol: it reads the bucket and the results of clients, and shares no
 code with the product.
 """
 
@@ -134,7 +134,7 @@ class InvariantChecker:
         if pin not in (None, new.etag):
             raise ViolationError("I2: the final asset has other bytes than its pin")
         if new.body not in record.uploads:
-            raise ViolationError("I4: the final asset has bytes that nobody uploaded to it")
+            raise ViolationError("I4: the final asset has bytes that were not uploaded to it")
         if pin is None and self.s3.now < _expiry(new) + timedelta(seconds=self.grace_seconds):
             raise ViolationError("finalized before it was due")
 
@@ -156,7 +156,7 @@ class InvariantChecker:
             return
         final = self.s3.objects.get(f"uploaded/{asset_id}")
         if final is None or final.metadata["status"] != "uploaded" or final.body != promised:
-            raise ViolationError(f"I2: {promised!r} was uploaded, its mark succeeded, and it is gone")
+            raise ViolationError(f"I2: {promised!r} was uploaded, its mark succeeded, and it is lost")
 
     # --- at the end ---------------------------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class InvariantChecker:
                 continue
             final = self.s3.objects.get(f"uploaded/{asset_id}")
             if final is None:
-                raise ViolationError("I3: a mark succeeded, and the asset is gone")
+                raise ViolationError("I3: a mark succeeded, and the asset is lost")
             latest = record.uploads[-1]
             match final.metadata["status"], final.metadata.get("pin"):
                 case "uploaded", _:

@@ -21,7 +21,7 @@ _MARK_LOST: Final = """            except PreconditionFailedError:
 """
 _APPLY_LOST: Final = """                except PreconditionFailedError:
                     continue
-                return self._result"""
+                return self._build_result"""
 _MARK_READS: Final = """            placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
                 raise AssetNotFoundError
@@ -56,7 +56,7 @@ MUTANTS: Final = (
     Mutant("a mark is a PutObjectTagging", store=MarksByTagging),
     Mutant(
         "the nonce is constant",
-        (_service("self.make_nonce(), _attributes(state), if_match", 'b"", _attributes(state), if_match'),),
+        (_service("self.make_nonce(), _to_attributes(state), if_match", 'b"", _to_attributes(state), if_match'),),
     ),
     Mutant(
         "temp/ is deleted before the copy",
@@ -111,7 +111,7 @@ MUTANTS: Final = (
     ),
     Mutant("a final asset is marked again", (_machine(_FINAL, "return MarkAction.WRITE"),)),
     Mutant(
-        "a retry with the pin of a final asset is refused", (_machine(_FINAL, "return MarkAction.ALREADY_UPLOADED"),)
+        "a retry with the pin of a final asset is rejected", (_machine(_FINAL, "return MarkAction.ALREADY_UPLOADED"),)
     ),
     Mutant(
         "an unpinned mark over an unpinned one writes nothing",

@@ -90,9 +90,9 @@ class _Player:
     coroutine: Coroutine[Any, Any, None]
     call: Call | None = None
 
-    def go_on(self, answer: object = None, error: Exception | None = None) -> None:
+    def go_on(self, result: object = None, error: Exception | None = None) -> None:
         try:
-            self.call = self.coroutine.send(answer) if error is None else self.coroutine.throw(error)
+            self.call = self.coroutine.send(result) if error is None else self.coroutine.throw(error)
         except StopIteration:
             self.call = None
 
@@ -181,19 +181,19 @@ class _Stage:
         self.current = player
         self.done.steps.append((player.actor.name, call, outcome))
 
-        answer, error = (None, None) if outcome in _WITHOUT_EFFECT else _act(call)
+        result, error = (None, None) if outcome in _WITHOUT_EFFECT else _act(call)
         self.system.checker.check()
         if outcome is StepOutcome.RETRIED:
-            answer, error = _act(call)
+            result, error = _act(call)
         if outcome in {StepOutcome.DOUBLED, StepOutcome.LATE}:
             self.late.append(call)
         if outcome in _FAULTS_SEEN_BY_CALLER:
             player.actor.had_fault = True
-            answer, error = None, StoreUnavailableError("S3 could not be reached")
+            result, error = None, StoreUnavailableError("S3 could not be reached")
         if outcome in {StepOutcome.CRASH_BEFORE, StepOutcome.CRASH_AFTER}:
             player.crash()
         else:
-            player.go_on(answer, error)
+            player.go_on(result, error)
 
 
 def _act(call: Call) -> tuple[object, Exception | None]:
@@ -224,6 +224,6 @@ def _clean_run(system: System, name: str) -> None:
     player = _Player(actor, reconciles()(system, actor))
     player.go_on()
     while player.call is not None:
-        answer, error = _act(player.call)
+        result, error = _act(player.call)
         system.checker.check()
-        player.go_on(answer, error)
+        player.go_on(result, error)

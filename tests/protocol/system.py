@@ -159,13 +159,13 @@ def uploads(*bodies: bytes, is_late: bool = False) -> Script:
     return script
 
 
-def uploads_late_and_marks(body: bytes, anew: bytes) -> Script:
+def uploads_late_and_marks(body: bytes, late_body: bytes) -> Script:
     """A client that overwrites its file twice, and marks the last one with its pin."""
 
     async def script(system: System, actor: Actor) -> None:
         await upload(system, body, is_late=True)
-        await upload(system, anew, is_late=True)
-        await mark(system, actor, anew)
+        await upload(system, late_body, is_late=True)
+        await mark(system, actor, late_body)
 
     return script
 

@@ -16,7 +16,7 @@ STEPS = 20
 
 
 def begin_service() -> LoopbackService:
-    """Start the application that the sequences talk to; each gives it a bucket of its own."""
+    """Start the application that all sequences use; each sequence gives it its own bucket."""
     s3 = InMemoryS3()
     nothing = AssetService(s3, s3, POLICY, uuid4, bytes)
     Sequences.service = LoopbackService(Context(nothing, 60, lambda: s3.now, Sequences.metrics, Sequences.readiness))

@@ -1,4 +1,4 @@
-"""The machine: rules that do something to the product and to the model, and compare."""
+"""The state machine of Hypothesis: each rule acts on the product and on the model, and compares them."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from service.metrics import Metrics
 from service.readiness import Readiness
 from tests.sequences.flaky_store import FlakyStore
 from tests.sequences.model import Model, Stage
-from tests.sequences.server import Answer, LoopbackService
+from tests.sequences.server import LoopbackService, Response
 from tests.support.in_memory_s3 import InMemoryS3, RefusedError, etag_of
 
 POLICY = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
@@ -81,12 +81,12 @@ class Sequences(RuleBasedStateMachine):
         return self.create()
 
     def create(self) -> str:
-        """POST /asset: 201, where to upload, and where it will be."""
-        answer = self.service.request("POST", "/asset")
-        assert answer.status == 201
-        document = answer.document
+        """POST /asset: 201, the upload URL, and the location."""
+        response = self.service.request("POST", "/asset")
+        assert response.status == 201
+        document = response.document
         asset_id: str = document["id"]
-        assert answer.headers["location"] == f"/asset/{asset_id}"
+        assert response.headers["location"] == f"/asset/{asset_id}"
         assert asset_id not in self.models
         expires_at = datetime.fromisoformat(document["expires_at"])
         assert expires_at == self.s3.now + timedelta(seconds=900)
@@ -96,7 +96,7 @@ class Sequences(RuleBasedStateMachine):
 
     @rule(asset_id=ids, body=FILES)
     def upload(self, asset_id: str, body: bytes) -> None:
-        """The client's PUT to the upload URL: taken until it expires."""
+        """The client's PUT to the upload URL: accepted until it expires."""
         model = self.models[asset_id]
         try:
             etag = self.s3.put(self.urls[asset_id], body, {"content-type": "text/x-test"})
@@ -109,13 +109,13 @@ class Sequences(RuleBasedStateMachine):
 
     @rule(asset_id=ids, body=FILES)
     def upload_late(self, asset_id: str, body: bytes) -> None:
-        """A PUT that began in time, and lands whenever."""
+        """A PUT that began in time, and arrives at any later time."""
         self.s3.store("put", f"temp/{asset_id}", body, ObjectAttributes({}, {}, {"content-type": "text/x-test"}))
         self.models[asset_id] = replace(self.models[asset_id], temp=body)
 
     @rule(asset_id=ids, body=PINS, is_quoted=st.booleans())
     def mark(self, asset_id: str, body: bytes | None, is_quoted: bool) -> None:  # noqa: FBT001 -- Hypothesis's way
-        """PUT /asset/{id}: the model's answer, and the model's state."""
+        """PUT /asset/{id}: the response and the state are the model's."""
         pin = None if body is None else etag_of(body)
         status, code, after = self.models[asset_id].marked(pin)
         self._require(self._mark(asset_id, pin, '"{}"' if is_quoted else "{}"), status, code)
@@ -128,37 +128,37 @@ class Sequences(RuleBasedStateMachine):
         before = self.models[asset_id]
         status, code, after = before.marked(pin)
         with _Failing(self.store, calls, takes_effect=takes_effect) as failing:
-            answer = self._mark(asset_id, pin, "{}")
+            response = self._mark(asset_id, pin, "{}")
         if failing.has_failed:
-            self._require(answer, 503, "store_unavailable")
-            assert answer.headers["retry-after"] == "2"
+            self._require(response, 503, "store_unavailable")
+            assert response.headers["retry-after"] == "2"
             self._settle(asset_id, before, after)
         else:
-            self._require(answer, status, code)
+            self._require(response, status, code)
             self.models[asset_id] = after
 
     @rule(asset_id=ids)
     def get(self, asset_id: str) -> None:
-        """GET /asset/{id}: the very bytes once final, and nothing else ever."""
-        answer = self.service.request("GET", f"/assets/{asset_id}?timeout=5")
+        """GET /asset/{id}: exactly the uploaded bytes once final, and never any other."""
+        response = self.service.request("GET", f"/assets/{asset_id}?timeout=5")
         model = self.models[asset_id]
         match model.stage:
             case Stage.UPLOADED:
-                self._require(answer, 200, None)
-                found = self.s3.get(answer.document["Download_url"])
+                self._require(response, 200, None)
+                found = self.s3.get(response.document["Download_url"])
                 assert found.body == model.final
                 assert found.headers == {"content-type": "text/x-test"}
             case Stage.EXPIRED:
-                self._require(answer, 410, "asset_expired")
+                self._require(response, 410, "asset_expired")
             case _:
-                self._require(answer, 404, "asset_not_uploaded")
-                assert int(answer.headers["retry-after"]) >= 1
+                self._require(response, 404, "asset_not_uploaded")
+                assert int(response.headers["retry-after"]) >= 1
 
     @rule()
-    def ask_for_nobodys(self) -> None:
-        """An id that was never given out is not found, marked or asked for, and stays unwritten."""
-        for answer in (self.service.request("GET", f"/asset/{NOBODY}"), self._mark(NOBODY, None, "{}")):
-            self._require(answer, 404, "asset_not_found")
+    def request_an_unknown_id(self) -> None:
+        """An id that was never created is not found, and is never written."""
+        for response in (self.service.request("GET", f"/asset/{NOBODY}"), self._mark(NOBODY, None, "{}")):
+            self._require(response, 404, "asset_not_found")
 
     # --- time, and the reconciler -------------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Sequences(RuleBasedStateMachine):
 
     @rule(shards=st.integers(1, 3))
     def reconcile(self, shards: int) -> None:
-        """One run of every shard: every asset as the model has it."""
+        """One run of every shard: every asset is as in the model."""
         for index in range(shards):
             self._wait_for(self._run(_options(Shard(index, shards))))
         for asset_id, model in self.models.items():
@@ -207,13 +207,13 @@ class Sequences(RuleBasedStateMachine):
 
     @invariant()
     def bucket_and_dictionary_agree(self) -> None:
-        """The bucket holds what the dictionary says, and not one object more."""
+        """The bucket contains what the dictionary contains, and no other object."""
         assert self._seen() == self.models
         uploads = sum(model.temp is not None for model in self.models.values())
         assert len(self.s3.objects) == len(self.models) + uploads
 
     def teardown(self) -> None:
-        """When all is over two runs finish everything, and a third writes nothing."""
+        """At the end two runs finish everything, and a third writes nothing."""
         self.s3.now += timedelta(days=30)
         for _ in range(2):
             self.reconcile(1)
@@ -224,13 +224,13 @@ class Sequences(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _mark(self, asset_id: str, pin: str | None, spelling: str) -> Answer:
+    def _mark(self, asset_id: str, pin: str | None, spelling: str) -> Response:
         body = {"Status": "uploaded"} | ({} if pin is None else {"etag": spelling.format(pin)})
         return self.service.request("PUT", f"/asset/{asset_id}", json.dumps(body).encode())
 
-    def _require(self, answer: Answer, status: int, code: str | None) -> None:
-        assert (answer.status, answer.document.get("code")) == (status, code)
-        assert answer.headers["cache-control"] == "no-store"
+    def _require(self, response: Response, status: int, code: str | None) -> None:
+        assert (response.status, response.document.get("code")) == (status, code)
+        assert response.headers["cache-control"] == "no-store"
 
     async def _run(self, options: RunOptions) -> None:
         await run(self.assets, options, [RunCounters()], asyncio.Event(), self.s3.now.timestamp)
@@ -242,13 +242,13 @@ class Sequences(RuleBasedStateMachine):
         return model.reconciled(self.s3.now, POLICY.grace_seconds, POLICY.expire_after_seconds)
 
     def _settle(self, asset_id: str, *possible: Model) -> None:
-        """After a fault the model takes the bucket's word, if it is one of the possible ones."""
+        """After a fault, set the model to the bucket's state, if that is one of the possible ones."""
         seen = self._seen()[asset_id]
         assert seen in possible
         self.models[asset_id] = seen
 
     def _seen(self) -> dict[str, Model]:
-        """The dictionary, as the bucket has it."""
+        """Return the dictionary that the bucket implies."""
         seen = {}
         for key, found in self.s3.objects.items():
             prefix, _, asset_id = key.partition("/")
@@ -266,7 +266,7 @@ class Sequences(RuleBasedStateMachine):
 
 
 class _Failing:
-    """Within this, one call of the door fails."""
+    """Within this context, one call of the store fails."""
 
     def __init__(self, store: FlakyStore, calls: int, *, takes_effect: bool) -> None:
         self._door, self._calls, self._takes_effect = store, calls, takes_effect

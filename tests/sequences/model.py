@@ -1,4 +1,4 @@
-"""What should happen, as a dictionary: written from docs/design.md, sharing no code with the product."""
+"""The expected state, as a dictionary: written from docs/design.md, without the product's code."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from tests.support.in_memory_s3 import etag_of
 
 
 class Stage(StrEnum):
-    """Where an asset is in its life."""
+    """The stage of an asset's lifecycle."""
 
     PENDING = "pending"
     MARKED = "marked"
@@ -28,7 +28,7 @@ class Model:
     final: bytes | None = None
 
     def marked(self, pin: str | None) -> tuple[int, str | None, "Model"]:
-        """What a mark is answered (status and code), and what becomes of the asset."""
+        """Return the response to a mark (status and code), and change the asset."""
         match self.stage:
             case Stage.EXPIRED:
                 return 410, "asset_expired", self
@@ -42,7 +42,7 @@ class Model:
                 return 202, None, Model(self.expires_at, Stage.MARKED, pin, self.temp)
 
     def reconciled(self, now: datetime, grace_seconds: int, expire_after_seconds: int) -> "Model":
-        """What a whole run makes of the asset."""
+        """Return the asset after a complete run."""
         if self.temp is None:
             return self
         is_given_up = now >= self.expires_at + timedelta(seconds=expire_after_seconds)

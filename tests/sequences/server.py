@@ -14,8 +14,8 @@ from service.requests import HeaderDeadlineProtocol
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the service answered."""
+class Response:
+    """One response of the service."""
 
     status: int
     headers: dict[str, str]
@@ -23,7 +23,7 @@ class Answer:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The body as JSON, empty when there is none."""
+        """The body as JSON; empty without a body."""
         document: dict[str, Any] = json.loads(self.body) if self.body else {}
         return document
 
@@ -44,8 +44,8 @@ class LoopbackService:
         """From now on serve this context."""
         self.app.ctx.context = context
 
-    def request(self, method: str, path: str, body: bytes = b"") -> Answer:
-        """Send one request; its answer."""
+    def request(self, method: str, path: str, body: bytes = b"") -> Response:
+        """Send one request and return its response."""
         return self.loop.run_until_complete(asyncio.wait_for(self._request(method, path, body), 10))
 
     def stop(self) -> None:
@@ -74,7 +74,7 @@ class LoopbackService:
         await self._server.wait_closed()
         await self._server.after_stop()
 
-    async def _request(self, method: str, path: str, body: bytes) -> Answer:
+    async def _request(self, method: str, path: str, body: bytes) -> Response:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -84,8 +84,8 @@ class LoopbackService:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
         length = int(headers.get("content-length", "0"))
-        answer = Answer(int(lines[0].split()[1]), headers, await reader.readexactly(length))
+        response = Response(int(lines[0].split()[1]), headers, await reader.readexactly(length))
         if headers.get("connection", "").lower() == "close":
             writer.close()
             self._streams = None
-        return answer
+        return response

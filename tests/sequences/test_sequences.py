@@ -1,4 +1,4 @@
-"""Whatever clients, time, runs and faults do in whatever order, the bucket is as a dictionary says."""
+"""Whatever clients, time, runs and faults do in any order, the bucket agrees with a dictionary."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def _service() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_service")
 def test_random_sequences_agree_with_the_dictionary() -> None:
-    """The bucket and the answers are the model's after every step of every sequence."""
+    """The bucket and the responses are the model's after every step of every sequence."""
     before = Sequences.begun
     run_sequences(60, seed=1)
     assert Sequences.begun - before >= 60

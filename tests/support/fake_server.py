@@ -24,7 +24,7 @@ class Step:
     """The response to one request."""
 
     message: bytes | Sequence[bytes] = b""
-    """Pieces are sent one by one, each in a packet of its own."""
+    """Pieces are sent one by one, each in its own packet."""
     then: Then = Then.KEEP
 
 
@@ -71,7 +71,7 @@ class Server:
                         writer.transport.abort()
                         break
                     case Then.HANG:
-                        await reader.read()  # until the other side gives up
+                        await reader.read()  # until the other side closes
                         break
             else:
                 await reader.read()

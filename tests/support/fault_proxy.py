@@ -1,4 +1,4 @@
-"""A proxy between us and S3 that does to each request what it is errors."""
+"""A proxy between a program and S3 that injects a fault into each request that a test chooses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,17 +11,17 @@ from tests.support.http_messages import Message, read_request, read_response
 
 
 class Fault(StrEnum):
-    """What becomes of one request on its way."""
+    """What the proxy does to one request."""
 
     NONE = "none"
     NOT_SENT = "not sent"
     """The connection is closed before the server sees it."""
     LOST = "reset after it took effect"
     HUNG = "hangs after it took effect"
-    """No answer, for HANG_SECONDS or until the client gives up."""
-    CUT = "answer cut in half"
-    TWICE = "answered twice"
-    GARBAGE = "answered with no HTTP"
+    """No response, for HANG_SECONDS or until the client closes."""
+    CUT = "response cut in half"
+    TWICE = "two responses"
+    GARBAGE = "a response that is not HTTP"
     SLOW_DOWN = "503 SlowDown"
     BROKEN = "500 InternalError"
     CONFLICT = "409 ConditionalRequestConflict"
@@ -43,7 +43,7 @@ _ERROR_RESPONSES: Final = {
 Decide = Callable[[Message], tuple[Fault, float]]
 """What becomes of a request, and for how many seconds it is held up first."""
 ExchangeObserver = Callable[[Message, Message], None]
-"""Sees each request that reached the server, with its answer, whatever becomes of the answer then."""
+"""Observes each request that reached the server, with the server's response."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Proxy:
         task.add_done_callback(self.connections.pop)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client's connection, paired with one to the server."""
+        """Serve one client's connection, paired with one to the server."""
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         try:
             while (request := await read_request(reader, writer)) is not None:
@@ -86,19 +86,19 @@ class Proxy:
                 if upstream is None:
                     upstream = await asyncio.open_connection(self.host, self.upstream_port)
                 upstream[1].write(request.head + request.body)
-                answer = await read_response(upstream[0], request.method)
-                self.observe(request, answer)
+                response = await read_response(upstream[0], request.method)
+                self.observe(request, response)
                 if fault is Fault.HUNG:
-                    with suppress(TimeoutError):  # until the client gives up; for a copy it would wait for minutes
+                    with suppress(TimeoutError):  # until the client closes; for a copy that takes minutes
                         await asyncio.wait_for(reader.read(), HANG_SECONDS)
                 if fault in {Fault.LOST, Fault.HUNG}:
                     return
-                writer.write(_damage(fault, answer.head + answer.body))
+                writer.write(_damage(fault, response.head + response.body))
                 await writer.drain()
-                if fault in {Fault.CUT, Fault.GARBAGE} or answer.closes or request.closes:
+                if fault in {Fault.CUT, Fault.GARBAGE} or response.closes or request.closes:
                     return
         except (ConnectionError, asyncio.IncompleteReadError):
-            return  # either side went away: so does the other
+            return  # one side closed: close the other
         finally:
             for each in (writer, *(upstream[1:] if upstream else ())):
                 with suppress(RuntimeError):  # the loop is closing
@@ -107,9 +107,9 @@ class Proxy:
 
 @asynccontextmanager
 async def running_proxy(
-    host: str, upstream_port: int, decide: Decide, observe: ExchangeObserver = lambda _request, _answer: None
+    host: str, upstream_port: int, decide: Decide, observe: ExchangeObserver = lambda _request, _response: None
 ) -> AsyncIterator[Proxy]:
-    """A proxy on a free port of loopback."""
+    """Run a proxy on a free port of loopback."""
     proxy = Proxy(host, upstream_port, decide, observe)
     server = await asyncio.start_server(proxy.accept, host, 0, limit=1 << 20)
     proxy.port = server.sockets[0].getsockname()[1]

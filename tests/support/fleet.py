@@ -25,11 +25,11 @@ class Product:
     s3: LocalS3
     environment: Mapping[str, str]
     output: IO[bytes]
-    """Where everything that the programs say goes."""
+    """The file that receives the output of all programs."""
     services: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     async def serve(self, port: int) -> asyncio.subprocess.Process:
-        """Start a service; it is ready."""
+        """Start a service, and wait until it is ready."""
         arguments = ["serve", "--host", HOST, "--port", str(port), "--metrics-port", str(free_port())]
         process = await self._start(*arguments)
         self.services.append(process)
@@ -37,7 +37,7 @@ class Product:
         return process
 
     async def wait_until_ok(self, port: int, path: str) -> None:
-        """Wait until this path is answered 200.
+        """Wait until the service responds 200 on this path.
 
         Raises:
             TimeoutError: it never is.
@@ -57,7 +57,7 @@ class Product:
         return await self._start("reconcile")
 
     async def reconcile_and_wait(self) -> int:
-        """Make one run of the reconciler; its exit code."""
+        """Make one run of the reconciler; return its exit code."""
         return await (await self.reconcile()).wait()
 
     async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
@@ -73,7 +73,7 @@ class Product:
 
 @asynccontextmanager
 async def running_product(s3: LocalS3, output: IO[bytes], endpoint_url: str, **settings: int) -> AsyncIterator[Product]:
-    """The product on this S3, reached by its programs at this endpoint and by clients directly; no program runs yet."""
+    """Prepare the product on this S3. Programs reach S3 at this endpoint, clients directly. No program runs yet."""
     environment = {
         **s3.environment(),
         "AWS_ENDPOINT_URL_S3": endpoint_url,
@@ -95,18 +95,18 @@ async def running_product(s3: LocalS3, output: IO[bytes], endpoint_url: str, **s
 
 @dataclass(slots=True)
 class RestartableS3:
-    """The S3 server, to be stopped, killed and started again on its data."""
+    """The S3 server, which can be frozen, killed and restarted on its data."""
 
     s3: LocalS3
     restarted: subprocess.Popen[bytes] | None = None
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The one that runs now, or ran last."""
+        """The process that runs now, or ran last."""
         return self.restarted or self.s3.process
 
     def stop(self) -> None:
-        """Freeze it: connections are taken, and nothing is answered."""
+        """Freeze it: it accepts connections and does not respond."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -131,7 +131,7 @@ class RestartableS3:
         )
 
     def shut_down(self) -> None:
-        """End what was started again; the first is ended by who started it."""
+        """End the restarted server. The first one is ended by its own context."""
         if self.restarted is not None:
             self.resume()
             self.kill()

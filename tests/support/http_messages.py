@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One request or answer, as it was on the wire."""
+    """One request or response, as it was sent."""
 
     start: str
     """The first line."""
@@ -32,7 +32,7 @@ class Message:
 
 
 async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Message | None:
-    """The next request, errors to go on if it asks; None when the client has closed."""
+    """Return the next request; send `100 Continue` if it expects that. None when the client has closed."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -46,7 +46,7 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 
 async def read_response(reader: asyncio.StreamReader, method: str) -> Message:
-    """The answer to a request of that method.
+    """Return the response to a request of that method.
 
     Raises:
         ConnectionError: it ended too soon.
@@ -57,7 +57,7 @@ async def read_response(reader: asyncio.StreamReader, method: str) -> Message:
         has_body = method != "HEAD" and start.split(" ")[1] not in {"204", "304"}
         return Message(start, headers, head, await _body(reader, headers) if has_body else b"")
     except asyncio.IncompleteReadError as error:
-        raise ConnectionResetError("the server closed in the middle of an answer") from error
+        raise ConnectionResetError("the server closed in the middle of a response") from error
 
 
 def _parse(head: bytes) -> tuple[str, dict[str, str]]:

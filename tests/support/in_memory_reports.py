@@ -18,13 +18,13 @@ class InMemoryReports:
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""
-        self._answer()
+        self._response()
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key > start_after)
         return ListPage([ListedObject(key, NOON) for key in keys], is_truncated=False, server_time=NOON)
 
     async def get_object(self, key: str, max_bytes: int) -> bytes | None:
         """See `ShardReportStore.get_object`."""
-        self._answer()
+        self._response()
         found = self.objects.get(key)
         if found is not None and len(found) > max_bytes:
             raise StoreUnavailableError("too long")
@@ -32,11 +32,11 @@ class InMemoryReports:
 
     async def put_object(self, key: str, body: bytes, attributes: ObjectAttributes) -> str:
         """See `ShardReportStore.put_object`."""
-        self._answer()
+        self._response()
         assert attributes.headers == {"content-type": "application/json"}
         self.objects[key] = body
         return "etag"
 
-    def _answer(self) -> None:
+    def _response(self) -> None:
         if self.is_away:
-            raise StoreUnavailableError("S3 is away")
+            raise StoreUnavailableError("S3 is unavailable")

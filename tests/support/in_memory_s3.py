@@ -62,7 +62,7 @@ class InMemoryS3:
     writes: list[tuple[str, str]] = field(default_factory=list)
     """Every write that took effect: the operation and its key."""
     calls: list[tuple[str, str]] = field(default_factory=list)
-    """Every call of the object store, whatever its outcome: the operation and its key, or prefix."""
+    """Every call of the object store, whatever its outcome: the operation and its key or prefix."""
     fails_with: Exception | None = None
     """An error that every call of the object store raises. Nothing takes effect then."""
     page_size: int = PAGE_SIZE

@@ -26,7 +26,7 @@ from tests.support.raw_connection import HOST, connected, parse
 POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400)
 DOWNLOAD_URL_SECONDS: Final = 60
 RESPONSE_TIMEOUT_SECONDS: Final = 20.0
-"""When a client of these tests gives up. Nothing takes that long unless it hangs."""
+"""The timeout of these tests' client. Nothing takes that long unless it hangs."""
 
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Without certificates, because httpx needs longer to load them than most tests take."""
@@ -67,13 +67,13 @@ class Service:
     async def expire(self) -> str:
         """Create an asset that is expired, without moving the clock; return its id."""
         asset_id, upload_url = await self.create()
-        self.s3.put(upload_url, b"nobody marks this")
+        self.s3.put(upload_url, b"not marked")
         long_after = self.s3.now.replace(year=self.s3.now.year + 1)
         await self.assets.reconcile(asset_id, long_after)
         return asset_id
 
     async def send_request(self, *lines: str, body: bytes = b"") -> httpx.Response:
-        """Send a request exactly as written, on a connection of its own, and read until the service closes it."""
+        """Send a request exactly as written, on its own connection, and read until the service closes it."""
         head = "\r\n".join((*lines, "Connection: close", "", ""))
         return await self.send(head.encode("latin-1") + body)
 
@@ -94,7 +94,7 @@ async def serving(
     lifespan: Lifespan = no_lifespan,
     **settings: float,
 ) -> AsyncIterator[Service]:
-    """Run the service on a port of its own, on this store or the in-memory S3. The settings are Sanic's."""
+    """Run the service on a free port, on this store or the in-memory S3. The settings are Sanic's."""
     Sanic.test_mode = True  # allows several applications of the same name in one process
     nonces = iter(range(1_000_000))
     ids = _ids()
@@ -102,7 +102,7 @@ async def serving(
     readiness = Readiness(store_verified=store_verified)
     context = Context(assets, DOWNLOAD_URL_SECONDS, lambda: s3.now, Metrics(readiness), readiness)
     app = build_app(context, drain_seconds, lifespan)
-    app.config.update({"TOUCHUP": False, **settings})  # Sanic's rewriting of its own source takes most of a start
+    app.config.update({"TOUCHUP": False, **settings})  # rewriting its source takes Sanic most of a start
     listening = socket.create_server((HOST, 0))
     server: Any = await app.create_server(
         sock=listening, return_asyncio_server=True, access_log=False, protocol=HeaderDeadlineProtocol

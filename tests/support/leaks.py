@@ -1,4 +1,4 @@
-"""What must stand in no log, whole or in part: signatures, secret keys, presigned URLs."""
+"""Secrets that no log may contain, whole or in part: signatures, secret keys, presigned URLs."""
 
 import re
 from typing import Final
@@ -15,11 +15,11 @@ _PATTERNS: Final = {
 }
 
 
-def leaks(said: bytes) -> list[str]:
-    """Every secret in what was said, with the line it stands in, the secret itself blotted out."""
+def leaks(output: bytes) -> list[str]:
+    """Return every line of the output that contains a secret, with the secret masked."""
     return [
         f"{name} was written: {pattern.sub(b'<secret>', line)[:300]!r}"
         for name, pattern in _PATTERNS.items()
-        for line in said.splitlines()
+        for line in output.splitlines()
         if pattern.search(line)
     ]

@@ -1,4 +1,4 @@
-"""An HTTP client that keeps its connection, and tells every failure of it apart from an answer."""
+"""An HTTP client that keeps its connection, and distinguishes a failed connection from a response."""
 
 import asyncio
 import json
@@ -10,12 +10,12 @@ from tests.support.http_messages import Message, read_response
 
 
 class NoResponseError(Exception):
-    """The connection failed, or no answer came in time: what was asked may have happened or not."""
+    """The connection failed, or no response came in time. The request may have taken effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a server answered, and how long it took."""
+    """A response, and how long it took."""
 
     status: int
     headers: dict[str, str]
@@ -36,14 +36,14 @@ class Connection:
     host: str
     port: int
     seconds: float = 30
-    """How long to wait for an answer."""
+    """How long to wait for a response."""
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(default=None, init=False)
 
     async def request(self, method: str, target: str, body: bytes = b"", **headers: str) -> Response:
-        """Send a request; its answer. A connection that was kept and is closed by now is opened anew, once.
+        """Send a request and return its response. A kept connection that is closed by now is opened again, once.
 
         Raises:
-            NoResponseError: none came.
+            NoResponseError: No response came.
         """
         started = asyncio.get_running_loop().time()
         try:
@@ -82,10 +82,10 @@ class Connection:
 
 
 async def request_url(url: str, method: str, body: bytes = b"", **headers: str) -> Response:
-    """Follow a presigned URL, on a connection of its own.
+    """Send a request to a presigned URL, on its own connection.
 
     Raises:
-        NoResponseError: no answer came.
+        NoResponseError: No response came.
     """
     parts = urlsplit(url)
     connection = Connection(parts.hostname or "", parts.port or 80)

@@ -1,4 +1,4 @@
-"""Our programs as processes: what they write, how they end."""
+"""The programs as processes: their logs and exit codes."""
 
 import json
 import subprocess
@@ -24,33 +24,33 @@ SETTINGS: Final = {
 
 @dataclass(slots=True)
 class Program:
-    """A running `assetuploader`, its log read as it is written."""
+    """A running `assetuploader`, whose log is read as it is written."""
 
     process: "subprocess.Popen[str]"
     lines: list[str] = field(default_factory=list)
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The logged events of this name so far."""
+        """Return the logged events of this name so far."""
         return [event for event in map(json.loads, self.lines) if event["event"] == name]
 
     def errors(self) -> list[dict[str, Any]]:
-        """What was logged as an error so far."""
+        """Return the errors logged so far."""
         return [event for event in map(json.loads, self.lines) if event["level"] == "error"]
 
     def await_event(self, name: str) -> dict[str, Any]:
-        """The first event of this name, once it is there."""
+        """Wait for the first event of this name, and return it."""
         found: list[dict[str, Any]] = await_until(f"{name} is logged", lambda: self.events(name))
         return found[0]
 
     def end(self, number: int) -> int:
-        """Send the signal; the exit code."""
+        """Send the signal; return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
 
 
 @contextmanager
 def started(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[Program]:
-    """Start a program; it is gone afterwards."""
+    """Start a program, and end it afterwards."""
     with subprocess.Popen(  # noqa: S603 -- our own command
         [COMMAND, *arguments], env={**SETTINGS, **environment}, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -71,7 +71,7 @@ def _read(program: Program) -> None:
 
 
 def ended(arguments: Sequence[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run a program to its end."""
+    """Run a program to its end, and return it."""
     return subprocess.run(  # noqa: S603 -- our own command
         [COMMAND, *arguments],
         env={**SETTINGS, **environment},
@@ -84,14 +84,14 @@ def ended(arguments: Sequence[str], environment: Mapping[str, str]) -> "subproce
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running service and where it is."""
+    """A running service and its address."""
 
     program: Program
     url: str
     http: urllib3.PoolManager
 
     def status(self, path: str, method: str = "GET") -> int:
-        """What it answers; 0 while it does not listen."""
+        """Return the status of its response; 0 while it does not listen."""
         try:
             return self.http.request(method, self.url + path).status
         except urllib3.exceptions.HTTPError:
@@ -100,11 +100,11 @@ class Service:
 
 @contextmanager
 def serving(environment: Mapping[str, str], awaited: str = "/healthcheck") -> Iterator[Service]:
-    """A service that answers 200 on that path; gone afterwards."""
+    """Start a service, wait until it responds 200 on that path, and end it afterwards."""
     port = free_port()
     arguments = ["serve", "--host", HOST, "--port", str(port), "--metrics-port", str(free_port())]
     with started(arguments, environment) as program, urllib3.PoolManager(timeout=10, retries=False) as http:
         service = Service(program, f"http://{HOST}:{port}", http)
-        await_until(f"{awaited} answers 200", lambda: service.status(awaited) == 200 or program.process.poll())
+        await_until(f"{awaited} responds 200", lambda: service.status(awaited) == 200 or program.process.poll())
         assert program.process.poll() is None, program.lines
         yield service

@@ -1,4 +1,4 @@
-"""The whole product as its operator starts it: a real S3 server, the service's process, reconciler runs."""
+"""The whole product as an operator starts it: a real S3 server, the service's process, reconciler runs."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from dev.seaweedfs import HOST, LocalS3, free_port, running_s3
 
 COMMAND: Final = str(Path(sys.executable).parent / "assetuploader")
 COVERAGE: Final = {name: text for name, text in os.environ.items() if name == "COVERAGE_PROCESS_CONFIG"}
-"""Lets coverage measure a program that is started with an environment of its own; empty unless `make test` measures."""
+"""Variables that let coverage measure a started program; empty unless coverage measures these tests."""
 START_SECONDS: Final = 30.0
 
 
@@ -33,7 +33,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A running service, on an S3 of its own."""
+    """A running service with its own S3 server."""
 
     s3: LocalS3
     port: int
@@ -44,11 +44,11 @@ class Product:
 
     @property
     def url(self) -> str:
-        """Where the API is."""
+        """The URL of the API."""
         return f"http://{HOST}:{self.port}"
 
     def metrics(self) -> str:
-        """What Prometheus would scrape now."""
+        """Return what Prometheus would scrape now."""
         return self.http.request("GET", f"http://{HOST}:{self.metrics_port}/metrics").data.decode()
 
     def upload(self, body: bytes) -> Created:
@@ -58,7 +58,7 @@ class Product:
         return Created(created["id"], sent.headers["ETag"], created["upload_url"])
 
     def mark(self, created: Created, *, pinned: bool) -> int:
-        """Mark the asset; the status."""
+        """Mark the asset; return the status of the response."""
         body = {"Status": "uploaded", **({"etag": created.etag} if pinned else {})}
         return self.http.request("PUT", f"{self.url}/asset/{created.asset_id}", json=body).status
 
@@ -67,7 +67,7 @@ class Product:
         return run_command(arguments, {**self.environment, **settings})
 
     def log(self) -> list[dict[str, Any]]:
-        """What the service has logged so far."""
+        """Return what the service has logged so far."""
         return [json.loads(line) for line in self.log_path.read_text().splitlines()]
 
 
@@ -78,25 +78,25 @@ def run_command(arguments: tuple[str, ...], environment: Mapping[str, str]) -> "
     )
 
 
-def await_until(claim: str, is_so: Any, seconds: float = START_SECONDS) -> Any:  # noqa: ANN401 -- whatever it answers
-    """Ask until the answer is a truth, and answer that."""
+def await_until(claim: str, probe: Any, seconds: float = START_SECONDS) -> Any:  # noqa: ANN401 -- whatever it returns
+    """Call the probe until its result is true, and return that; fail with the claim after some seconds."""
     deadline = time.monotonic() + seconds
-    while not (answer := is_so()):
+    while not (result := probe()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {claim}"
         time.sleep(0.05)
-    return answer
+    return result
 
 
 @contextmanager
 def running_product(**settings: str) -> Iterator[Product]:
-    """A service on a fresh S3, healthy; both stopped at the end."""
+    """Run a service on a new S3 server, wait until it is healthy, and stop both at the end."""
     with running_s3(free_port(), "assets") as s3, serving(s3, **settings) as product:
         yield product
 
 
 @contextmanager
 def serving(s3: LocalS3, **settings: str) -> Iterator[Product]:
-    """A service on this S3, healthy; stopped at the end."""
+    """Run a service on this S3, wait until it is healthy, and stop it at the end."""
     port, metrics_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder, urllib3.PoolManager(timeout=10, retries=False) as http:
         environment = {

@@ -25,7 +25,7 @@ NOW = 1_780_000_000.0
 
 @dataclass(slots=True)
 class Harness:
-    """What a test looks at."""
+    """The store, and what a test observes."""
 
     server: Server
     store: S3ObjectStore

@@ -1,4 +1,4 @@
-"""The stores that the contract is held against, and the plain boto3 that sets the scene and looks."""
+"""The stores that the contract is tested on, and the plain boto3 client that prepares and inspects them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ BUCKET: Final = "contract"
 WRONG_SECRET: Final = "wrong"  # noqa: S105 -- indeed
 
 ON_SEAWEEDFS: Final = pytest.mark.parametrize("running_store", ["seaweedfs"], indirect=True)
-"""For races: moto loses them by chance, which no strict mark can say."""
+"""For races: moto loses them only sometimes, so the mark cannot be strict."""
 ON_MOTO: Final = pytest.mark.parametrize("running_store", ["moto"], indirect=True)
 """For what must be found out about a store that lies."""
 
@@ -37,30 +37,30 @@ class Store:
     """Plain boto3, signing as it likes: not the code under test."""
 
     def put(self, key: str, body: bytes) -> str:
-        """Write an object; its ETag without quotes."""
+        """Write an object; return its ETag without quotes."""
         return self.raw.put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
 
     def body(self, key: str) -> bytes:
-        """An object's bytes."""
+        """Return an object's bytes."""
         return self.raw.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
     def tags(self, key: str) -> dict[str, str]:
-        """An object's tags."""
+        """Return an object's tags."""
         tags = self.raw.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"]
         return {tag["Key"]: tag["Value"] for tag in tags}
 
     def metadata(self, key: str) -> dict[str, str]:
-        """An object's metadata."""
+        """Return an object's metadata."""
         return self.raw.head_object(Bucket=BUCKET, Key=key)["Metadata"]
 
     def keys(self, prefix: str) -> list[str]:
-        """The keys of up to 1,000 objects."""
+        """Return the keys of up to 1,000 objects."""
         found = self.raw.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
         return [listed["Key"] for listed in found]
 
 
 def raw_client(endpoint_url: str) -> "S3Client":
-    """Plain boto3 at this endpoint."""
+    """Return a plain boto3 client of this endpoint."""
     return boto3.client(
         "s3",
         region_name=REGION,
@@ -73,14 +73,14 @@ def raw_client(endpoint_url: str) -> "S3Client":
 
 @contextmanager
 def seaweedfs() -> Iterator[Store]:
-    """The real one."""
+    """Run SeaweedFS, a real S3 server."""
     with running_s3(free_port(), BUCKET) as server:
         yield Store("seaweedfs", server.endpoint_url, raw_client(server.endpoint_url))
 
 
 @contextmanager
 def moto() -> Iterator[Store]:
-    """The one that lies."""
+    """Run moto, which ignores conditions, expiry and signatures."""
     server = ThreadedMotoServer(HOST, free_port())
     server.start()
     try:
@@ -94,14 +94,14 @@ def moto() -> Iterator[Store]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The code under test, on one store, with keys of one test's own."""
+    """The code under test, on one store, with keys that no other test uses."""
 
     store: Store
     bucket: Bucket
     http: urllib3.PoolManager
-    """A client that knows nothing of S3."""
+    """A plain HTTP client."""
     prefix: str = field(default_factory=lambda: f"{uuid4()}/")
 
     def key(self, name: str = "object") -> str:
-        """A key that no other test uses."""
+        """Return a key that no other test uses."""
         return self.prefix + name

@@ -1,4 +1,4 @@
-"""What a user's client does, by plain HTTP."""
+"""The requests of a user's client, by plain HTTP."""
 
 import os
 import time
@@ -8,7 +8,7 @@ import urllib3
 
 FINAL_SECONDS = 60.0
 POLL_SECONDS = 0.25
-"""Twenty clients that ask much more often would measure themselves."""
+"""Twenty clients that poll much more often would measure themselves."""
 
 
 @dataclass(slots=True)
@@ -20,9 +20,9 @@ class Asset:
     body: bytes = field(repr=False)
     etag: str = ""
     marked_at: float = 0.0
-    """When its mark was answered; seconds of the monotonic clock."""
+    """When the response to its mark came; seconds of the monotonic clock."""
     available_at: float = 0.0
-    """When its download was answered."""
+    """When the response to its download came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +40,31 @@ class Client:
         return asset
 
     def upload(self, asset: Asset, body: bytes) -> int:
-        """Send bytes to S3; the status."""
-        answer = self.http.request("PUT", asset.upload_url, body=body)
-        if answer.status == 200:
-            asset.body, asset.etag = body, answer.headers["ETag"]
-        return answer.status
+        """Send bytes to S3; return the status of the response."""
+        response = self.http.request("PUT", asset.upload_url, body=body)
+        if response.status == 200:
+            asset.body, asset.etag = body, response.headers["ETag"]
+        return response.status
 
     def mark(self, asset: Asset, *, pinned: bool) -> int:
-        """Mark the asset; the status."""
+        """Mark the asset; return the status of the response."""
         body = {"Status": "uploaded", **({"etag": asset.etag} if pinned else {})}
         status = self.http.request("PUT", f"{self.url}/asset/{asset.asset_id}", json=body).status
         asset.marked_at = time.monotonic()
         return status
 
     def download(self, asset: Asset) -> bytes | None:
-        """The asset's bytes, None while it is not final."""
-        answer = self.http.request("GET", f"{self.url}/asset/{asset.asset_id}")
-        if answer.status == 404:
-            assert answer.json()["code"] == "asset_not_uploaded"
+        """Return the asset's bytes, None while it is not final."""
+        response = self.http.request("GET", f"{self.url}/asset/{asset.asset_id}")
+        if response.status == 404:
+            assert response.json()["code"] == "asset_not_uploaded"
             return None
-        downloaded = self.http.request("GET", answer.json()["Download_url"])
+        downloaded = self.http.request("GET", response.json()["Download_url"])
         assert downloaded.status == 200
         return downloaded.data
 
     def await_final(self, asset: Asset) -> bytes:
-        """The asset's bytes, once it is final."""
+        """Wait until the asset is final, and return its bytes."""
         deadline = time.monotonic() + FINAL_SECONDS
         while (body := self.download(asset)) is None:
             assert time.monotonic() < deadline, f"{asset.asset_id} is not final within {FINAL_SECONDS} s"

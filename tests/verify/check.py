@@ -26,7 +26,7 @@ class Check:
     statement: str
     """What the check shows when it finds no violation."""
     run: Callable[[int], CheckOutcome]
-    """Run it with about this many cases. Each check has a unit of its own."""
+    """Run it with about this many cases. What a case is depends on the check."""
     size: int
     """The size of `make verify`."""
     small: int

@@ -27,7 +27,7 @@ CHECKS: Final = (
     Check("s3-outage", "without S3: 503 within 3 s, alive throughout, backlog cleared in two runs", s3_outage, 30, 5),
     Check("restarts", "no request fails while services are restarted in turn", restarts, 20, 4),
     Check("raw", "no malformed request gets a 5xx, hangs, or is echoed", raw, 20_000, 2_000),
-    Check("schema", "the API does what its OpenAPI document says", schema, 300, 30),
+    Check("schema", "the API conforms to its OpenAPI document", schema, 300, 30),
     Check("log-levels", "no log level writes a secret", log_levels, 1, 1),
     Check("suite", "no test writes a secret to a log", suite, 1, 1),
 )

@@ -23,8 +23,8 @@ _CASES: Final = re.compile(r"(\d+) generated, (\d+) passed")
 def raw(number: int) -> CheckOutcome:
     """Send `number` malformed requests."""
     trial, output = asyncio.run(_against_service(number))
-    answers = ", ".join(f"{count:,} × {status}" for status, count in trial.answers.most_common())  # noqa: RUF001
-    return CheckOutcome(f"{trial.cases:,} cases: {answers}", trial.violations + leaks(output))
+    outcomes = ", ".join(f"{count:,} × {status}" for status, count in trial.outcomes.most_common())  # noqa: RUF001
+    return CheckOutcome(f"{trial.cases:,} cases: {outcomes}", trial.violations + leaks(output))
 
 
 async def _against_service(number: int) -> tuple[Raw, bytes]:

@@ -1,4 +1,4 @@
-"""What `status` says about an asset is what the reconciler does."""
+"""`status` predicts what the reconciler does."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -34,7 +34,7 @@ EXPECTED: dict[AssetPhase, set[Outcome]] = {
 async def test_a_run_does_what_the_explanation_says(
     status: Status | None, pin: str | None, body: bytes | None, seconds: int
 ) -> None:
-    """For every state, on both sides of each deadline, the next run does what `explain` says."""
+    """For every state, on both sides of each deadline, the next run does what `explain` predicts."""
     s3 = InMemoryS3(now=EXPIRY - timedelta(minutes=5))
     if status is not None:
         state = AssetState(status, EXPIRY, pin)

@@ -74,7 +74,7 @@ BEFORE_READING: dict[tuple[Status, str | None], dict[str, Action]] = {
     (Status.EXPIRED, None): dict.fromkeys(_ALWAYS, Action.SWEEP),
     (Status.EXPIRED, A): dict.fromkeys(_ALWAYS, Action.SWEEP),
 }
-"""By state; WAIT where nothing is said."""
+"""By state; WAIT for all others."""
 
 AFTER_READING: dict[tuple[Status, str | None, str, str], Action] = {
     (Status.PENDING, None, A, EXPIRED): Action.EXPIRE,
@@ -83,7 +83,7 @@ AFTER_READING: dict[tuple[Status, str | None, str, str], Action] = {
     **{(Status.MARKED, None, etag, clock): Action.FINALIZE for etag in (A, B) for clock in (DUE, EXPIRED)},
     **{(Status.MARKED, A, A, clock): Action.FINALIZE for clock in _ALWAYS},
 }
-"""By state, ETag in temp/, and clock; WAIT where nothing is said."""
+"""By state, ETag in temp/, and clock; WAIT for all others."""
 
 
 @pytest.mark.parametrize(("status", "pin"), BEFORE_READING)
@@ -116,7 +116,7 @@ def test_only_the_bytes_that_were_meant_are_finalized(
 def test_a_known_etag_changes_only_decisions_that_asked_for_it(
     status: Status, pin: str | None, etag: str, now: datetime
 ) -> None:
-    """An asset that waits or is swept by its placeholder does so whatever is in temp/."""
+    """If the placeholder alone decides to wait or to sweep, temp/ does not change that."""
     state = AssetState(status, EXPIRY, pin)
     first = decide(state, NOT_READ, now, POLICY)
     assert first is Action.INSPECT_UPLOAD or decide(state, etag, now, POLICY) is first
@@ -175,7 +175,7 @@ def test_the_policy_has_the_documented_defaults() -> None:
 
 WRITTEN = {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "schema": "2"}
 SCHEMA_1 = {"status": "marked", "expires-at": "2026-01-01T12:15:00Z"}
-"""What version 0.1.0 wrote before `schema` existed. Such objects are read for ever."""
+"""What version 0.1.0 wrote before `schema` existed. Such objects stay readable."""
 
 
 def test_the_state_is_stored_as_the_design_says() -> None:
@@ -235,6 +235,6 @@ def test_the_state_survives_its_metadata(status: Status, pin: str | None) -> Non
     ],
 )
 def test_metadata_of_somebody_else_are_not_a_state(metadata: dict[str, str]) -> None:
-    """Somebody else's object is never taken for a placeholder, and the error says what is wrong."""
+    """An object of another program is never taken for a placeholder, and the error says what is wrong."""
     with pytest.raises(InvalidPlaceholderError, match=r"no asset state in its metadata|pin is not an ETag"):
         from_metadata(metadata)

@@ -1,4 +1,4 @@
-"""The earliest due asset is known in bounded memory."""
+"""The earliest due asset is found in bounded memory."""
 
 import random
 from datetime import timedelta

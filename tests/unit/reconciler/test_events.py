@@ -1,4 +1,4 @@
-"""What the reconciler tells Kubernetes, seen from an API server that writes down what it is asked."""
+"""The reconciler's Kubernetes Events, received by an API server that records its requests."""
 
 import json
 import re
@@ -33,7 +33,7 @@ EVENTS_PATH = "/apis/events.k8s.io/v1/namespaces/assets/events"
 
 @dataclass
 class ApiServer:
-    """A stand-in for the API server: answers the two calls, and keeps what it was sent."""
+    """A fake API server that responds to the two calls and records their requests."""
 
     statuses: dict[str, int] = field(default_factory=dict)
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class ApiServer:
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
-    """Start a stand-in, stopped after the test."""
+    """Start a fake API server, and stop it after the test."""
     with _serve(ApiServer()) as server:
         yield server
 
@@ -57,12 +57,12 @@ def api() -> Iterator[ApiServer]:
 def _serve(server: ApiServer) -> Iterator[ApiServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer("GET", CRONJOB)
+            self._respond("GET", CRONJOB)
 
         def do_POST(self) -> None:
-            self._answer("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._respond("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
-        def _answer(self, method: str, body: dict[str, Any]) -> None:
+        def _respond(self, method: str, body: dict[str, Any]) -> None:
             server.requests.append((method, self.path, body if method == "POST" else None))
             payload = json.dumps(body).encode()
             self.send_response(server.statuses.get(method, 200))
@@ -122,7 +122,7 @@ def test_a_failed_run_posts_a_warning_with_its_exit_code(api: ApiServer) -> None
     assert (body["type"], body["reason"], body["note"]) == ("Warning", "RunFailed", "exit code 75. S3 is unreachable")
 
 
-def test_a_run_with_nothing_to_tell_asks_the_api_server_nothing(api: ApiServer) -> None:
+def test_a_run_without_changes_sends_nothing_to_the_api_server(api: ApiServer) -> None:
     """An idle run every minute fills no list of Events."""
     post_run_event(OWNER, {"finalized": 0}, 0, "", api.connect)
     assert api.requests == []
@@ -135,11 +135,11 @@ def test_a_long_note_is_cut_to_what_the_api_takes(api: ApiServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "said"),
+    ("statuses", "reason"),
     [({"GET": 403}, "403 Forbidden"), ({"GET": 404}, "404 Not Found"), ({"POST": 500}, "500 Internal Server Error")],
 )
-def test_a_refusal_is_one_warning_and_no_error(api: ApiServer, statuses: dict[str, int], said: str) -> None:
-    """What the API server refuses is logged once, with its status, and the caller goes on."""
+def test_a_rejected_event_is_one_warning_and_no_error(api: ApiServer, statuses: dict[str, int], reason: str) -> None:
+    """A rejected Event is logged once, with the status, and the run continues."""
     api.statuses.update(statuses)
     with capture_logs() as logs:
         post_run_event(OWNER, {"finalized": 1}, 0, "", api.connect)
@@ -149,7 +149,7 @@ def test_a_refusal_is_one_warning_and_no_error(api: ApiServer, statuses: dict[st
             "log_level": "warning",
             "cronjob": "assets-reconciler",
             "namespace": "assets",
-            "error": said,
+            "error": reason,
         }
     ]
 
@@ -162,7 +162,7 @@ def _connect_to_nobody() -> ApiClient:
 
 @pytest.mark.parametrize("connect", [_connect_to_nobody, connect_from_pod], ids=["unreachable", "outside-a-cluster"])
 def test_an_absent_api_server_is_one_warning_and_no_error(connect: Callable[[], ApiClient]) -> None:
-    """Neither a dead address nor a machine that is no pod raises."""
+    """Neither a closed port nor a machine outside a cluster raises an error."""
     with capture_logs() as logs:
         post_run_event(OWNER, {"finalized": 1}, 0, "", connect)
     assert [entry["event"] for entry in logs] == ["kubernetes_event_failed"]
@@ -184,11 +184,11 @@ def test_an_absent_api_server_is_one_warning_and_no_error(connect: Callable[[], 
 def test_events_are_off_unless_the_environment_names_the_cronjob(
     environ: dict[str, str], owner: CronJobRef | None
 ) -> None:
-    """Without the chart's two variables there is nobody to tell."""
+    """Without the chart's two variables no Event is posted."""
     assert cronjob_ref_from(environ) == owner
 
 
-def test_the_api_server_is_verified_though_not_by_the_strict_rules() -> None:
+def test_the_api_server_is_verified_without_the_strict_rules() -> None:
     """Certificate and name are required; the extensions that many clusters' CA lacks are not."""
     context = create_ssl_context(certifi.where())
     assert context.verify_mode is ssl.CERT_REQUIRED

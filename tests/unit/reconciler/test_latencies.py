@@ -22,7 +22,7 @@ def recorded(result: ReconcileResult) -> LatencyRecorder:
 
 @pytest.mark.parametrize("is_pinned", [True, False])
 def test_a_finalized_asset_is_recorded_by_its_pin(*, is_pinned: bool) -> None:
-    """Pinned and unpinned assets have histograms of their own, for both origins."""
+    """Pinned and unpinned assets have separate histograms, for both origins."""
     recorder = recorded(ReconcileResult(Outcome.FINALIZED, START, START + MINUTE, is_pinned=is_pinned))
     latencies, other = (recorder.pinned, recorder.unpinned) if is_pinned else (recorder.unpinned, recorder.pinned)
     assert (latencies.mark.sum_seconds, latencies.due.sum_seconds) == (180, 120)

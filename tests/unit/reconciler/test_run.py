@@ -25,13 +25,13 @@ YOUNG = START - timedelta(seconds=5)
 
 @dataclass(slots=True)
 class ObservedS3(InMemoryS3):
-    """Calls back at every listing, to change the world between looks."""
+    """A store that calls back at every listing, to change the bucket between scans."""
 
     at_listing: dict[int, Callable[[], None]] = field(default_factory=dict)
     listings: int = 0
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
-        """Call back, and answer."""
+        """Call back, and list."""
         self.at_listing.get(self.listings, lambda: None)()
         self.listings += 1
         await asyncio.sleep(0)
@@ -39,14 +39,14 @@ class ObservedS3(InMemoryS3):
 
 
 class Clock:
-    """A monotonic clock that moves when it is looked at."""
+    """A monotonic clock that advances when it is read."""
 
     def __init__(self, step_seconds: float = 0.0) -> None:
         self.now = 0.0
         self.step_seconds = step_seconds
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         self.now += self.step_seconds
         return self.now
 
@@ -75,7 +75,7 @@ async def test_without_watching_a_run_is_one_scan() -> None:
 
 
 async def test_a_watching_run_finds_recent_uploads() -> None:
-    """A mark between two polls is acted upon at the next, old uploads are left to the next full pass."""
+    """A mark between two polls is handled at the next one; old uploads are left to the next full scan."""
     s3 = ObservedS3()
     old = add(s3, 1, Status.PENDING, expires_at=SOON)
     clock = Clock()
@@ -97,7 +97,7 @@ async def test_a_watching_run_finds_recent_uploads() -> None:
 
 
 async def test_a_failed_poll_does_not_end_the_run() -> None:
-    """S3 away for one look: the full pass is done, and the next look may succeed."""
+    """S3 is unavailable for one poll: the full scan is complete, and the next poll may succeed."""
     s3 = ObservedS3()
     clock = Clock()
 
@@ -120,13 +120,13 @@ async def test_a_failed_poll_does_not_end_the_run() -> None:
 
 
 async def test_a_failed_full_scan_ends_the_run() -> None:
-    """S3 away at the first listing: the run ends with the reason, for exit code 75."""
+    """S3 is unavailable at the first listing: the run ends with the reason, for exit code 75."""
     with pytest.raises(StoreUnavailableError, match="away"):
         await _run(InMemoryS3(fails_with=StoreUnavailableError("away")), options(watch_seconds=50))
 
 
 async def test_a_stop_while_watching_ends_the_run_at_once() -> None:
-    """No poll's pause is waited out; the run was complete."""
+    """The run does not wait for the next poll; it is complete."""
     s3 = ObservedS3()
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(0.05, stop.set)
@@ -138,7 +138,7 @@ async def test_a_stop_while_watching_ends_the_run_at_once() -> None:
 
 
 async def test_a_stop_during_the_full_scan_leaves_it_incomplete() -> None:
-    """The summary says that not everything was looked at."""
+    """The summary says that the scan is incomplete."""
     s3 = ObservedS3(page_size=10)
     stop = asyncio.Event()
     for number in range(100):
@@ -153,7 +153,7 @@ async def test_a_stop_during_the_full_scan_leaves_it_incomplete() -> None:
 
 
 async def test_a_stop_waits_only_for_the_shutdown_timeout() -> None:
-    """An S3 that never answers cannot hold a run that was told to stop."""
+    """An S3 that never responds cannot delay a run that was stopped."""
     assert SHUTDOWN_TIMEOUT_SECONDS < 10  # of Kubernetes' 30 s; the rest is for report and Event
 
     class Hanging(InMemoryS3):
@@ -188,7 +188,7 @@ async def test_the_time_limit_ends_a_run_in_order() -> None:
 
 
 async def test_the_time_limit_ends_watching() -> None:
-    """However long it would linger, a run ends within its budget."""
+    """However long it would watch, a run ends within its maximum time."""
     s3 = ObservedS3()
     clock = Clock()
     s3.at_listing = {1: lambda: setattr(clock, "now", 31.0)}
@@ -199,7 +199,7 @@ async def test_the_time_limit_ends_watching() -> None:
 
 
 async def test_now_is_the_stores_clock() -> None:
-    """An asset is due by the `Date` of the listing, whatever this machine's clock says."""
+    """Whether an asset is due depends on the `Date` of the listing, not on this machine's clock."""
     s3 = InMemoryS3()
     name = add(s3, 1, expires_at=START)
     s3.now = START + timedelta(seconds=59)

@@ -25,7 +25,7 @@ from tests.support.in_memory_s3 import START, InMemoryS3, Stored, etag_of
 
 @dataclass(slots=True)
 class WatchedS3(InMemoryS3):
-    """Counts what is on its way at the same time, and fails where it is told to."""
+    """A store that counts concurrent calls, and fails where a test wants it."""
 
     in_flight: int = 0
     most_in_flight: int = 0
@@ -34,7 +34,7 @@ class WatchedS3(InMemoryS3):
     undeletable: dict[str, str] = field(default_factory=dict)
 
     async def head_object(self, key: str) -> ObjectInfo | None:
-        """Take a moment, and fail if told to."""
+        """Wait for a moment, then fail if the test wants it."""
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         for _ in range(3):
@@ -46,7 +46,7 @@ class WatchedS3(InMemoryS3):
         return await InMemoryS3.head_object(self, key)
 
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
-        """Count the batch, and leave what cannot be deleted."""
+        """Count the batch, and fail for the keys that the test wants."""
         self.batches.append(len(keys))
         await asyncio.sleep(0)
         await InMemoryS3.delete_objects(self, [key for key in keys if key not in self.undeletable])
@@ -54,7 +54,7 @@ class WatchedS3(InMemoryS3):
 
 
 async def test_a_scan_does_what_is_due_for_every_asset() -> None:
-    """Each state of docs/design.md's table gets what the table says, and the tally counts it."""
+    """Each state of docs/design.md's table gets the outcome of the table, and the summary counts it."""
     s3 = InMemoryS3()
     due = add(s3, 1)
     pinned = add(s3, 2, pin=b"bytes 2", expires_at=SOON)
@@ -106,7 +106,7 @@ async def test_every_page_is_read_and_every_asset_once(page_size: int) -> None:
 
 
 async def test_shards_partition_the_assets() -> None:
-    """Each shard's pass touches its own range only; together they touch all."""
+    """Each shard's scan touches only its own range; together they touch all."""
     s3 = InMemoryS3(page_size=10)
     names = {add(s3, number) for number in range(60)}
     done: list[set[str]] = []
@@ -121,7 +121,7 @@ async def test_shards_partition_the_assets() -> None:
 
 
 async def test_a_shard_reads_no_further_than_its_end() -> None:
-    """The listing begins at the shard and stops behind it: other shards' pages are not paid for."""
+    """The listing begins at the shard and stops after it: other shards' pages are not requested."""
     s3 = InMemoryS3(page_size=10)
     for number in range(100):
         add(s3, number)
@@ -132,7 +132,7 @@ async def test_a_shard_reads_no_further_than_its_end() -> None:
 
 
 async def test_concurrency_is_bounded() -> None:
-    """Concurrency is used, and bounded, whatever is due."""
+    """Assets are reconciled concurrently, up to the bound."""
     s3 = WatchedS3()
     for number in range(300):
         add(s3, number)
@@ -143,7 +143,7 @@ async def test_concurrency_is_bounded() -> None:
 
 
 async def test_uploads_are_deleted_a_thousand_at_a_time() -> None:
-    """A thousand finalized assets cost one call to clean up after, and the rest one more."""
+    """The uploads of a thousand finalized assets are deleted by one call, and the rest by one more."""
     s3 = WatchedS3()
     for number in range(2_500):
         add(s3, number, Status.UPLOADED)
@@ -179,7 +179,7 @@ async def test_one_assets_failure_never_stops_the_others(error: Exception) -> No
 
 
 async def test_a_failed_overdue_asset_is_reported() -> None:
-    """S3 failed behind the placeholder: the asset was due, is not final, and the oldest such is named."""
+    """If S3 fails after the placeholder was read, the asset counts as due, and the earliest one is reported."""
     s3 = WatchedS3()
     names = [add(s3, number, expires_at=START - timedelta(hours=number + 1)) for number in range(3)]
     s3.failing = {temp_key(name): StoreUnavailableError("slow") for name in names}
@@ -193,7 +193,7 @@ async def test_a_failed_overdue_asset_is_reported() -> None:
 
 
 async def test_an_unavailable_store_ends_the_scan() -> None:
-    """After so many assets in a row without an answer no more are tried: the next run will."""
+    """After too many assets in a row without a response the run ends: the next one continues."""
     s3 = WatchedS3()
     names = [add(s3, number) for number in range(500)]
     s3.failing = {uploaded_key(name): StoreUnavailableError("away") for name in names}
@@ -233,11 +233,11 @@ async def test_a_failed_listing_ends_the_scan_with_its_reason(error: Exception) 
 
 
 async def test_a_listing_that_fails_midway_deletes_the_finished_uploads() -> None:
-    """What was finalized before the failure is deleted from `temp/` all the same."""
+    """Uploads that were finalized before the failure are still deleted."""
 
     class Breaking(WatchedS3):
         async def list_objects(self, prefix: str, start_after: str) -> ListPage:
-            """Answer one page."""
+            """Return one page, then fail."""
             if start_after != Shard().start_after:
                 for _ in range(100):
                     await asyncio.sleep(0)
@@ -255,7 +255,7 @@ async def test_a_listing_that_fails_midway_deletes_the_finished_uploads() -> Non
 
 
 async def test_failed_deletions_are_counted() -> None:
-    """S3 may refuse single keys of a batch, or the batch: the next run sweeps them."""
+    """S3 may reject single keys of a batch, or the whole batch: the next run sweeps them."""
     s3 = WatchedS3()
     names = [add(s3, number) for number in range(10)]
     s3.undeletable = {temp_key(names[0]): "AccessDenied"}
@@ -271,7 +271,7 @@ async def test_failed_deletions_are_counted() -> None:
 
 
 async def test_a_log_line_about_a_batch_names_no_asset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worker that happens to delete a full batch had an asset in hand: the line is not about that one."""
+    """The log line of a failed batch does not name the asset that its worker handled last."""
     monkeypatch.setattr("reconciler.scan.BATCH_SIZE", 3)
     s3 = WatchedS3()
     s3.undeletable = {temp_key(add(s3, number)): "AccessDenied" for number in range(7)}
@@ -285,7 +285,7 @@ async def test_a_log_line_about_a_batch_names_no_asset(monkeypatch: pytest.Monke
 
 
 async def test_a_failed_batch_does_not_end_the_scan() -> None:
-    """Deleting garbage is the least of a run's duties."""
+    """Uploads that could not be deleted are left to the next run."""
 
     class Undeleting(WatchedS3):
         async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
@@ -303,7 +303,7 @@ async def test_a_failed_batch_does_not_end_the_scan() -> None:
 
 
 async def test_a_dry_run_reports_the_same_and_writes_nothing() -> None:
-    """What would be done is counted and logged as if it were, and the bucket stays as it is."""
+    """The outcomes are counted and logged as in a real run, and the bucket does not change."""
     s3 = InMemoryS3()
     for number, status in enumerate([Status.MARKED, Status.PENDING, Status.UPLOADED, Status.EXPIRED] * 5):
         add(s3, number, status)
@@ -319,7 +319,7 @@ async def test_a_dry_run_reports_the_same_and_writes_nothing() -> None:
 
 
 async def test_a_stop_starts_no_further_asset() -> None:
-    """Once told to halt no further asset is taken up; those in hand are finished and cleaned up after."""
+    """After a stop no further asset is started; those in progress are finished and their uploads deleted."""
     s3 = WatchedS3()
     names = [add(s3, number) for number in range(300)]
 
@@ -334,7 +334,7 @@ async def test_a_stop_starts_no_further_asset() -> None:
 
 
 async def test_a_scan_of_recent_uploads_reads_no_others() -> None:
-    """A lingering run's look costs the listing and two HEADs for each new upload, however many old ones wait."""
+    """A scan of recent uploads costs the listing and two HEADs for each new upload, however many old ones wait."""
     s3 = InMemoryS3()
     for number in range(50):
         add(s3, number, expires_at=SOON)

@@ -1,4 +1,4 @@
-"""The shard report at the end of a run: what it says, and how it continues the one before it."""
+"""The shard report at the end of a run: its content, and how it continues the previous one."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -62,21 +62,21 @@ async def test_counters_are_continued() -> None:
 
 
 async def test_a_report_that_cannot_be_read_is_replaced() -> None:
-    """An object that is no report costs the totals, and nothing else."""
+    """An object that is not a report is replaced: the counters restart, and nothing else is lost."""
     store = InMemoryReports({KEY: b"not ours"})
     assert await write_shard_report(store, finished())
     assert decode_report(KEY, store.objects[KEY]).counters.assets[Outcome.FINALIZED] == 1
 
 
-async def test_nothing_is_written_when_the_report_before_cannot_be_asked_for() -> None:
-    """Totals never begin anew because S3 was away for a moment; and the run is not failed by it."""
-    store = InMemoryReports({KEY: b"whatever"}, is_away=True)
+async def test_nothing_is_written_when_the_previous_report_cannot_be_read() -> None:
+    """Counters do not restart because S3 was unavailable for a moment; and the run does not fail."""
+    store = InMemoryReports({KEY: b"not a report"}, is_away=True)
     assert not await write_shard_report(store, finished())
-    assert store.objects == {KEY: b"whatever"}
+    assert store.objects == {KEY: b"not a report"}
 
 
 def test_only_a_complete_run_without_a_failure_is_a_success() -> None:
-    """`last_success_at` moves when a run saw its whole shard and failed nothing; else the earlier one stands."""
+    """`last_success_at` advances when a run scanned its whole shard without a failure; otherwise it stays."""
     first = merge(None, finished())
     assert first.last_success_at == NOON
     stopped = merge(first, finished(INCOMPLETE, minutes=1))
@@ -86,8 +86,8 @@ def test_only_a_complete_run_without_a_failure_is_a_success() -> None:
     assert merge(None, finished(outcome=RunOutcome.PARTIAL_FAILURE)).last_success_at is None
 
 
-def test_a_run_that_saw_only_a_part_keeps_what_was_said_of_the_rest() -> None:
-    """A failed run does not make a backlog look gone."""
+def test_an_incomplete_run_keeps_the_backlog_of_the_previous_report() -> None:
+    """After a failed run the backlog of the previous report remains."""
     first = merge(None, finished())
     after = merge(first, finished(INCOMPLETE, RunOutcome.UNAVAILABLE, minutes=1))
     assert (after.remaining, after.next_due_at) == (first.remaining, first.next_due_at)
@@ -119,6 +119,6 @@ async def test_a_dry_run_writes_no_report() -> None:
 
 
 @pytest.mark.parametrize("kind", StoreErrorKind)
-def test_every_kind_of_error_is_an_outcome_of_its_own(kind: StoreErrorKind) -> None:
-    """An outage, a missing permission, a wrong setting and an unsupported store are told apart."""
+def test_every_kind_of_error_has_its_own_outcome(kind: StoreErrorKind) -> None:
+    """An outage, a missing permission, a wrong setting and an unsupported store are distinguished."""
     assert RUN_OUTCOMES[kind].value.startswith(kind.value)

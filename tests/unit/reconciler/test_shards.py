@@ -1,4 +1,4 @@
-"""Shards: contiguous ranges that share the id space out."""
+"""Shards: contiguous ranges that partition the id space."""
 
 from uuid import UUID
 
@@ -51,6 +51,6 @@ def test_one_shard_is_everything() -> None:
 
 @pytest.mark.parametrize(("index", "count"), [(1, 1), (-1, 1), (0, 0), (5, 4)])
 def test_a_shard_that_does_not_exist_cannot_be_made(index: int, count: int) -> None:
-    """A wrong index would silently leave assets to nobody."""
+    """With a wrong index no shard would handle some assets."""
     with pytest.raises(ValueError, match=f"shard {index} of {count} does not exist"):
         Shard(index, count)

@@ -41,14 +41,14 @@ def test_what_later_scans_see_again_is_counted_once(outcome: Outcome) -> None:
     ("outcome", "has_failures"), [(outcome, outcome in {Outcome.FAILED, Outcome.DELETE_FAILED}) for outcome in Outcome]
 )
 def test_failures_are_failed_assets_and_failed_deletions(outcome: Outcome, *, has_failures: bool) -> None:
-    """All other outcomes are a run that went well."""
+    """With all other outcomes the run is successful."""
     counters = RunCounters()
     counters.on_result(reconciled("a", outcome))
     assert counters.summary(is_complete=True).has_failures is has_failures
 
 
 def test_failed_deletions_and_unrecognized_keys_are_counted() -> None:
-    """They are outcomes of their own."""
+    """Both have their own outcomes."""
     counters = RunCounters()
     counters.on_delete_failed(3, "AccessDenied")
     counters.on_unrecognized_key()
@@ -87,7 +87,7 @@ def test_a_failed_asset_that_is_not_due_yet_is_not_overdue() -> None:
 
 
 def test_an_asset_finalized_later_in_the_run_is_not_overdue() -> None:
-    """An asset that waited or failed at first, and was finalized by a later scan, leaves no alarm behind."""
+    """An asset that waited or failed at first, and was finalized by a later scan, is not reported as overdue."""
     counters = RunCounters()
     counters.on_result(reconciled("waited", Outcome.WAITING, START))
     counters.on_result(reconciled("failed", Outcome.FAILED, START - HOUR))
@@ -98,7 +98,7 @@ def test_an_asset_finalized_later_in_the_run_is_not_overdue() -> None:
     assert (summary.oldest_overdue, summary.next_due_at) == (None, None)
 
 
-def test_an_etag_mismatch_is_nobodys_backlog() -> None:
+def test_an_etag_mismatch_is_not_overdue() -> None:
     """The client must upload or mark again: no run can finish the asset, so none is late."""
     counters = RunCounters()
     counters.on_result(reconciled("a", Outcome.ETAG_MISMATCH, START))

@@ -1,1 +1,1 @@
-"""The HTTP API over real sockets, with the in-memory S3 behind the door."""
+"""The HTTP API over real sockets, with the in-memory S3 as its store."""

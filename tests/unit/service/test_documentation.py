@@ -68,7 +68,7 @@ async def test_without_javascript_the_page_names_every_operation(service: Servic
 
 
 def test_the_viewer_comes_with_its_licence_and_version() -> None:
-    """What is copied from another project says which version it is, and under which licence."""
+    """Each file that is copied from another project names its version and its licence."""
     folder = files("service").joinpath("static", "swagger-ui")
     version = folder.joinpath("VERSION").read_text().strip()
 

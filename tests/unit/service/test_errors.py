@@ -62,7 +62,7 @@ async def test_an_unknown_path_is_not_found(service: Service, path: str) -> None
 )
 @pytest.mark.parametrize("method", ["DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "NONSENSE"])
 async def test_an_unknown_method_gets_the_allowed_ones(service: Service, method: str, path: str, allowed: str) -> None:
-    """405 has the Allow header that RFC 9110 requires, whatever the method is."""
+    """405 has the Allow header that RFC 9110 requires, for every method."""
     response = await service.send_request(f"{method} {path} HTTP/1.1", "Host: x")
 
     assert problem_of(response) == (405, "method_not_allowed")

@@ -31,7 +31,7 @@ def _sized(body: bytes) -> bytes:
     ids=["sized", "chunked", "announced"],
 )
 async def test_a_body_over_16_kb_is_too_large(service: Service, head: bytes, rest: bytes) -> None:
-    """A file sent here by mistake is refused by its Content-Length, or once it is too long. S3 is not called."""
+    """A file sent here by mistake is rejected by its Content-Length, or as soon as it is too long. S3 is not called."""
     response = await service.send(head + rest)
 
     assert problem_of(response) == (413, "body_too_large")

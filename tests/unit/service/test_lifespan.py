@@ -30,7 +30,7 @@ async def test_the_lifespan_includes_every_request() -> None:
 
 @pytest.mark.parametrize(("store_verified", "seconds"), [(True, 0.1), (False, 0)], ids=["ready", "never ready"])
 async def test_only_a_ready_service_waits_for_load_balancers(store_verified: bool, seconds: float) -> None:  # noqa: FBT001
-    """Nobody sends requests to a service that was never ready, so its end need not be delayed."""
+    """Load balancers send nothing to a service that was never ready, so its stop is not delayed."""
     with capture_logs() as logs:
         async with serving(InMemoryS3(), store_verified=store_verified, drain_seconds=0.1):
             pass

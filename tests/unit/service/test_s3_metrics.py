@@ -28,7 +28,7 @@ def test_a_call_is_counted_by_operation_and_outcome() -> None:
 
 
 def test_no_series_tells_when_another_was_created() -> None:
-    """prometheus_client adds `_created` series unless it is told not to, as the service does."""
+    """The service turns off the `_created` series that prometheus_client adds by default."""
     registry = CollectorRegistry()
     S3Metrics(registry).observe(StoreCall("HeadObject", CallOutcome.SUCCESS, 0.02, retries=0))
 

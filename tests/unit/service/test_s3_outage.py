@@ -72,8 +72,8 @@ async def test_an_unverified_store_is_not_written_to() -> None:
 async def test_the_service_recovers_by_itself(service: Service) -> None:
     """When S3 is available again, the next request succeeds without a restart."""
     service.s3.fails_with = StoreUnavailableError("away")
-    refused = await service.client.post("/asset")
+    rejected = await service.client.post("/asset")
     service.s3.fails_with = None
     accepted = await service.client.post("/asset")
 
-    assert (refused.status_code, accepted.status_code) == (503, 201)
+    assert (rejected.status_code, accepted.status_code) == (503, 201)

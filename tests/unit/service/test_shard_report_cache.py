@@ -36,7 +36,7 @@ def value(cache: ShardReportCache, name: str, **labels: str) -> float | None:
 
 
 async def test_an_invalid_report_hides_no_other_shard() -> None:
-    """A foreign, a truncated and an old object cost the values of their own shard only."""
+    """An object of another program, a truncated one and one of an old schema affect only their own shard."""
     objects = {report_key(shard, 3): encode_report(report(shard)) for shard in range(3)}
     objects[report_key(1, 3)] = objects[report_key(1, 3)][:100]
     objects |= {"reports/readme.txt": b"hello", report_key(5, 9): b'{"schema":0}'}

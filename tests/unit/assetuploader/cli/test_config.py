@@ -1,4 +1,4 @@
-"""The configuration reports every mistake at once, and says what to write instead."""
+"""The configuration reports all mistakes at once, each with its remedy."""
 
 import pytest
 

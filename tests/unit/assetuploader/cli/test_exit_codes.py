@@ -1,4 +1,4 @@
-"""Exit codes, as sysexits.h and the chart's podFailurePolicy know them."""
+"""Exit codes are those of sysexits.h, on which the chart's podFailurePolicy relies."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What logs look like. Each test runs a process of its own, because logging is configured for the whole process."""
+"""The format of logs. Each test runs its own process, because logging is configured for the whole process."""
 
 import json
 import subprocess
@@ -60,8 +60,8 @@ for more in ({}, {"half": "\\ud800"}, {"names": {1: 2}}, {"number": 2**70}):
 """
 
 
-def test_an_object_is_written_by_its_repr_whatever_stands_beside_it() -> None:
-    """What an object's repr hides stays hidden, in lines that JSON's quick way cannot write, too."""
+def test_an_object_is_written_by_its_repr_beside_any_other_value() -> None:
+    """What an object's repr hides stays hidden, also in lines that orjson cannot write."""
     command = [sys.executable, "-c", OBJECTS]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 -- our own words
     lines = [json.loads(line) for line in done.stderr.splitlines()]
@@ -70,8 +70,8 @@ def test_an_object_is_written_by_its_repr_whatever_stands_beside_it() -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console", None])
-def test_no_library_writes_urls_and_no_traceback_tells_values(log_format: str | None) -> None:
-    """At debug too: what signs URLs is silent, and a traceback has lines of code but no local's value."""
+def test_no_library_writes_urls_and_no_traceback_contains_values(log_format: str | None) -> None:
+    """At debug, libraries that sign URLs are silent, and a traceback contains no values of local variables."""
     written = _written("debug", log_format)
 
     assert "a_debug" in written
@@ -80,7 +80,7 @@ def test_no_library_writes_urls_and_no_traceback_tells_values(log_format: str | 
 
 
 def test_a_pipe_is_no_terminal() -> None:
-    """Without a format given, what is not a terminal gets JSON; asked for, it gets the console's without colours."""
+    """Without a configured format, a pipe gets JSON; with the console format it gets that without colours."""
     assert json.loads(_written("info", None).splitlines()[0])["event"] == "an_info"
 
     console = _written("info", "console")

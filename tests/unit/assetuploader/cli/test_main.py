@@ -36,15 +36,15 @@ def _refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[
         ),
     ],
 )
-def test_what_cannot_be_understood_ends_with_64(
+def test_an_invalid_argument_exits_with_64(
     arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last lines say what was not understood, and where to read more."""
+    """The last lines name the invalid argument, and where to read more."""
     assert _refused(arguments, capsys) == (64, complaint)
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    """Somebody who types --help learns what to type next."""
+    """The help of the command shows examples."""
     with pytest.raises(SystemExit) as ended:
         run(["--help"], {})
 
@@ -56,7 +56,7 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("command", ["serve", "reconcile"])
 def test_flags_win_over_variables_and_are_checked_like_them(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A flag is another spelling of its variable: its mistakes are reported with the others'."""
+    """A flag replaces its variable: its mistakes are reported with the others'."""
     environment = {"AWS_REGION": "eu-west-1", "AWS_BUCKET": "good-bucket", "ASSETUPLOADER_GRACE_SECONDS": "soon"}
     code = run([command, "--bucket", "Bad_Bucket"], environment)
 

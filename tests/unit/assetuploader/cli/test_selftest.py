@@ -15,13 +15,13 @@ Shown = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def service() -> Iterator[FakeService]:
-    """A service that does all as it should."""
+    """Run a service that works."""
     with fake_service() as running:
         yield running
 
 
 def test_each_step_is_printed(service: FakeService, capsys: Shown) -> None:
-    """A person sees the asset's whole life, and how long it took; a closing slash of the URL does no harm."""
+    """The output shows the asset's whole lifecycle and its duration; the URL may end with a slash."""
     service.waits = 1
     code = selftest(service.url + "/", None)
 
@@ -60,8 +60,8 @@ def test_s3_can_be_reached_under_another_address(service: FakeService) -> None:
     [
         (
             ("POST", "/asset"),
-            (503, {"code": "store_unavailable", "detail": "S3 does not answer [at all]."}),
-            "POST /asset: 503 store_unavailable instead of 201. S3 does not answer [at all].",
+            (503, {"code": "store_unavailable", "detail": "S3 does not response [at all]."}),
+            "POST /asset: 503 store_unavailable instead of 201. S3 does not response [at all].",
         ),
         (("POST", "/asset"), (201, {"id": ID}), "POST /asset: the response has no upload_url"),
         (("POST", "/asset"), (201, ["nonsense"]), "POST /asset: 201, and the response is not a JSON object"),
@@ -86,7 +86,7 @@ def test_s3_can_be_reached_under_another_address(service: FakeService) -> None:
 def test_a_step_that_fails_is_named_with_its_reason(
     service: FakeService, capsys: Shown, step: tuple[str, str], response: tuple[int, Any], reason: str
 ) -> None:
-    """1, and what was answered instead of what; never a traceback, never a presigned URL."""
+    """It exits with 1 and shows the response beside the expected one; never a traceback, never a presigned URL."""
     service.responses[step] = response
 
     assert selftest(service.url, None) == 1
@@ -97,6 +97,6 @@ def test_a_step_that_fails_is_named_with_its_reason(
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "http://[", "http://x y/"])
 def test_an_unreachable_service_is_reported(capsys: Shown, url: str) -> None:
-    """No answer, or no URL: one line."""
+    """No response, or no URL: one line."""
     assert selftest(url.format(port=free_port()), None) == 1
     assert capsys.readouterr().out.startswith("✗ no response (")

@@ -17,7 +17,7 @@ from assetuploader.doctor.settings_checks import (
 DAY = 86_400
 
 
-def rule(**members: Any) -> dict[str, Any]:  # noqa: ANN401 -- as boto3 answers it
+def rule(**members: Any) -> dict[str, Any]:  # noqa: ANN401 -- as boto3 returns it
     """An enabled rule."""
     return {"ID": "r", "Status": "Enabled", **members}
 
@@ -74,7 +74,7 @@ def test_a_default_retention_breaks_uploads() -> None:
     """Object lock alone is fine; with a default retention S3 refuses plain uploads."""
     on = {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}
     retention = {"ObjectLockConfiguration": {"Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}}
-    assert [check_object_lock(answer).severity for answer in (None, on, retention)] == [
+    assert [check_object_lock(response).severity for response in (None, on, retention)] == [
         Severity.OK,
         Severity.OK,
         Severity.FAILED,

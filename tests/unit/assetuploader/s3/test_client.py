@@ -109,11 +109,11 @@ async def test_a_retry_sends_the_same_request() -> None:
     async with s3_harness(Step(b"", Then.CLOSE), Step(WRITTEN)) as harness:
         await harness.store.put_object("k", b"x", ObjectAttributes({"status": "marked"}, {}), if_match="old")
         first, second = harness.server.requests
-        assert first == second  # the harness' clock stands still
+        assert first == second  # the harness's clock is stopped
 
 
-async def test_an_error_inside_a_200_answer_to_a_copy_is_error_response() -> None:
-    """S3 may begin to answer CopyObject with 200 before it knows: the body counts. Passing failure is asked again."""
+async def test_an_error_inside_a_200_response_to_a_copy_is_an_error() -> None:
+    """S3 may respond 200 to CopyObject before the copy ends: the body decides. Transient errors are retried."""
     internal = http_response("200 OK", b"\n\n <?xml version='1.0'?>\n<Error><Code>InternalError</Code></Error>")
     failed = http_response("200 OK", b"<Error><Code>PreconditionFailed</Code></Error>")
     async with s3_harness(Step(internal), Step(failed)) as harness:
@@ -123,7 +123,7 @@ async def test_an_error_inside_a_200_answer_to_a_copy_is_error_response() -> Non
 
 
 async def test_white_space_before_the_copy_result_is_skipped() -> None:
-    """While S3 copies it sends blanks, to keep the connection: the document behind them is the answer."""
+    """While S3 copies it sends white space to keep the connection open; the document after it is the response."""
     done = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     body = b"<CopyObjectResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><ETag>&quot;new&quot;</ETag></CopyObjectResult>"
     pieces = [done, b"1\r\n\n\r\n", b"2\r\n  \r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)]
@@ -133,7 +133,7 @@ async def test_white_space_before_the_copy_result_is_skipped() -> None:
         )
 
 
-async def test_nothing_there_is_http_response() -> None:
+async def test_a_missing_object_is_none() -> None:
     """HEAD and GET of a key that does not exist are None, observed as missing."""
     missing = error_response("404 Not Found", "NoSuchKey")
     async with s3_harness(Step(http_response("404 Not Found")), Step(missing)) as harness:
@@ -143,7 +143,7 @@ async def test_nothing_there_is_http_response() -> None:
 
 
 async def test_a_missing_bucket_is_not_a_missing_object() -> None:
-    """Asked for an object of a bucket that does not exist, the door names the bucket."""
+    """A bucket that does not exist is reported as such, not as a missing object."""
     async with s3_harness(Step(error_response("404 Not Found", "NoSuchBucket"))) as harness:
         with pytest.raises(StoreMisconfiguredError, match="bucket does not exist"):
             await harness.store.get_object("k", 10)
@@ -157,7 +157,7 @@ class TestClockSkew:
 
     @pytest.mark.parametrize("refusal", [error_response("403 Forbidden", "RequestTimeTooSkewed", Date=DATE)])
     async def test_is_corrected(self, refusal: bytes) -> None:
-        """Refused as too skewed, the request is signed with S3's time, and so is each after it; nothing is paused."""
+        """Rejected as too skewed, the request is signed with S3's time without a pause, and so is each later one."""
         async with s3_harness(Step(refusal), Step(WRITTEN), Step(WRITTEN)) as harness:
             await harness.store.put_object("k", b"", NOTHING, if_match="old")
             await harness.store.put_object("k", b"", NOTHING, if_match="old")
@@ -166,14 +166,14 @@ class TestClockSkew:
             assert dates == [datetime.fromtimestamp(NOW, UTC).strftime("%Y%m%dT%H%M%SZ"), corrected, corrected]
             assert harness.pauses == []
 
-    async def test_is_seen_from_an_answer_to_head(self) -> None:
-        """An answer to HEAD names no code: 403 with a date far off is the same."""
+    async def test_is_recognized_in_a_response_to_head(self) -> None:
+        """The response to HEAD has no code: 403 with a distant date means the same."""
         found = http_response(ETag='"e"', Last_Modified=self.DATE)
         async with s3_harness(Step(http_response("403 Forbidden", Date=self.DATE)), Step(found)) as harness:
             assert await harness.store.head_object("k") is not None
 
     async def test_is_corrected_once(self) -> None:
-        """A store that goes on refusing is not asked for ever."""
+        """A store that rejects the corrected time, too, is not retried again."""
         refusal = error_response("403 Forbidden", "RequestTimeTooSkewed", Date=self.DATE)
         async with s3_harness(Step(refusal), Step(refusal), Step(WRITTEN)) as harness:
             with pytest.raises(StoreUnavailableError, match="clock"):
@@ -188,8 +188,8 @@ class TestClockSkew:
             with pytest.raises(StoreUnavailableError, match="clock"):
                 await harness.store.put_object("k", b"", NOTHING, if_match="old")
 
-    async def test_of_the_same_time_is_not_to_blame(self) -> None:
-        """403 with the right date is a refusal like any other."""
+    async def test_is_not_assumed_for_the_same_time(self) -> None:
+        """403 with the right date is an ordinary rejection."""
         date = format_datetime(datetime.fromtimestamp(NOW, UTC), usegmt=True)
         async with s3_harness(Step(http_response("403 Forbidden", Date=date))) as harness:
             with pytest.raises(StoreAccessDeniedError):
@@ -197,7 +197,7 @@ class TestClockSkew:
 
 
 async def test_throttling_lowers_the_limit_and_successes_raise_it() -> None:
-    """SlowDown halves what was under way then; requests that go well bring the others back one by one."""
+    """SlowDown halves the requests in flight; each success raises the limit again, step by step."""
     slow = error_response("503 Slow Down", "SlowDown")
     async with s3_harness(*[Step(slow)] * 3, *[Step(WRITTEN)] * 12, connections=4) as harness:
         assert harness.limiter.limit == 4
@@ -224,7 +224,7 @@ async def test_retries_are_paid_for_by_successes() -> None:
 
 
 async def test_a_cancelled_call_ends_at_once() -> None:
-    """A call under asyncio.timeout ends with it, is observed as cancelled, and leaves no connection half used."""
+    """A call inside asyncio.timeout is cancelled by it, is observed as cancelled, and its connection is closed."""
     async with s3_harness(Step(b"", Then.HANG), Step(WRITTEN), connections=1) as harness:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -242,14 +242,14 @@ async def test_a_cancelled_call_ends_at_once() -> None:
     ],
 )
 async def test_an_incomplete_response_is_unavailable(message: bytes) -> None:
-    """A 200 answer without what HeadObject promises is not made up for."""
+    """A 200 response without the headers that HeadObject promises is unavailable."""
     async with s3_harness(Step(message)) as harness:
         with pytest.raises(StoreUnavailableError, match="cannot be parsed"):
             await harness.store.head_object("k")
 
 
 async def test_an_object_longer_than_the_limit_is_unavailable() -> None:
-    """get() never brings more than it was told to, whether S3 says so or the bytes do."""
+    """get_object() never returns more than its limit, whatever the content-length is."""
     async with s3_harness(Step(http_response(body=b"12345")), Step(http_response(body=b"x" * 100_000))) as harness:
         for _ in range(2):
             with pytest.raises(StoreUnavailableError):
@@ -257,7 +257,7 @@ async def test_an_object_longer_than_the_limit_is_unavailable() -> None:
 
 
 async def test_each_call_is_observed_once() -> None:
-    """Each call, however it ends, is observed once, with how it ended and what it took."""
+    """Each call is observed once, with its outcome and duration."""
     failed = error_response("412 Precondition Failed", "PreconditionFailed")
     async with s3_harness(Step(WRITTEN), Step(failed), Step(http_response("403 Forbidden"))) as harness:
         await harness.store.put_object("k", b"{}", NOTHING)
@@ -273,7 +273,7 @@ async def test_each_call_is_observed_once() -> None:
 
 
 async def test_a_wrapper_can_fail_any_call_on_the_real_path() -> None:
-    """What `wrap` puts in between sees each attempt, and may lose its answer before or after it was sent."""
+    """A wrapped transport sees each attempt, and may lose its request or its response."""
     operations = []
 
     def losing_the_first_response(transport: Transport) -> Transport:
@@ -294,7 +294,7 @@ async def test_a_wrapper_can_fail_any_call_on_the_real_path() -> None:
 
 @pytest.mark.parametrize("text", ["a\r\nx-amz-acl: public-read", "a\nb", "a\rb"])
 async def test_no_value_becomes_another_header(text: str) -> None:
-    """A line break in what is said never reaches the wire: not from metadata, tags, keys or headers."""
+    """A line break in metadata, tags, keys or headers never reaches the wire."""
     async with s3_harness(Step(WRITTEN)) as harness:
         with pytest.raises(ValueError, match="line break"):
             await harness.store.put_object("k", b"", ObjectAttributes({"status": text}, {}), if_none_match="*")

@@ -1,4 +1,4 @@
-"""Keys come from boto3's chain; they are refreshed before they end, beside the event loop, once for all who ask."""
+"""Credentials come from boto3's chain; they are refreshed before they expire, in a thread, once for all callers."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ HOUR = 3600
 
 @dataclass(slots=True)
 class Role:
-    """A role whose keys live for an hour, given out by real RefreshableCredentials on a clock of the test's."""
+    """A role whose credentials are valid for an hour: real RefreshableCredentials on the test's clock."""
 
     at: float = 1_780_000_000.0
     given: int = 0
@@ -34,7 +34,7 @@ class Role:
     gate: threading.Event = field(default_factory=threading.Event)
 
     def fetch(self) -> dict[str, str]:
-        """Botocore's word for it: new keys, in a thread."""
+        """Fetch new credentials; botocore calls this in a thread."""
         assert threading.current_thread() is not threading.main_thread()
         assert self.gate.wait(10)
         if self.trouble is not None:
@@ -48,7 +48,7 @@ class Role:
         }
 
     def cache(self) -> CredentialCache:
-        """Keys of this role; none fetched yet."""
+        """Return a cache of this role's credentials, none fetched yet."""
         source = RefreshableCredentials(
             "AK0",
             "SK",
@@ -63,21 +63,21 @@ class Role:
 
 @pytest.fixture
 def role() -> Role:
-    """A role that gives keys at once."""
+    """A role that returns credentials at once."""
     role = Role()
     role.gate.set()
     return role
 
 
-async def test_keys_without_an_end_are_at_hand_for_ever() -> None:
-    """Keys of the environment are fetched once."""
+async def test_credentials_without_expiry_are_fetched_once() -> None:
+    """Credentials of the environment do not expire."""
     cache = CredentialCache(Credentials("AK", "SK", "T"), Clock(lambda: 0.0))
     assert await cache.get() == ExpiringCredentials(Key("AK", "SK", "T"), None)
     assert await cache.get() is await cache.get()
 
 
-async def test_keys_of_a_role_are_kept_until_shortly_before_their_end(role: Role) -> None:
-    """Fetched once for an hour; asked for again a quarter of an hour before it ends."""
+async def test_credentials_of_a_role_are_kept_until_shortly_before_they_expire(role: Role) -> None:
+    """Fetched once for an hour; fetched again a quarter of an hour before they expire."""
     cache = role.cache()
     first = await cache.get()
     assert first == ExpiringCredentials(Key("AK1", "SK", "T1"), role.at + HOUR)
@@ -89,8 +89,8 @@ async def test_keys_of_a_role_are_kept_until_shortly_before_their_end(role: Role
     await settled(lambda: role.given == 2)
 
 
-async def test_nobody_waits_while_the_old_keys_still_last(role: Role) -> None:
-    """Between fifteen and ten minutes before the end, callers go on with the old keys while one thread fetches."""
+async def test_no_caller_waits_while_the_old_credentials_are_valid(role: Role) -> None:
+    """From fifteen to ten minutes before they expire, callers use the old credentials while one thread fetches."""
     cache = role.cache()
     first = await cache.get()
     role.at += HOUR - ADVISORY_REFRESH_SECONDS + 1
@@ -103,23 +103,23 @@ async def test_nobody_waits_while_the_old_keys_still_last(role: Role) -> None:
             await asyncio.sleep(0)
 
 
-async def test_everybody_waits_for_one_renewal_when_the_end_is_near(role: Role) -> None:
-    """Ten minutes before the end all callers wait, for one and the same renewal; one who gives up does not end it."""
+async def test_all_callers_wait_for_one_refresh_shortly_before_the_expiry(role: Role) -> None:
+    """Ten minutes before they expire all callers wait for the same refresh; a cancelled caller does not stop it."""
     cache = role.cache()
     await cache.get()
     role.at += HOUR - MANDATORY_REFRESH_SECONDS + 1
     role.gate.clear()
-    asked = [asyncio.ensure_future(cache.get()) for _ in range(5)]
+    callers = [asyncio.ensure_future(cache.get()) for _ in range(5)]
     await asyncio.sleep(0)
-    asked[0].cancel()
+    callers[0].cancel()
     await asyncio.sleep(0)
     role.gate.set()
-    refreshed = await asyncio.gather(*asked[1:])
+    refreshed = await asyncio.gather(*callers[1:])
     assert {one.credentials.access_key_id for one in refreshed} == {"AK2"}
     assert role.given == 2
 
 
-RETRIEVAL = CredentialRetrievalError(provider="iam-role", error_msg="no answer from http://169.254.170.23")
+RETRIEVAL = CredentialRetrievalError(provider="iam-role", error_msg="no response from http://169.254.170.23")
 DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "x"}}, "AssumeRoleWithWebIdentity")
 
 
@@ -127,8 +127,10 @@ DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "x"}}, "Assum
     ("trouble", "error"),
     [(RETRIEVAL, StoreUnavailableError), (OSError("x"), StoreUnavailableError), (DENIED, StoreAccessDeniedError)],
 )
-async def test_keys_that_cannot_be_fetched_are_said(role: Role, trouble: Exception, error: type[Exception]) -> None:
-    """With no keys that work, a failed renewal is an error of ours, and the next call tries again."""
+async def test_credentials_that_cannot_be_fetched_are_an_error(
+    role: Role, trouble: Exception, error: type[Exception]
+) -> None:
+    """Without valid credentials, a failed refresh is a StoreError, and the next call tries again."""
     cache = role.cache()
     role.trouble = trouble
     with pytest.raises(error) as caught:
@@ -138,8 +140,8 @@ async def test_keys_that_cannot_be_fetched_are_said(role: Role, trouble: Excepti
     assert (await cache.get()).credentials.access_key_id == "AK1"
 
 
-async def test_old_keys_are_used_while_they_last_when_no_new_ones_come(role: Role) -> None:
-    """A renewal that fails costs nobody a call before the old keys have ended, and fails all after."""
+async def test_old_credentials_are_used_until_they_expire_if_the_refresh_fails(role: Role) -> None:
+    """A refresh that fails affects no call before the old credentials expire, and fails every call after."""
     cache = role.cache()
     first = await cache.get()
     role.trouble = RETRIEVAL
@@ -151,8 +153,8 @@ async def test_old_keys_are_used_while_they_last_when_no_new_ones_come(role: Rol
         await cache.get()
 
 
-async def test_a_source_without_keys_is_unavailable() -> None:
-    """A provider that gives nothing is not signed with."""
+async def test_a_source_without_credentials_is_unavailable() -> None:
+    """A provider without credentials is an error, not an empty signature."""
     nothing: Any = None
     with pytest.raises(StoreUnavailableError):
         await CredentialCache(Credentials(nothing, nothing), Clock(lambda: 0.0)).get()

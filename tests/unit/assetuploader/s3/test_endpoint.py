@@ -39,7 +39,7 @@ from tests.support.boto_sessions import boto3_session, botocore_session
         ),
         (
             "eu-central-1",
-            "assets.example.org",  # its certificate would not match: boto3 knows
+            "assets.example.org",  # boto3 uses the path here: the certificate would not match the host name
             None,
             Endpoint(
                 "https",
@@ -69,14 +69,14 @@ from tests.support.boto_sessions import boto3_session, botocore_session
     ],
 )
 def test_the_bucket_is_where_boto3_says(region: str, bucket: str, endpoint_url: str | None, endpoint: Endpoint) -> None:
-    """Host, port, path and scope, for Amazon and for a store of one's own."""
+    """Host, port, path and scope, for Amazon and for other stores."""
     assert resolve_endpoint(botocore_session(region), bucket, endpoint_url) == endpoint
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-central-1", "ap-southeast-2", "us-gov-west-1"])
 @pytest.mark.parametrize("fips", ["false", "true"])
 def test_calls_go_where_boto3_would_send_them(region: str, fips: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host resolved is that of boto3's own HeadObject, whatever the environment asks of the endpoint."""
+    """The host is that of boto3's own HeadObject, whatever endpoint the environment configures."""
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", fips)
     seen: list[str] = []
 
@@ -104,7 +104,7 @@ def test_calls_go_where_boto3_would_send_them(region: str, fips: str, monkeypatc
 
 
 async def test_the_environment_names_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS_ENDPOINT_URL_S3 is obeyed, as boto3 reads it; the public endpoint is the signer's alone."""
+    """AWS_ENDPOINT_URL_S3 applies as boto3 reads it; the public endpoint is only for the presigner."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://inner.example:8333")
@@ -116,8 +116,8 @@ async def test_the_environment_names_the_endpoint(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("bucket", ["", "a/b", "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"])
-def test_a_bucket_that_can_be_none_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that no bucket has, or a kind that needs another signature, is our user's mistake, said at start."""
+def test_an_impossible_bucket_is_rejected(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that no bucket can have, or a kind that needs another signature, is a configuration error at start."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
     with pytest.raises(StoreMisconfiguredError):
@@ -125,15 +125,15 @@ def test_a_bucket_that_can_be_none_is_refused(bucket: str, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://", "ftp://x.example"])
-def test_an_endpoint_that_is_none_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A public endpoint that is no http or https URL is said at start."""
+def test_an_invalid_endpoint_is_rejected(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A public endpoint that is not an http or https URL is a configuration error at start."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
     with pytest.raises(StoreMisconfiguredError):
         open_bucket("us-east-1", "assets", url)
 
 
-def test_no_credentials_are_said_at_start() -> None:
-    """Without credentials anywhere, the error tells what to set."""
+def test_missing_credentials_are_reported_at_start() -> None:
+    """Without credentials, the error names the variables to set."""
     with pytest.raises(StoreMisconfiguredError, match="AWS_ACCESS_KEY_ID"):
         open_bucket("us-east-1", "assets", None)

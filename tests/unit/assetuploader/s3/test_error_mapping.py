@@ -14,9 +14,9 @@ FAILED = [
 
 @pytest.mark.parametrize("error_response", FAILED, ids=str)
 @pytest.mark.parametrize("on_404", On404)
-def test_a_failed_condition_is_believed_of_a_conditional_call_only(
+def test_a_failed_precondition_is_accepted_only_of_a_conditional_call(
     error_response: S3ErrorResponse, on_404: On404
 ) -> None:
-    """A HEAD that answers 412 is a broken store: unavailable, never a lost race."""
+    """A HEAD that gets 412 is a broken store: unavailable, never a lost race."""
     assert isinstance(to_store_error(error_response, on_404, is_conditional=True), PreconditionFailedError)
     assert isinstance(to_store_error(error_response, on_404, is_conditional=False), StoreUnavailableError)

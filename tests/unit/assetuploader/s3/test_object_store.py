@@ -91,7 +91,7 @@ KEY = "temp/ü +&=%2F~'()*!x"
 async def test_the_store_sends_what_boto3_sends(
     ours: Callable[[S3ObjectStore], Awaitable[object]], theirs: Callable[["S3Client"], object]
 ) -> None:
-    """Method, path, query, body and every header that means something are those of boto3's own request."""
+    """Method, path, query, body and every meaningful header are those of boto3's own request."""
     sent: list[Request] = []
 
     def record(_transport: Transport) -> Transport:
@@ -105,7 +105,7 @@ async def test_the_store_sends_what_boto3_sends(
         with pytest.raises(Exception, match="noted"):
             await ours(harness.store)
         host = f"127.0.0.1:{harness.server.port}"
-    assert as_we_send(sent[0]) == as_boto3_asks(f"http://{host}", theirs)
+    assert as_we_send(sent[0]) == as_boto3_sends(f"http://{host}", theirs)
 
 
 MEANINGLESS = {"user-agent", "x-amz-date", "authorization", "accept-encoding", "amz-sdk-invocation-id", "expect"} | {
@@ -122,8 +122,8 @@ def as_we_send(request: Request) -> tuple[str, str, dict[str, str], bytes]:
     return request.method, request.url, headers, request.body
 
 
-def as_boto3_asks(endpoint_url: str, call: Callable[["S3Client"], object]) -> tuple[str, str, dict[str, str], bytes]:
-    """The same of the request that boto3 would send."""
+def as_boto3_sends(endpoint_url: str, call: Callable[["S3Client"], object]) -> tuple[str, str, dict[str, str], bytes]:
+    """Return the same of the request that boto3 would send."""
     client = boto3_session().client(
         "s3",
         endpoint_url=endpoint_url,
@@ -166,23 +166,23 @@ HEADER_BYTES = st.binary(max_size=60).filter(lambda raw: not set(raw) & set(b"\r
 
 
 @given(st.dictionaries(st.sampled_from(SYSTEM_METADATA_HEADERS), HEADER_BYTES.map(lambda raw: raw.decode("latin-1"))))
-def test_a_clients_headers_are_restated_as_they_are_or_dropped(headers: dict[str, str]) -> None:
-    """Whatever bytes a client gave its upload, what is restated is exactly that or nothing, and never breaks a line."""
+def test_a_clients_headers_are_copied_unchanged_or_dropped(headers: dict[str, str]) -> None:
+    """Whatever header values a client sent, a copy repeats them exactly or not at all, and never breaks a line."""
     kept = dict(copyable_headers(headers))
     assert kept.items() <= headers.items()
     assert all(value.isascii() and value.isprintable() for value in kept.values())
     assert kept.keys() >= {name for name, value in headers.items() if value and value.isascii() and value.isprintable()}
 
 
-def test_restated_headers_leave_room_for_ours() -> None:
-    """S3 takes 8 kB of headers: a client who used them all up cannot keep its upload from being finalized."""
+def test_copied_headers_leave_room_for_our_own() -> None:
+    """S3 accepts 8 kB of headers: a client that used them all cannot keep its upload from being finalized."""
     kept = copyable_headers(dict.fromkeys(SYSTEM_METADATA_HEADERS, "x" * 1500))
     assert sum(len(value) for _, value in kept) <= 4096
     assert kept
 
 
 async def test_a_head_is_read_with_every_byte_of_its_headers() -> None:
-    """ETag without quotes, size, instant, metadata, and the client's headers byte for byte."""
+    """ETag without quotes, size, time, metadata, and the client's headers byte for byte."""
     message = (
         b'HTTP/1.1 200 OK\r\nETag: "e-2"\r\nContent-Length: 5\r\nLast-Modified: Sun, 22 Nov 2026 12:00:00 GMT\r\n'
         b"X-Amz-Meta-Status: marked\r\nContent-Type: text/\xc3\xbc\r\nExpires: whenever\r\nServer: x\r\n\r\n"
@@ -197,22 +197,22 @@ async def test_a_head_is_read_with_every_byte_of_its_headers() -> None:
         )
 
 
-async def test_nothing_to_delete_asks_nothing() -> None:
-    """An empty batch is no request: S3 would call it malformed."""
+async def test_an_empty_batch_sends_nothing() -> None:
+    """S3 would reject an empty batch as malformed."""
     async with s3_harness() as harness:
         assert await harness.store.delete_objects([]) == {}
         assert harness.server.requests == []
 
 
-async def test_what_could_not_be_deleted_is_told() -> None:
-    """Failures inside a 200 answer to DeleteObjects come back with their codes."""
+async def test_failed_deletions_are_returned() -> None:
+    """Failures inside a 200 response to DeleteObjects are returned with their codes."""
     body = b"<DeleteResult><Error><Key>temp/a</Key><Code>AccessDenied</Code></Error></DeleteResult>"
     async with s3_harness(Step(http_response(body=body))) as harness:
         assert await harness.store.delete_objects(["temp/a", "temp/b"]) == {"temp/a": "AccessDenied"}
 
 
 def test_a_request_does_not_show_its_signature() -> None:
-    """What a log prints of a request has neither its headers nor its body."""
+    """The text of a request in a log contains neither its headers nor its body."""
     shown = repr(
         Request("GetObject", "GET", "http://x/secret", [("authorization", "secret")], b"secret", 1, READ_TIMEOUT)
     )

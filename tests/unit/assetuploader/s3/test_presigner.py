@@ -49,9 +49,9 @@ async def test_urls_are_boto3s(
     assert repr(signed) == f"PresignedUrl(expires_at={signed.expires_at!r})"
 
 
-@pytest.mark.parametrize(("asked", "given"), [(60, 60), (7200, 1800), (1, 1)])
-async def test_a_url_does_not_outlive_the_keys_that_signed_it(asked: int, given: int) -> None:
-    """The end told and signed is the earlier of the two: the URL's own, and that of the role's keys."""
+@pytest.mark.parametrize(("requested", "granted"), [(60, 60), (7200, 1800), (1, 1)])
+async def test_a_url_does_not_outlive_the_credentials_that_signed_it(requested: int, granted: int) -> None:
+    """The expiry is the earlier of two: the requested one, and that of the role's credentials."""
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
     role = RefreshableCredentials(
         "AK", "SK", "T", now + timedelta(seconds=1800), dict, "test", time_fetcher=lambda: now
@@ -60,6 +60,6 @@ async def test_a_url_does_not_outlive_the_keys_that_signed_it(asked: int, given:
     endpoint = resolve_endpoint(botocore_session(), "b", "http://127.0.0.1:8333")
     signed = await S3Presigner(
         endpoint, SigningKeyProvider(CredentialCache(role, clock), clock, endpoint.scope)
-    ).presign_put(KEY, asked)
-    assert signed.expires_at == now + timedelta(seconds=given)
-    assert parse_qs(urlsplit(signed.url).query)["X-Amz-Expires"] == [str(given)]
+    ).presign_put(KEY, requested)
+    assert signed.expires_at == now + timedelta(seconds=granted)
+    assert parse_qs(urlsplit(signed.url).query)["X-Amz-Expires"] == [str(granted)]

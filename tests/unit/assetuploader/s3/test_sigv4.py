@@ -1,4 +1,4 @@
-"""Signatures are Amazon's: its published examples, and botocore's for whatever can be asked."""
+"""Signatures are those of Amazon's published examples, and botocore's for everything else."""
 
 import string
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ EXAMPLE = SigV4Signer(Credentials("AKIAIOSFODNN7EXAMPLE", EXAMPLE_SECRET), Scope
 def test_headers_are_signed_as_in_amazons_examples(
     target: SigningTarget, headers: Sequence[tuple[str, str]], payload_sha256: str, signature: str
 ) -> None:
-    """The four examples of "Authenticating Requests: Using the Authorization Header" come out as published."""
+    """The four examples of "Authenticating Requests: Using the Authorization Header" have the published signatures."""
     name, value = EXAMPLE.sign_headers(target, headers, payload_sha256)[-1]
     assert name == "authorization"
     assert value.startswith("AWS4-HMAC-SHA256 ")
@@ -73,7 +73,7 @@ def test_headers_are_signed_as_in_amazons_examples(
 
 
 def test_a_query_is_signed_as_in_amazons_example() -> None:
-    """The example of "Authenticating Requests: Using Query Parameters" comes out as published, the whole query."""
+    """The example of "Authenticating Requests: Using Query Parameters" has the published query."""
     assert EXAMPLE.presign_query(SigningTarget("GET", EXAMPLE_HOST, "/test.txt"), 86400) == (
         "X-Amz-Algorithm=AWS4-HMAC-SHA256"
         "&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
@@ -106,7 +106,7 @@ METHODS = st.sampled_from(["GET", "HEAD", "PUT", "POST"])
 
 
 def botocore_keys(keys: Credentials) -> BotocoreCredentials:
-    """The same keys, for botocore."""
+    """Return the same credentials for botocore."""
     return BotocoreCredentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
 
 
@@ -122,7 +122,7 @@ def test_headers_are_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all tha
     keys: Credentials,
     scope: Scope,
 ) -> None:
-    """Whatever is asked, botocore's authorization and ours are equal byte for byte, and so is every header signed."""
+    """For any request, botocore's authorization and ours are equal byte for byte, and so is every signed header."""
     path = "/" + encode_path(key)
     request: Any = AWSRequest(method, f"http://{host}{path}", dict(headers), body, query)
     S3SigV4Auth(botocore_keys(keys), scope.service, scope.region).add_auth(request)
@@ -135,10 +135,10 @@ def test_headers_are_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all tha
 
 @settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(["GET", "PUT"]), HOSTS, TEXT, QUERIES, st.integers(1, 604800), KEYS, SCOPES)
-def test_a_url_is_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all that a URL is
+def test_a_url_is_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all parts of a URL
     method: str, host: str, key: str, query: dict[str, str], seconds: int, keys: Credentials, scope: Scope
 ) -> None:
-    """Whatever a URL is for, botocore's presigned one and ours are equal byte for byte."""
+    """For any request, botocore's presigned URL and ours are equal byte for byte."""
     assume(not any(name.lower().startswith("x-amz-") for name in query))  # those are the signature's own
     path = "/" + encode_path(key)
     plain = f"https://{host}{path}"
@@ -151,12 +151,12 @@ def test_a_url_is_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all that a
 
 
 @given(KEYS)
-def test_keys_do_not_show_their_secret(keys: Credentials) -> None:
-    """What a log or a traceback prints of the keys has neither the secret nor the token."""
+def test_credentials_do_not_show_their_secret(keys: Credentials) -> None:
+    """Their text in logs and tracebacks contains neither the secret nor the token."""
     secret_keys = Credentials(keys.access_key_id, "the secret", "the token")
     assert repr(secret_keys) == f"Credentials(access_key_id={keys.access_key_id!r})"
 
 
 def at_of(amz_date: str) -> int:
-    """Unix seconds of an `X-Amz-Date`."""
+    """Return the Unix seconds of an `X-Amz-Date`."""
     return int(datetime.strptime(amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp())

@@ -65,7 +65,7 @@ async def serving(certificate: Path, *steps: Step) -> AsyncIterator[Server]:
 
 @pytest.fixture
 def transport_to() -> Callable[..., AiohttpTransport]:
-    """Return a function that opens a transport which trusts as the environment says."""
+    """Return a function that opens a transport with the environment's CA bundle."""
 
     def open_transport(host: str, port: int) -> AiohttpTransport:
         return AiohttpTransport(f"https://{host}:{port}", HttpSettings.from_environment(os.environ), 1)

@@ -1,4 +1,4 @@
-"""S3's XML is read by a parser that expands and fetches nothing, and what is missing is never made up."""
+"""S3's XML is read by a parser that expands and fetches nothing; missing parts are errors."""
 
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
@@ -24,7 +24,7 @@ CONTENTS = """<Contents><Key>{}</Key><LastModified>2026-11-22T11:59:59.000Z</Las
 
 
 def a_listing(*keys: str, encoding: str = "<EncodingType>url</EncodingType>", truncated: str = "false") -> bytes:
-    """A listing as S3 spells it."""
+    """Return a listing in S3's format."""
     contents = "".join(CONTENTS.format(key) for key in keys)
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult {NAMESPACE}><Name>b</Name><Prefix>temp/</Prefix>'
@@ -33,7 +33,7 @@ def a_listing(*keys: str, encoding: str = "<EncodingType>url</EncodingType>", tr
 
 
 def test_a_listing_is_read() -> None:
-    """Keys (decoded), instants, whether more follows: as S3 wrote them, in its order."""
+    """Keys (decoded), times, and whether more follow, in S3's order."""
     last_modified = datetime(2026, 11, 22, 11, 59, 59, tzinfo=UTC)
     assert parse_list_page(a_listing("temp/a", "temp/b%2Bc+d%C3%BC", truncated="true"), AT) == ListPage(
         [ListedObject("temp/a", last_modified), ListedObject("temp/b+c dü", last_modified)],
@@ -65,8 +65,8 @@ EXTERNAL = b"""<!DOCTYPE Error [<!ENTITY x SYSTEM "file:///etc/passwd">]><Error>
 
 
 @pytest.mark.parametrize("body", [BOMB, EXTERNAL, b"<!DOCTYPE Error SYSTEM 'http://127.0.0.1/x'><Error/>"])
-def test_document_types_are_refused(body: bytes) -> None:
-    """No entity is expanded, nothing is fetched: a document that brings a type is none."""
+def test_document_types_are_rejected(body: bytes) -> None:
+    """No entity is expanded, nothing is fetched: a document with a type declaration is malformed."""
     assert parse_error_code(body) is None
 
 
@@ -86,15 +86,15 @@ def test_document_types_are_refused(body: bytes) -> None:
         a_listing("temp/a").replace(b"UTF-8", b"no-such-encoding"),
     ],
 )
-def test_what_is_no_listing_is_unreadable(body: bytes) -> None:
-    """A document that is cut, another or lacks a part is not taken for a shorter listing."""
+def test_another_document_is_not_a_listing(body: bytes) -> None:
+    """A truncated, incomplete or different document is not taken for a shorter listing."""
     with pytest.raises(MalformedResponseError):
         parse_list_page(body, AT)
 
 
 @pytest.mark.parametrize("body", [b"<CopyObjectResult/>", b"<CopyObjectResult><ETag/></CopyObjectResult>", b"<Error/>"])
-def test_a_copy_without_an_etag_is_unreadable(body: bytes) -> None:
-    """Without its ETag a copy was not answered."""
+def test_a_copy_without_an_etag_is_malformed(body: bytes) -> None:
+    """A copy's response without an ETag is malformed."""
     with pytest.raises(MalformedResponseError):
         parse_copied_etag(body)
 
@@ -113,7 +113,7 @@ PARTS = (
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_or_unreadable(body: bytes) -> None:
+def test_any_bytes_are_parsed_or_malformed(body: bytes) -> None:
     """No bytes make the parser raise anything else."""
     for read in (parse_copied_etag, parse_deletions, lambda body: parse_list_page(body, AT)):
         with pytest.raises(MalformedResponseError):
@@ -121,7 +121,7 @@ def test_any_bytes_are_read_or_unreadable(body: bytes) -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\r\n\t<>&\"'"), min_size=1)))
-def test_what_is_to_be_deleted_is_spelled_exactly(keys: list[str]) -> None:
+def test_a_delete_request_contains_exactly_its_keys(keys: list[str]) -> None:
     """Whatever the keys are, a parser of the request finds these keys and no others."""
     root = ET.fromstring(build_delete_request(keys))  # noqa: S314 -- our own document, by an independent reader
     space = "{http://s3.amazonaws.com/doc/2006-03-01/}"
