@@ -26,6 +26,8 @@ _TESTS: Final = "tests/unit/assetuploader/test_state_machine.py tests/unit/asset
 EQUIVALENT: Final = {
     "if state.status == Status.MARKED and": "an enum's members are equal only to themselves",
     "if state.status != Status.MARKED:": "the same",
+    "if upload_etag == NOT_READ:": "the same",
+    "if state.status <= Status.MARKED and": "only pending and marked come here, and 'pending' is the greater text",
     "parse_etag(pin) is not pin:": "parse_etag returns its argument itself, or another string",
     "if text[:1] is text[-1:] ==": "one-letter strings are one object in CPython",
 }

@@ -157,7 +157,8 @@ def test_a_pin_is_compared_by_value() -> None:
     "value", [AssetState(Status.MARKED, EXPIRY), Placeholder("e", AssetState(Status.MARKED, EXPIRY), EXPIRY), POLICY]
 )
 def test_observations_are_immutable(value: AssetState | Placeholder | LifecyclePolicy) -> None:
-    """Observations are frozen and accept no further attributes."""
+    """Observations are frozen and hashable, and accept no further attributes."""
+    assert hash(value) == hash(replace(value))
     for name in type(value).__annotations__:
         with pytest.raises(AttributeError):
             setattr(value, name, None)
