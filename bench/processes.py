@@ -15,7 +15,7 @@ import psutil
 
 BIN: Final = Path(sys.executable).parent
 START_TIMEOUT_SECONDS: Final = 30.0
-POLL_SECONDS: Final = 0.005
+POLL_INTERVAL_SECONDS: Final = 0.005
 
 
 class BenchError(Exception):
@@ -66,7 +66,7 @@ def serving(command: Sequence[str], environment: Mapping[str, str], ready_url: s
         while not _is_ready(ready_url):
             if process.poll() is not None or time.perf_counter() > started + START_TIMEOUT_SECONDS:
                 raise BenchError(f"{' '.join(command[:3])} did not start")
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_INTERVAL_SECONDS)
         yield Server(process.pid, time.perf_counter() - started, cpu_seconds(process.pid))
     finally:
         process.kill()  # no client is left to drain, which takes the service 5 seconds

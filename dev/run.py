@@ -19,7 +19,7 @@ from dev.seaweedfs import HOST, DevServerError, running_s3
 
 RECONCILE_SECONDS: Final = 3.0
 START_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 10.0
+STOP_TIMEOUT_SECONDS: Final = 10.0
 
 _ASSETUPLOADER: Final = str(Path(sys.executable).parent / "assetuploader")
 _FIELD: Final = """python3 -c 'import json, sys; print(json.load(sys.stdin)["{0}"])'"""
@@ -102,7 +102,7 @@ def _running(arguments: list[str], environment: Mapping[str, str]) -> Iterator[s
     finally:
         process.terminate()
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

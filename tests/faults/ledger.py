@@ -24,7 +24,7 @@ from tests.support.load_client import Connection, NoResponseError, Response, req
 
 CLIENTS: Final = 32
 URL_SECONDS: Final = 120
-ATTEMPTS: Final = 200
+MAX_ATTEMPTS: Final = 200
 _RATES: Final = {
     Fault.NOT_SENT: 0.01,
     Fault.LOST: 0.01,
@@ -143,7 +143,7 @@ class Load:
             self.violations.append(f"{created['id']}: {response.status} {response.document['code']}")
 
     async def _upload(self, url: str, body: bytes) -> None:
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 if (await request_url(url, "PUT", body)).status == 200:
                     return
@@ -153,7 +153,7 @@ class Load:
         self.violations.append("an upload never went through")
 
     async def _until(self, connection: Connection, method: str, path: str, good: set[int], body: str = "") -> Response:
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 response = await connection.request(method, path, body.encode(), content_type="application/json")
             except NoResponseError as error:

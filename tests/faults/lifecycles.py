@@ -22,7 +22,7 @@ from dev.seaweedfs import LocalS3
 from tests.support.in_memory_s3 import etag_of
 
 POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=600, grace_seconds=0, expire_after_seconds=3600)
-ATTEMPTS: Final = 3
+MAX_ATTEMPTS: Final = 3
 HTTP: Final = urllib3.PoolManager(maxsize=32, retries=False)
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Lifecycle:
         return AssetService(bucket.store, self.direct.presigner, POLICY, self.make_id, lambda: os.urandom(16))
 
     async def _retry(self, name: str, step: Callable[[], Awaitable[T]]) -> T:
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 return await step()
             except StoreUnavailableError as error:

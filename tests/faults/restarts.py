@@ -12,7 +12,7 @@ from tests.support.load_client import Connection, NoResponseError
 
 CLIENTS: Final = 16
 DRAIN_SECONDS: Final = 3
-POLL_SECONDS: Final = 0.5
+POLL_INTERVAL_SECONDS: Final = 0.5
 """How often the balancer polls: six times while a service drains."""
 
 
@@ -73,7 +73,7 @@ class Restarts:
 
         while True:
             self.ready = [port for port in ports if await is_ready(port)]
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
     async def _client(self, number: int) -> None:
         connection = Connection(HOST, 0, 10)

@@ -14,13 +14,13 @@ from tests.support.processes import Program, ended, serving, started
 from tests.support.product import await_until
 from tests.support.user_client import Asset, Client
 
-UPLOAD_URL_SECONDS = 4
+UPLOAD_URL_TTL_SECONDS = 4
 GRACE_SECONDS = 1
-POLL_SECONDS = 1
+POLL_INTERVAL_SECONDS = 1
 SETTINGS = {
-    "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": str(UPLOAD_URL_SECONDS),
+    "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": str(UPLOAD_URL_TTL_SECONDS),
     "ASSETUPLOADER_GRACE_SECONDS": str(GRACE_SECONDS),
-    "ASSETUPLOADER_POLL_INTERVAL_SECONDS": str(POLL_SECONDS),
+    "ASSETUPLOADER_POLL_INTERVAL_SECONDS": str(POLL_INTERVAL_SECONDS),
     "ASSETUPLOADER_WATCH_SECONDS": "300",
     "ASSETUPLOADER_LOG_LEVEL": "debug",
 }
@@ -77,8 +77,10 @@ def test_an_unpinned_asset_is_available_after_its_expiry_and_soon(finalized: Fin
     """Not before expiry and grace, because the client may send it again until then; afterwards within a poll."""
     waits = [asset.available_at - asset.marked_at for asset in finalized.unpinned]
 
-    assert min(waits) > UPLOAD_URL_SECONDS + GRACE_SECONDS - 3  # to create, to send and to mark took of the URL's life
-    assert max(waits) < UPLOAD_URL_SECONDS + GRACE_SECONDS + POLL_SECONDS + 4
+    assert (
+        min(waits) > UPLOAD_URL_TTL_SECONDS + GRACE_SECONDS - 3
+    )  # to create, to send and to mark took of the URL's life
+    assert max(waits) < UPLOAD_URL_TTL_SECONDS + GRACE_SECONDS + POLL_INTERVAL_SECONDS + 4
 
 
 def test_a_late_upload_is_refused_and_changes_nothing(finalized: FinalizedAssets) -> None:

@@ -24,7 +24,7 @@ from tests.support.in_memory_s3 import InMemoryS3, etag_of
 from tests.support.raw_connection import HOST, connected, parse
 
 POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400)
-DOWNLOAD_URL_SECONDS: Final = 60
+DOWNLOAD_URL_TTL_SECONDS: Final = 60
 RESPONSE_TIMEOUT_SECONDS: Final = 20.0
 """The timeout of these tests' client. Nothing takes that long unless it hangs."""
 
@@ -100,7 +100,7 @@ async def serving(
     ids = _ids()
     assets = AssetService(store or s3, s3, POLICY, lambda: next(ids), lambda: b"nonce %d" % next(nonces))
     readiness = Readiness(store_verified=store_verified)
-    context = Context(assets, DOWNLOAD_URL_SECONDS, lambda: s3.now, Metrics(readiness), readiness)
+    context = Context(assets, DOWNLOAD_URL_TTL_SECONDS, lambda: s3.now, Metrics(readiness), readiness)
     app = build_app(context, drain_seconds, lifespan)
     app.config.update({"TOUCHUP": False, **settings})  # rewriting its source takes Sanic most of a start
     listening = socket.create_server((HOST, 0))

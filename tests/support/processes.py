@@ -13,7 +13,7 @@ import urllib3
 from dev.seaweedfs import HOST, free_port
 from tests.support.product import COMMAND, COVERAGE, await_until
 
-STOP_SECONDS: Final = 20.0
+STOP_TIMEOUT_SECONDS: Final = 20.0
 SETTINGS: Final = {
     **COVERAGE,
     "ASSETUPLOADER_LOG_FORMAT": "json",
@@ -45,7 +45,7 @@ class Program:
     def end(self, number: int) -> int:
         """Send the signal; return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(STOP_SECONDS)
+        return self.process.wait(STOP_TIMEOUT_SECONDS)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import urllib3
 
 FINAL_SECONDS = 60.0
-POLL_SECONDS = 0.25
+POLL_INTERVAL_SECONDS = 0.25
 """Twenty clients that poll much more often would measure themselves."""
 
 
@@ -68,6 +68,6 @@ class Client:
         deadline = time.monotonic() + FINAL_SECONDS
         while (body := self.download(asset)) is None:
             assert time.monotonic() < deadline, f"{asset.asset_id} is not final within {FINAL_SECONDS} s"
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_INTERVAL_SECONDS)
         asset.available_at = time.monotonic()
         return body
