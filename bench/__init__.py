@@ -1,1 +1,1 @@
-"""How fast it is: `make bench` runs all of it and writes docs/bench.md and docs/bench.png."""
+"""Benchmarks: `make bench` runs them and writes docs/bench.md and docs/bench.png."""

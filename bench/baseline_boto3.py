@@ -1,6 +1,6 @@
 """The usual alternative: the same three routes on Sanic and boto3, each S3 request in a thread.
 
-It sends the same requests with the same conditions. There are no logs, metrics and problem documents, and few checks.
+It sends the same requests with the same conditions. It has no logs, metrics or problem documents, and few checks.
 `python -m bench.baseline_boto3 PORT`, configured by the same environment.
 """
 

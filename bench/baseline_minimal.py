@@ -1,7 +1,7 @@
-"""The least that the product's S3 requests cost with aiohttp: signed, sent, and the status checked.
+"""The minimal baseline: the product's S3 requests, signed and sent with aiohttp, and only their status is checked.
 
 `python -m bench.baseline_minimal serve PORT` serves the three routes, `python -m bench.baseline_minimal reconcile`
-finalizes what is in `temp/`. There are no retries, deadlines, checks, logs and metrics. Presigned URLs are constants.
+finalizes what is in `temp/`. There are no retries, deadlines, checks, logs or metrics. Presigned URLs are constants.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _ATTRIBUTES: Final = [
 
 
 class MinimalS3:
-    """Sends signed requests to S3, and fails on any status but 200."""
+    """An S3 client that sends signed requests, and fails on any status but 200."""
 
     def __init__(self) -> None:
         self._endpoint, self.bucket = os.environ["AWS_ENDPOINT_URL_S3"], os.environ["AWS_BUCKET"]
@@ -52,7 +52,7 @@ class MinimalS3:
         url = URL(self._endpoint + path, encoded=True)
         async with self._session.request(method, url, headers=signed, data=body or None) as response:
             await response.read()
-            if response.status != 200:  # noqa: PLR2004 -- otherwise the measurement is of something else
+            if response.status != 200:  # noqa: PLR2004 -- an error has other costs than a success
                 raise AssertionError(f"{method} {path}: {response.status}")
             return response.headers.get("etag", "").strip('"')
 

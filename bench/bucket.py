@@ -1,4 +1,4 @@
-"""Fill and clear the bucket between measurements, by the product's own S3 client because it is fast."""
+"""Fill and clear the bucket between measurements, with the product's own S3 client, because it is fast."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ async def opened(on_call: CallObserver = noop_observer) -> AsyncIterator[Bucket]
 
 
 def write_assets(count: int, status: Status, *, upload: bytes | None = None) -> list[str]:
-    """Write so many assets of this status, due if marked, with these bytes in `temp/`, and return their ids."""
+    """Write `count` assets with this status and these bytes in `temp/`, and return their ids. Marked ones are due."""
     return asyncio.run(_write_assets(count, status, upload))
 
 

@@ -1,4 +1,4 @@
-"""What was measured, as a chart."""
+"""The chart of the results."""
 
 from pathlib import Path
 

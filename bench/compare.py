@@ -1,6 +1,6 @@
 """Another revision beside this one, on the same S3, in alternating rounds: `make bench-compare REV=<commit>`.
 
-Settings are renamed between revisions, so only variables that all revisions know are set: AWS_* and LOG_*.
+Settings are renamed between revisions, so none is set: only variables of AWS, S3_ENDPOINT_URL and SSL_CERT_FILE are.
 """
 
 import argparse
@@ -30,9 +30,9 @@ CPU_MS: Final = "CPU ms"
 WALL_MS: Final = "wall ms"
 
 Revisions = Mapping[str, Path]
-"""The old and the new revision, in this order: the folder of programs of each by its name.
+"""The folders of the programs of both revisions by the name of the revision, the old one first.
 
-Both must be installed without the dependencies of developers: Sanic imports some of them if it can.
+Both must be installed without development dependencies: Sanic imports some of them if it can.
 """
 Figures = dict[tuple[str, str], dict[str, list[float]]]
 """The figures of all rounds for each revision, by what was measured and in which unit."""
@@ -48,7 +48,7 @@ class ComparisonRow:
     old: float
     new: float
     ratio: float
-    """New ÷ old: the median of each round's."""
+    """New ÷ old: the median of the ratios of all rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Comparison:
         """Return one row.
 
         Raises:
-            KeyError: it was not measured.
+            KeyError: The row was not measured.
         """
         for row in self.rows:
             if (row.scheme, row.measured, row.unit) == (scheme, measured, unit):
@@ -142,7 +142,7 @@ def _measure_finalizing(figures: Figures, revisions: Revisions, environment: Map
 
 
 def _marginal_us(usage: Usage, start_ms: float, objects: int) -> float:
-    """Return the CPU time per object without that of the start, which has a row of its own."""
+    """Return the CPU time per object. The CPU time of the start has a row of its own, and is subtracted."""
     return (usage.cpu_seconds * 1e6 - start_ms * 1e3) / objects
 
 

@@ -1,7 +1,7 @@
 """HTTP load: kept-alive connections that each send a request as soon as the last response is complete.
 
-Every request that is sent is awaited and counted, so the CPU time of the program under load divides by exactly the
-requests that cost it.
+Every request that is sent is awaited and counted, so that the CPU time of the program under load can be divided by
+exactly the requests that used it.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from bench.processes import BenchError
 from dev.seaweedfs import HOST
 
 TIMEOUT_SECONDS: Final = 30.0
-"""Longest time after the end of a measurement in which its last responses may come."""
+"""How long after the end of a measurement its last responses may arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Load:
     method: str
     paths: Sequence[str]
     status: int
-    """Of the expected response. Any other fails the measurement."""
+    """The status of the expected response. Any other fails the measurement."""
     body: str = ""
 
     def requests(self) -> Iterator[bytes]:
@@ -54,10 +54,10 @@ class LoadResult:
 
 
 def drive(port: int, load: Load, connections: int, seconds: float) -> LoadResult:
-    """Send this load to a port of loopback for so long.
+    """Send this load to a port of loopback for `seconds`.
 
     Raises:
-        BenchError: a response had another status, or a connection broke.
+        BenchError: A response had another status, or a connection broke.
     """
     return uvloop.run(_drive(port, load, connections, seconds))
 

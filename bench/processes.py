@@ -19,12 +19,12 @@ POLL_INTERVAL_SECONDS: Final = 0.005
 
 
 class BenchError(Exception):
-    """The measurement failed, or would be of something else than it says."""
+    """The measurement failed, or would measure something else than it claims."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a program that has ended used."""
+    """The resources that a program used until it ended."""
 
     seconds: float
     """Wall clock."""
@@ -39,7 +39,7 @@ class Server:
 
     pid: int
     start_seconds: float
-    """From its start to the first response on the URL that says it is ready."""
+    """From its start to the first response of its readiness URL."""
     start_cpu_seconds: float
 
 
@@ -53,10 +53,10 @@ def cpu_seconds(pid: int) -> float:
 
 @contextmanager
 def serving(command: Sequence[str], environment: Mapping[str, str], ready_url: str) -> Iterator[Server]:
-    """Run a server, from when this URL responds below 500 to the end of the block.
+    """Run a server until the end of the block, which begins when this URL responds with a status below 500.
 
     Raises:
-        BenchError: it did not start.
+        BenchError: The server did not start.
     """
     started = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 -- our own programs
@@ -69,7 +69,7 @@ def serving(command: Sequence[str], environment: Mapping[str, str], ready_url: s
             time.sleep(POLL_INTERVAL_SECONDS)
         yield Server(process.pid, time.perf_counter() - started, cpu_seconds(process.pid))
     finally:
-        process.kill()  # no client is left to drain, which takes the service 5 seconds
+        process.kill()  # there are no clients any more, and a drain would take 5 seconds
         process.wait(30)
 
 
@@ -77,7 +77,7 @@ def run_measured(command: Sequence[str], environment: Mapping[str, str]) -> Usag
     """Run a program to its end.
 
     Raises:
-        BenchError: it failed.
+        BenchError: The program failed.
     """
     measuring = [sys.executable, "-m", "bench.resource_usage", *command]
     ended = subprocess.run(measuring, env=dict(environment), capture_output=True, text=True, check=False)  # noqa: S603

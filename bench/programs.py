@@ -25,7 +25,7 @@ WARM_UP: Final = LoadPlan(8, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class LoadSample:
-    """What one program took for one request in one round."""
+    """The CPU time, rate and latency of one kind of request, in one round of one program."""
 
     cpu_us: float
     """CPU time of the program per request."""
@@ -36,7 +36,7 @@ class LoadSample:
 
 @dataclass(frozen=True, slots=True)
 class ServedProgram:
-    """A program that serves now."""
+    """A running program, and the port at which it serves."""
 
     port: int
     server: Server

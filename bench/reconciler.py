@@ -1,4 +1,4 @@
-"""The reconciler beside `s5cmd mv`: assets per second, CPU per asset, and memory however many are not due."""
+"""The reconciler beside `s5cmd mv`: assets per second, CPU per asset, and memory for many assets that are not due."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,35 +19,35 @@ SHARD_COUNTS: Final = (1, 2, 4)
 ONE_SHARD: Final = "reconcile, 1 shard"
 
 Command = tuple[Sequence[str], Mapping[str, str]]
-"""A command line, and variables of its own."""
+"""A command line, and the environment variables that only this command gets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What programs side by side took for so many objects."""
+    """What one program took for `objects` objects; several processes of it may run at the same time."""
 
     objects: int
     seconds: float
     cpu_seconds: float
-    """Of all processes together, their start included."""
+    """The CPU time of all processes together, their start included."""
     peak_rss_bytes: int
-    """Of the largest process."""
+    """The peak of the largest process."""
     s3_cpu_seconds: float
-    """Of the S3 server meanwhile."""
+    """The CPU time of the S3 server meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerRow:
-    """What one program took for so many objects: medians of all rounds."""
+    """What one program took for `objects` objects: medians of all rounds."""
 
     program: str
     scheme: Scheme
     objects: int
-    """In each round."""
+    """The number of objects in each round."""
     rounds: int
     per_second: float
     cpu_us: float
-    """Per object, the start of the program included."""
+    """CPU time per object, the start of the program included."""
     to_s5cmd: float | None
     """CPU time as a multiple of `s5cmd mv`'s in the same round, over the same scheme."""
     s3_cpu_us: float
@@ -56,13 +56,13 @@ class ReconcilerRow:
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerBench:
-    """Where the measurements run, and where their progress is reported."""
+    """The measurements of the reconciler, on this S3 server. `log` reports their progress."""
 
     s3: BenchS3
     log: Callable[[str], None]
 
     def measure_finalizing(self, plan: Finalizing) -> list[ReconcilerRow]:
-        """Finalize due assets by each program in turn, and move as many objects by s5cmd.
+        """Finalize due assets with each program in turn, and move as many objects with s5cmd.
 
         More than one shard runs in the first round only.
         """
@@ -77,7 +77,7 @@ class ReconcilerBench:
         return [self._summarize(program, scheme, rounds) for program, scheme in rounds[0]]
 
     def measure_not_due(self, objects: int) -> list[ReconcilerRow]:
-        """Run over a tenth of so many assets that are not due, and over all of them."""
+        """Run over a tenth of `objects` assets that are not due, and over all of them."""
         rows = []
         tenth = objects // 10
         for missing, count in ((tenth, tenth), (objects - tenth, objects)):
@@ -131,10 +131,10 @@ class ReconcilerBench:
 
 
 def require_finalized(objects: int) -> None:
-    """Check that nothing is left in `temp/` of so many objects.
+    """Delete what remains in `temp/`, and check that nothing remained.
 
     Raises:
-        BenchError: something is.
+        BenchError: Some of the `objects` assets remained.
     """
     remaining = clear("temp/")
     if remaining:

@@ -1,6 +1,6 @@
-"""`python -m bench.resource_usage COMMAND …` runs it and prints its seconds, CPU seconds and peak RSS in bytes.
+"""`python -m bench.resource_usage COMMAND …` runs a command and prints its seconds, CPU seconds and peak RSS in bytes.
 
-A process of its own, because the kernel reports to a parent the peak of all its children together.
+It is a process of its own, because RUSAGE_CHILDREN has one peak for all children of a process.
 """
 
 import resource

@@ -53,7 +53,7 @@ class Life:
         return sum(self.calls.values())
 
     def dollars_per_million(self, final: StorageClass) -> float:
-        """Return the price of a million lives in requests, if final assets are of this class and all else Standard.
+        """Return the price of the requests for a million assets, if final ones are of this class and all else Standard.
 
         The copy is priced in the class it writes, the HEAD of a final asset in the class it reads.
         """

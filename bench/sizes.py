@@ -11,16 +11,16 @@ class LoadPlan:
 
     connections: int
     seconds: float
-    """With each request in each round."""
+    """How long each request is sent in each round."""
     rounds: int
 
 
 @dataclass(frozen=True, slots=True)
 class Finalizing:
-    """How many assets are finalized."""
+    """How many assets are finalized in how many rounds."""
 
     objects: int
-    """In each round."""
+    """The number of assets in each round."""
     rounds: int
 
 
@@ -30,15 +30,15 @@ class Sizes:
 
     service: Sequence[LoadPlan]
     assets: int
-    """Requested in turn. Many more than there are connections, so that no two requests write the same one at once."""
+    """The assets that are requested in turn: many more than connections, so that no two requests write the same one."""
     finalizing: Finalizing
     not_due: int
     counted_assets: int
-    """Whose S3 requests are counted for their cost."""
+    """The number of assets whose S3 requests are counted for their cost."""
     comparison: LoadPlan
     comparison_finalizing: Finalizing
     starts: int
-    """Of each program in the comparison."""
+    """How often each program of the comparison is started."""
 
 
 MAIN_CONNECTIONS: Final = 32

@@ -22,14 +22,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"
 ACCESS_KEY: Final = "local"
-SECRET_KEY: Final = "local-secret"  # noqa: S105 -- a server on loopback that lives as long as its starter
+SECRET_KEY: Final = "local-secret"  # noqa: S105 -- for a server on loopback only
 START_SECONDS: Final = 60.0
 
 _SERVERS: Final = ("master", "volume", "filer", "admin")
 
 
 class DevServerError(Exception):
-    """The S3 server cannot run here; the message says why, and what to do."""
+    """A server cannot run here. The message names the cause, and the remedy where one is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def running_s3(port: int, bucket: str, *, https: HttpsListener | None = None) ->
         yield LocalS3(f"http://{HOST}:{port}", bucket, process)
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGCONT)  # a test may have stopped it
+            process.send_signal(signal.SIGCONT)  # a test may have paused it with SIGSTOP
             process.kill()  # its data is deleted anyway
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)

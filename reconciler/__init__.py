@@ -1,1 +1,1 @@
-"""The CronJob program: scans `temp/`, reconciles assets, and tells listeners about it."""
+"""The CronJob program: scans `temp/`, reconciles assets, and notifies listeners."""

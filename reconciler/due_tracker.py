@@ -1,4 +1,4 @@
-"""When the assets that a run leaves behind are due: the earliest of them, in bounded memory."""
+"""The due times of the assets that remain after a run: the earliest of them, in bounded memory."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ MAX_TRACKED: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class DueAsset:
-    """An asset that a run left behind, and when it is or was due."""
+    """An asset that remains after a run, and when it is or was due."""
 
     due_at: datetime
     asset_id: str
@@ -19,14 +19,14 @@ class DueAsset:
 
 @dataclass(slots=True)
 class DueTracker:
-    """The assets that are left, of which the earliest are tracked by id."""
+    """The remaining assets. Only those that are due first are tracked by id."""
 
     tracked: dict[str, datetime] = field(default_factory=dict)
     earliest_evicted: DueAsset | None = None
-    """The earliest of those that are no longer tracked."""
+    """The asset that is due first, of those that are no longer tracked."""
 
     def add(self, asset_id: str, due_at: datetime) -> None:
-        """Track an asset that is left."""
+        """Track a remaining asset."""
         self.tracked[asset_id] = due_at
         if len(self.tracked) <= 2 * MAX_TRACKED:
             return

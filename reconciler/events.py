@@ -1,7 +1,7 @@
 """One Kubernetes Event per run, on the CronJob that owns it: `kubectl describe cronjob` shows them.
 
-It needs a Role that may create events.k8s.io Events and get this one CronJob. A failure to post is logged, and does not
-fail the run.
+The run needs a Role that may create events.k8s.io Events and get this one CronJob. A failure to post is logged, and
+does not fail the run.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONTROLLER: Final = "assetuploader/reconciler"
 MAX_NOTE_LENGTH: Final = 1024
+"""In bytes of UTF-8, as the API server counts."""
 TIMEOUT_SECONDS: Final = (2.0, 5.0)
 """To connect, and to read the response, for each of the two calls."""
 

@@ -26,11 +26,11 @@ class ReconciledAsset:
     reconciled_at: datetime
     """When it was reconciled, by S3's clock."""
     is_full_scan: bool
-    """False for a scan of recent uploads, which sees assets again that the full scan counted."""
+    """False for a scan of recent uploads: it may see an asset that the full scan counted already."""
 
 
 class ScanListener(Protocol):
-    """Listens to a scan. Its methods return quickly and do not raise."""
+    """A listener to a scan. Its methods return quickly and do not raise."""
 
     def on_result(self, asset: ReconciledAsset) -> None:
         """Take note of an asset that was reconciled, whatever the outcome."""
@@ -60,7 +60,7 @@ class FinishedRun:
 
 
 class RunListener(Protocol):
-    """Listens to the end of a run."""
+    """A listener to the end of a run."""
 
     async def on_run_finished(self, run: FinishedRun) -> None:
         """Take note of the end of the run.

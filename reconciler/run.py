@@ -15,7 +15,7 @@ from reconciler.scan import Scan
 from reconciler.shards import Shard
 
 RECENT_UPLOAD_AGE: Final = timedelta(minutes=1)
-"""A mark follows its upload closely. Older uploads were seen by the full scan."""
+"""How long before the previous poll an upload may have been written to be scanned again. Its mark follows soon."""
 SHUTDOWN_TIMEOUT_SECONDS: Final = 8.0
 """How long assets that are being reconciled may take after SIGTERM."""
 
@@ -44,7 +44,7 @@ async def run(
     """Reconcile the shard until done, stopped, or out of time; return whether the full scan is complete.
 
     Raises:
-        StoreError: S3 is unavailable or rejects us. The listeners know what was done until then.
+        StoreError: S3 is unavailable or denies access. The listeners were notified of everything done until then.
     """
     started_at = monotonic()
 

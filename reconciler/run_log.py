@@ -1,4 +1,4 @@
-"""The log of a run: one line for each asset that it changed or failed, and one at its end."""
+"""The log of a run: one line for each asset that it changed or that failed, and one line at its end."""
 
 import logging
 from dataclasses import dataclass

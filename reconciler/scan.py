@@ -23,9 +23,9 @@ from reconciler.shards import Shard
 
 CONCURRENCY: Final = 32
 BATCH_SIZE: Final = 1000
-"""As many keys as one DeleteObjects takes, and as one page of a listing has."""
+"""The number of keys in one DeleteObjects request, and in one page of a listing."""
 MAX_CONSECUTIVE_FAILURES: Final = 3 * CONCURRENCY
-"""After this many assets in a row for which S3 was unavailable the run ends."""
+"""The run ends when S3 was unavailable for this many assets in a row."""
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class Scan:
     shard: Shard
     listeners: Sequence[ScanListener]
     should_stop: Callable[[], bool]
-    """Asked before each asset: the run was stopped, or is out of time."""
+    """Called before each asset. It returns whether the run was stopped or is out of time."""
     max_age: timedelta | None = None
     """Only objects that were written within this time before they are listed; None: all."""
     dry_run: bool = False
@@ -89,7 +89,7 @@ class Scan:
             await self._queue.put(None)
 
     async def _enqueue_page(self, page: ListPage) -> bool:
-        """Return whether another page of the shard follows."""
+        """Enqueue the assets of this page, and return whether another page of the shard follows."""
         listed_at_monotonic = self.monotonic()
         for listed in page.objects:
             if not self.shard.holds(listed.key) or self.should_stop():

@@ -43,8 +43,8 @@ class ShardReportWriter:
 async def write_shard_report(store: ShardReportStore, run: FinishedRun) -> bool:
     """Write the report of this run; return whether that succeeded. A failure is logged, and does not fail the run.
 
-    If two runs of a shard write at the same time, one of them is not counted. If the report before cannot be read,
-    nothing is written: counters that restart from zero would look like a burst.
+    If two runs of a shard write at the same time, one of them is not counted. If S3 does not return the report before,
+    nothing is written: counters that restart from zero would look like a burst. An invalid report is replaced.
     """
     key = report_key(run.shard.index, run.shard.count)
     try:
@@ -70,7 +70,7 @@ def _decode(key: str, body: bytes) -> ShardReport | None:
 def merge(before: ShardReport | None, run: FinishedRun) -> ShardReport:
     """Return the report of this run, given the report before it.
 
-    A run that did not scan the whole shard cannot say what remains there, so the statement of the one before holds.
+    An incomplete run cannot count what remains in its shard, so the numbers of the report before are kept.
     """
     summary = run.summary
     remaining = {outcome: summary.outcomes.get(outcome, 0) for outcome in REMAINING}

@@ -1,4 +1,4 @@
-"""Shards: contiguous ranges of the id space. Ids are random, so the ranges hold equally many."""
+"""Shards: contiguous ranges of the id space. Ids are random, so all ranges hold about as many assets."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""What a run did and what it left, in numbers."""
+"""What a run did and what remains, in numbers."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What one run of one shard did, and what it left."""
+    """What one run of one shard did, and what remains."""
 
     outcomes: Mapping[Outcome, int]
-    """Objects in `temp/` by outcome. What the run leaves in `temp/` is counted by the full scan only."""
+    """Objects in `temp/` by outcome. What remains in `temp/` is counted by the full scan only."""
     oldest_overdue: DueAsset | None
-    """Of the assets that were due and are not final, the one that was due first."""
+    """The asset that was due first, of those that were due and are not final."""
     next_due_at: datetime | None
     """The earliest time at which a marked asset that is not final is or was due."""
     is_complete: bool
@@ -39,10 +39,10 @@ class RunCounters:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     _due: DueTracker = field(default_factory=DueTracker)
     _latest: datetime | None = None
-    """The latest time, by S3's clock, at which an asset was listed that is left."""
+    """The latest time, by S3's clock, at which a remaining asset was listed."""
 
     def on_result(self, asset: "ReconciledAsset") -> None:
-        """See `ScanListener.on_result`. What is left as it was is counted in the full scan only."""
+        """See `ScanListener.on_result`. Assets that did not change are counted by the full scan only."""
         result = asset.result
         if asset.is_full_scan or result.outcome not in REMAINING:
             self.outcomes[result.outcome] += 1

@@ -75,7 +75,7 @@ def _add_routes(app: Sanic[Any, Any], operations: Iterable[Operation]) -> None:
 
 def _handle_errors(app: Sanic[Any, Any], operations: tuple[Operation, ...]) -> None:
     def _handle_unrouted_error(request: ApiRequest, error: BaseException) -> HTTPResponse:
-        """Respond to what no handler does: there is none, the request is not readable, or the client has gone."""
+        """Respond to an error outside a handler: no route, an unreadable request, or a client that disconnected."""
         headers = {}
         if isinstance(error, MethodNotAllowed):  # Sanic lists the methods of paths without parameters only
             headers["Allow"] = ", ".join(allowed_methods(operations, request.path))

@@ -1,4 +1,4 @@
-"""`/openapi.json` for programs, and `/docs` for people, with the files of its viewer: nothing comes from elsewhere."""
+"""`/openapi.json` for programs, and `/docs` for people with the files of its viewer: no other host is needed."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -34,7 +34,7 @@ _STATIC_FILES: Final = {
 def documentation_operations(operations: Iterable[Operation]) -> tuple[Operation, ...]:
     """Return the operations that serve the documentation of these operations. They are not part of it."""
     operations = tuple(operations)
-    # Built for the first request that wants them: a start would take 40 ms longer.
+    # Built for the first request, because building them at the start would delay it by 40 ms.
     openapi = cache(lambda: orjson.dumps(build_openapi(operations)))
     page = cache(lambda: _page(operations))
     return (
@@ -65,7 +65,7 @@ def _read(name: str) -> bytes:
 
 
 def _link(name: str) -> str:
-    """Return a relative URL, which is right behind a path prefix."""
+    """Return a relative URL, so that it works behind a path prefix, too."""
     return f"docs/{name}?v={sha256(_read(name)).hexdigest()[:16]}"
 
 

@@ -63,7 +63,7 @@ async def get_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
 
 
 async def healthcheck(request: ApiRequest) -> JsonResponse:
-    """Return whether S3 responds, within two seconds whatever S3 does."""
+    """Return whether S3 responds and the store is verified, within two seconds whatever S3 does."""
     context: Context = request.app.ctx.context
     try:
         async with asyncio.timeout(HEALTHCHECK_TIMEOUT_SECONDS):

@@ -28,8 +28,8 @@ class Metrics:
     """The metrics of one process, in a registry of their own."""
 
     def __init__(self, readiness: Readiness) -> None:
-        # Without `_created`, a second time series for each counter and histogram that no dashboard or alert reads.
-        # prometheus_client has this switch for the process only.
+        # Drop `_created`, a second time series for each counter and histogram, which no dashboard or alert reads.
+        # prometheus_client can drop it only for the whole process.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.in_flight = Gauge(
@@ -75,7 +75,7 @@ def serve_metrics(metrics: Metrics, host: str, port: int) -> WSGIServer:
     """Serve `GET /metrics` in a thread until the process ends.
 
     Raises:
-        OSError: The port is taken.
+        OSError: The port is taken, or the host is not an address of this machine.
     """
     server, _ = start_http_server(port, host, registry=metrics.registry)
     return server

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from assetuploader.keys import parse_etag
 
 MAX_URL_SECONDS: Final = 604_800
-"""S3's limit for the life of a presigned URL: seven days."""
+"""S3's limit for the validity of a presigned URL: seven days."""
 
 EXAMPLE_ID: Final = "6f1c0f4e-5b0a-4d6e-9c3b-2f1d8a7e4b90"
 ASSET_ID_SCHEMA: Final[dict[str, Any]] = {
@@ -30,7 +30,7 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
     hint: ClassVar[str]
-    """What to send instead of anything that the model does not accept."""
+    """What to send, for the response to a request that the model does not accept."""
     example: ClassVar[dict[str, str]]
 
 
@@ -125,7 +125,7 @@ class UpResponse(ResponseModel):
 
 
 class DownResponse(ResponseModel):
-    """S3 does not respond."""
+    """S3 does not respond, or the store is not verified yet."""
 
     status: Literal["DOWN"] = Field(default="DOWN", serialization_alias="Status")
 

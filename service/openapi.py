@@ -51,7 +51,7 @@ def build_openapi(operations: Iterable[Operation]) -> dict[str, Any]:
             "description": DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        # Relative to the document itself, so that it is right behind a path prefix.
+        # Relative to the document itself, so that it works behind a path prefix, too.
         "servers": [{"url": "."}],
         "paths": paths,
         "components": {"schemas": _schemas(operations)},

@@ -50,7 +50,7 @@ class Response:
     """Headers and their descriptions."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # Sanic hashes what routes carry
+@dataclass(frozen=True, slots=True, eq=False)  # Sanic hashes the context of a route
 class Operation:
     """One method of one resource."""
 
@@ -58,7 +58,7 @@ class Operation:
     method: str
     """GET includes HEAD."""
     paths: tuple[str, ...]
-    """Templates such as `/asset/{id}`: the canonical one, which labels metrics and logs, then other spellings."""
+    """Templates such as `/asset/{id}`: the canonical one, which labels metrics and logs, then its aliases."""
     handler: Handler
     summary: str
     description: str = ""

@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=RequestModel)
 
 
 class BadRequestError(Exception):
-    """The API does not accept the request. The message says what to send instead, and repeats no input."""
+    """The API does not accept the request. The message describes what to send instead, and repeats no input."""
 
 
 async def read_body(request: Request) -> bytes:
@@ -35,14 +35,14 @@ async def read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             await request.receive_body()  # type: ignore[no-untyped-call] # Sanic's
     except TimeoutError:
-        http.request_body = None  # or Sanic reads the rest after the response, however slowly it arrives
+        http.request_body = None  # otherwise Sanic reads the rest after the response, however slowly it arrives
         http.keep_alive = False
         raise RequestTimeout(f"The body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} seconds.") from None
     return request.body
 
 
 def check_empty(body: bytes) -> None:
-    """Accept no body, whitespace or an empty JSON object.
+    """Check that the body is empty, whitespace or `{}`.
 
     Raises:
         BadRequestError: The body is anything else.
@@ -68,7 +68,7 @@ def parse_body(model: type[Model], content_type: str | None, body: bytes) -> Mod
 
 
 def parse_query(model: type[Model], request: Request) -> Model:
-    """Return the query parameters that the model knows. Others are ignored. Each value is a list of strings.
+    """Return the query parameters that the model has. Others are ignored. Each value is a list of strings.
 
     Raises:
         BadRequestError: The model does not accept them.

@@ -38,7 +38,7 @@ LOG_LEVELS: Final[Mapping[StoreErrorKind, int]] = {
     StoreErrorKind.MISCONFIGURED: logging.WARNING,
     StoreErrorKind.UNSUPPORTED: logging.WARNING,
 }
-"""How a request is logged that S3 stopped. ACCESS_DENIED does not go away by itself, and nothing else reports it."""
+"""The log level of a request that a store error ended. Denied access is permanent, and nothing else reports it."""
 
 log = structlog.get_logger()
 
@@ -142,7 +142,7 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
 
 
 def problems_by_code() -> dict[str, Problem]:
-    """Return the problem that explains each code, in the order of the table. The first one of a code explains it."""
+    """Return one problem for each code: the first one in the table."""
     by_code: dict[str, Problem] = {}
     for problem in (*PROBLEMS.values(), INTERNAL):
         by_code.setdefault(problem.code, problem)

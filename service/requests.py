@@ -33,7 +33,7 @@ class ApiRequest(Request):
             super().__init__(*args, **{**kwargs, "url_bytes": b"*"})
         self.started = perf_counter()
         self.is_finished = False
-        """It is counted and logged. Sanic asks for a second response when the client leaves during the first."""
+        """Whether it was counted and logged. Sanic handles it twice when the client disconnects during the response."""
         self.problem_code: str | None = None
         """The code of the problem that was the response."""
         self.asset_id: str | None = None
@@ -59,10 +59,10 @@ def add_request_context(_logger: object, _method: str, event: EventDict) -> Even
 
 
 class HeaderDeadlineProtocol(HttpProtocol):
-    """HTTP whose REQUEST_TIMEOUT counts from the first byte of the header section.
+    """An HTTP protocol whose REQUEST_TIMEOUT counts from the first byte of the header section.
 
     Sanic counts from the last byte, so a client that sends one byte a second holds its connection for hours. For the
-    same reason the rest of a body that was not read has KEEP_ALIVE_TIMEOUT from the response on.
+    same reason, KEEP_ALIVE_TIMEOUT limits the rest of an unread body, counted from the response.
     """
 
     __slots__ = ()

@@ -7,7 +7,7 @@ from service.metrics import DURATION_BUCKETS
 
 
 class S3Metrics:
-    """Counts calls to S3 by S3's name of the operation and by their outcome."""
+    """The metrics of calls to S3, by S3's name of the operation and by outcome."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(

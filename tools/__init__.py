@@ -1,1 +1,1 @@
-"""Scripts that write generated pages; not part of the wheel."""
+"""Scripts that write generated pages and release notes; not part of the wheel."""

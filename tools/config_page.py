@@ -1,4 +1,4 @@
-"""The page of all settings, from the model that reads them: `python -m tools.config_page > docs/configuration.md`."""
+"""Generate docs/configuration.md from the settings: `python -m tools.config_page > docs/configuration.md`."""
 
 import sys
 from collections.abc import Iterator

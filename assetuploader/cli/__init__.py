@@ -1,1 +1,1 @@
-"""The one command people type: assetuploader serve | reconcile | doctor | status | ls | selftest."""
+"""The command line: `assetuploader serve | reconcile | doctor | status | ls | selftest`."""

@@ -1,4 +1,4 @@
-"""`assetuploader doctor`: checks the bucket, the credentials and the store, and says what to do about problems."""
+"""`assetuploader doctor`: checks the bucket, the credentials and the store, and prints how to solve each problem."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ _EXIT_CODES: Final[Mapping[Severity, ExitCode]] = {
     Severity.ACCESS_DENIED: ExitCode.NO_PERMISSION,
     Severity.UNAVAILABLE: ExitCode.TEMP_FAIL,
 }
-"""The exit code of the worst result. All others exit with 0."""
+"""The exit code of the worst result. Severities without an entry exit with 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Exit codes, as sysexits.h and the CronJob's podFailurePolicy know them."""
+"""Exit codes, with the values of sysexits.h. The CronJob's podFailurePolicy refers to them."""
 
 import os
 from collections.abc import Mapping

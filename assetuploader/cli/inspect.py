@@ -1,4 +1,4 @@
-"""`assetuploader status ID` and `assetuploader ls`: how assets stand. Both only read."""
+"""`assetuploader status ID` and `assetuploader ls`: print the states of assets. Both only read."""
 
 import asyncio
 import json

@@ -10,7 +10,7 @@ import structlog
 from structlog.typing import Processor
 
 NOISY_LOGGERS: Final = ("botocore", "boto3", "urllib3", "kubernetes", "asyncio", "aiohttp")
-"""Libraries that log URLs at DEBUG, signed ones among them. What matters of theirs reaches us as an error."""
+"""Libraries that log URLs at DEBUG, some of them presigned. Only their errors are logged."""
 _SANIC_LOGGERS: Final = ("sanic.root", "sanic.error", "sanic.server", "sanic.websockets")
 
 
@@ -21,7 +21,7 @@ def configure_logs(
 ) -> None:
     """Send all logs to standard error, those of libraries in the same format.
 
-    `add_context` adds to each line what it is about.
+    `add_context` is the processor that adds context to each line, such as the id of the request.
     """
     is_console = log_format == "console" or (log_format is None and sys.stderr.isatty())
     processors: list[Processor] = [
@@ -64,7 +64,10 @@ def silence_libraries() -> None:
 
 
 class StderrLogger:
-    """Writes lines to the current `sys.stderr`. structlog's own loggers keep the one that a progress bar replaces."""
+    """A logger that writes lines to the current `sys.stderr`.
+
+    structlog's own loggers keep the stream that was current when they were created. A progress bar replaces it.
+    """
 
     __slots__ = ()
 
@@ -79,7 +82,7 @@ class StderrLogger:
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes the logs of libraries to the current `sys.stderr`."""
+    """A handler that writes the logs of libraries to the current `sys.stderr`."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -95,7 +98,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def _to_json(line: Any, **_: object) -> str:  # noqa: ANN401 -- structlog passes its event dictionary
-    """Return the line as JSON. Dataclasses are written by their repr, which hides their secrets."""
+    """Return the line as JSON. Dataclasses are written as their repr, which hides secrets."""
     try:
         return orjson.dumps(line, default=repr, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
     except TypeError:  # keys that are not strings, integers above 64 bits, lone surrogates

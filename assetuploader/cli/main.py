@@ -33,7 +33,7 @@ LISTABLE_PHASES: Final = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Exits with EX_USAGE and shows the usage."""
+    """A parser that shows the usage and exits with EX_USAGE after a mistake."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)

@@ -15,7 +15,7 @@ _INTERVAL_SECONDS: Final = 0.2
 
 @asynccontextmanager
 async def progress_bar(outcomes: Mapping[Outcome, int], *, is_wanted: bool) -> AsyncIterator[None]:
-    """Show on standard error how many assets had which outcome, while the mapping grows.
+    """Show on standard error how many assets had which outcome so far, until the block ends.
 
     The total is unknown, because `temp/` is listed page by page.
     """

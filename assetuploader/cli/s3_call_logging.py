@@ -1,4 +1,4 @@
-"""Logs each S3 call at debug: never a key or a URL. The ids on the line say which request the call belongs to."""
+"""Logs of S3 calls at debug, without keys and URLs. The ids on each line identify the request that made the call."""
 
 import structlog
 

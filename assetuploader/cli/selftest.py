@@ -22,12 +22,12 @@ POLL_INTERVAL_SECONDS: Final = 1.0
 
 
 class SelftestError(Exception):
-    """A step failed; the message says which and how."""
+    """A step failed. The message names the step and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Client:
-    """A plain HTTP client, as a user's is."""
+    """A plain HTTP client, like that of a user."""
 
     service_url: str
     connect_to: tuple[str, int] | None

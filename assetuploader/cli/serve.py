@@ -31,7 +31,7 @@ from service.shard_report_cache import REFRESH_INTERVAL_SECONDS, ShardReportCach
 VERIFY_TIMEOUT_SECONDS: Final = 10.0
 VERIFY_RETRY_SECONDS: Final = 3.0
 BACKLOG: Final = 1024
-"""Connections that may wait to be accepted. Clients of dropped ones try again after a second."""
+"""How many connections may wait to be accepted. The client's TCP stack retries a dropped one after a second."""
 
 log = structlog.get_logger()
 

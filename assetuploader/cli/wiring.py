@@ -17,7 +17,7 @@ def open_bucket(config: Config, on_call: CallObserver = noop_observer) -> Bucket
     """Prepare to use the bucket; nothing is sent yet. `on_call` observes the end of each S3 call.
 
     Raises:
-        StoreMisconfiguredError: There are no credentials, or the endpoint is invalid.
+        StoreMisconfiguredError: There are no credentials, or an endpoint or the CA bundle is invalid.
     """
     return open_s3_bucket(config.region, config.bucket, config.public_endpoint_url, on_call=on_call)
 
