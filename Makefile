@@ -107,6 +107,7 @@ docs-chart: .venv/.ready ## write the table of values in the chart's README
 VERSION ?=
 .PHONY: version
 version: .venv/.ready ## set the version everywhere: make version VERSION=0.2.0
+	@test -n '$(VERSION)' || { echo "make: name a version: make version VERSION=0.2.0" >&2; exit 1; }
 	@$(UV) version --no-sync '$(VERSION)'
 	@sed -i.old -e 's/^version: .*/version: $(VERSION)/' -e 's/^appVersion: .*/appVersion: "$(VERSION)"/' charts/assetuploader/Chart.yaml
 	@rm charts/assetuploader/Chart.yaml.old
@@ -124,8 +125,8 @@ dist: .venv/.ready ## what a release publishes, into dist/: wheel, sdist, chart 
 	rm -r dist/chart
 	$(UV) export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export --output-file dist/assetuploader.cdx.json >/dev/null
 
-# IMAGE must be where the cluster can pull it from. S3_IMAGE likewise, if the cluster does not reach Docker Hub; INGRESS is
-# the ingress controller's Service, as in ingress/traefik; SKAFFOLD_DEFAULT_REPO is where skaffold may push.
+# The cluster must be able to pull IMAGE. S3_IMAGE and PROMETHEUS_IMAGE are for clusters without access to Docker Hub.
+# INGRESS is the Service of the ingress controller, as in ingress/traefik. SKAFFOLD_DEFAULT_REPO is skaffold's registry.
 export IMAGE S3_IMAGE INGRESS SKAFFOLD_DEFAULT_REPO
 .PHONY: e2e
 e2e: .venv/.ready ## the chart on the cluster of the current kubeconfig: make e2e IMAGE=registry/assetuploader:tag

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from bench.bucket import clear
 from bench.chart import draw
-from bench.figures import Measured
+from bench.figures import Results
 from bench.processes import BenchError
 from bench.reconciler import ReconcilerBench
 from bench.report import write_page
-from bench.s3_cost import measure_life
+from bench.s3_cost import measure_lifecycle
 from bench.server import running_bench_s3
 from bench.service import measure_service
 from bench.sizes import FULL, QUICK
@@ -22,7 +22,7 @@ def main() -> int:
     """Measure, and write docs/bench.md and docs/bench.png."""
     parser = argparse.ArgumentParser(prog="make bench", description=main.__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="half a minute: shows that it works; its figures mean nothing"
+        "--quick", action="store_true", help="take about a minute: the benchmarks work, but the figures mean nothing"
     )
     parser.add_argument("--out", type=Path, default=Path("docs"), help="where to write (default: docs)")
     options = parser.parse_args()
@@ -30,7 +30,7 @@ def main() -> int:
     load_before = os.getloadavg()[0]
     try:
         with running_bench_s3() as s3:
-            life = measure_life(sizes.counted_assets)
+            cost = measure_lifecycle(sizes.counted_assets)
             clear("temp/")
             service = measure_service(s3, sizes, _log)
             clear("temp/")
@@ -41,10 +41,10 @@ def main() -> int:
     except (BenchError, DevServerError) as error:
         _log(f"bench: {error}")
         return 1
-    measured = Measured(service, start, finalizing, not_due, life, load_before)
+    results = Results(service, start, finalizing, not_due, cost, load_before)
     options.out.mkdir(parents=True, exist_ok=True)
-    write_page(measured, options.out / "bench.md")
-    draw(measured, options.out / "bench.png")
+    write_page(results, options.out / "bench.md")
+    draw(results, options.out / "bench.png")
     _log(f"written: {options.out / 'bench.md'}, {options.out / 'bench.png'}")
     return 0
 

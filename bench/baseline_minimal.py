@@ -103,10 +103,8 @@ async def reconcile() -> None:
     async def finalize(ids: list[str]) -> None:
         while ids:
             asset_id = ids.pop()
-            target_etag, source_etag = (
-                await s3.send("HEAD", uploaded_key(asset_id)),
-                await s3.send("HEAD", temp_key(asset_id)),
-            )
+            target_etag = await s3.send("HEAD", uploaded_key(asset_id))
+            source_etag = await s3.send("HEAD", temp_key(asset_id))
             headers = [
                 ("if-match", target_etag),
                 ("x-amz-copy-source", f"{s3.bucket}/{temp_key(asset_id)}"),

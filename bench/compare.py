@@ -15,7 +15,7 @@ from typing import Final
 from assetuploader.state_machine import Status
 from bench.bucket import clear, write_assets
 from bench.processes import BenchError, Usage, run_measured
-from bench.programs import WARM_UP, contract_loads, serving_assetuploader
+from bench.programs import WARM_UP, prepare_contract_loads, serving_assetuploader
 from bench.reconciler import BODY, reconcile_command, require_finalized
 from bench.server import BenchS3, Scheme, running_bench_s3
 from bench.sizes import FULL, QUICK, LoadPlan, Sizes
@@ -101,14 +101,15 @@ def _add(figures: Figures, measured: str, unit: str, revision: str, value: float
     figures.setdefault((measured, unit), {}).setdefault(revision, []).append(value)
 
 
-def _in_turn(revisions: Revisions, number: int) -> list[tuple[str, Path]]:
-    """Each round begins with the other revision: who comes second finds a warmer machine."""
-    return list(revisions.items())[:: -1 if number % 2 else 1]
+def _alternate(revisions: Revisions, number: int) -> list[tuple[str, Path]]:
+    """Return the revisions, in reverse order in odd rounds: the second one finds a warmer machine."""
+    pairs = list(revisions.items())
+    return pairs[::-1] if number % 2 else pairs
 
 
 def _measure_starts(figures: Figures, revisions: Revisions, environment: Mapping[str, str], rounds: int) -> None:
     for number in range(rounds):
-        for revision, programs in _in_turn(revisions, number):
+        for revision, programs in _alternate(revisions, number):
             with serving_assetuploader(environment, programs) as served:
                 _add(figures, SERVE_START, WALL_MS, revision, served.server.start_seconds * 1e3)
                 _add(figures, SERVE_START, CPU_MS, revision, served.server.start_cpu_seconds * 1e3)
@@ -118,7 +119,7 @@ def _measure_starts(figures: Figures, revisions: Revisions, environment: Mapping
 
 
 def _measure_requests(figures: Figures, revisions: Revisions, environment: Mapping[str, str], sizes: Sizes) -> None:
-    loads, plan = contract_loads(sizes.assets), sizes.comparison
+    loads, plan = prepare_contract_loads(sizes.assets), sizes.comparison
     with ExitStack() as stack:
         served = {name: stack.enter_context(serving_assetuploader(environment, one)) for name, one in revisions.items()}
         for program in served.values():
@@ -126,14 +127,14 @@ def _measure_requests(figures: Figures, revisions: Revisions, environment: Mappi
                 program.measure(load, LoadPlan(WARM_UP.connections, min(WARM_UP.seconds, plan.seconds), 1))
         for number in range(plan.rounds):
             for request, load in loads.items():
-                for revision, _ in _in_turn(revisions, number):
+                for revision, _ in _alternate(revisions, number):
                     _add(figures, request, CPU_US, revision, served[revision].measure(load, plan).cpu_us)
 
 
 def _measure_finalizing(figures: Figures, revisions: Revisions, environment: Mapping[str, str], sizes: Sizes) -> None:
     plan = sizes.comparison_finalizing
     for number in range(plan.rounds):
-        for revision, programs in _in_turn(revisions, number):
+        for revision, programs in _alternate(revisions, number):
             write_assets(plan.objects, Status.MARKED, upload=BODY)
             usage = run_measured(reconcile_command(programs), environment)
             require_finalized(plan.objects)
@@ -157,8 +158,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=main.__doc__)
     parser.add_argument("old", type=Path, help="the folder of the other revision's programs")
     parser.add_argument("new", type=Path, help="the folder of this revision's programs")
-    parser.add_argument("--name", default="other", help="of the other revision")
-    parser.add_argument("--quick", action="store_true", help="seconds: shows that it works")
+    parser.add_argument("--name", default="other", help="the name of the other revision")
+    parser.add_argument("--quick", action="store_true", help="take about a minute; the figures mean nothing")
     options = parser.parse_args()
     revisions = {options.name: options.old, "this revision": options.new}
     try:

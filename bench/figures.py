@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.reconciler import ReconcilerRow, Run
-from bench.s3_cost import Life
+from bench.s3_cost import LifecycleCost
 from bench.server import Scheme
 from bench.service import ServiceRow
 from bench.sizes import MAIN_CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Results:
     """All figures of one run."""
 
     service: Sequence[ServiceRow]
     start: Run
     finalizing: Sequence[ReconcilerRow]
     not_due: Sequence[ReconcilerRow]
-    """A tenth of the assets, and all."""
-    life: Life
+    """One row for a run over a tenth of the assets, and one for a run over all of them."""
+    cost: LifecycleCost
     load_before: float
     """The machine's load average before the run: what else was running."""
 

@@ -24,7 +24,7 @@ from bench.baseline_minimal import DOWNLOAD_URL
 _STATE = {"status": "marked", "expires-at": "2026-01-01T00:00:00Z"}
 
 
-def build_s3_client() -> Sanic[Any, Any]:
+def build_s3_client_app() -> Sanic[Any, Any]:
     """Build the minimal baseline on the product's S3 client."""
     app: Sanic[Any, Any] = Sanic("s3-client", configure_logging=False)
     attributes = ObjectAttributes(_STATE, _STATE)
@@ -54,7 +54,7 @@ def build_s3_client() -> Sanic[Any, Any]:
     return app
 
 
-def build_asset_service() -> Sanic[Any, Any]:
+def build_asset_service_app() -> Sanic[Any, Any]:
     """Build the asset's lifecycle on the product's S3 client."""
     app: Sanic[Any, Any] = Sanic("asset-service", configure_logging=False)
 
@@ -83,6 +83,6 @@ def build_asset_service() -> Sanic[Any, Any]:
 
 
 if __name__ == "__main__":
-    served = build_s3_client() if sys.argv[1] == "s3-client" else build_asset_service()
+    served = build_s3_client_app() if sys.argv[1] == "s3-client" else build_asset_service_app()
     served.config.MOTD = False
     served.run("127.0.0.1", int(sys.argv[2]), single_process=True, access_log=False, backlog=1024)

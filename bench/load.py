@@ -66,14 +66,14 @@ async def _drive(port: int, load: Load, connections: int, seconds: float) -> Loa
     loop = asyncio.get_running_loop()
     requests, latencies = load.requests(), list[float]()
     started = time.perf_counter()
-    opened = [
-        (
-            await loop.create_connection(
-                lambda: _Connection(requests, load.status, started + seconds, latencies), HOST, port
-            )
-        )[1]
-        for _ in range(connections)
-    ]
+
+    async def connect() -> _Connection:
+        _, connection = await loop.create_connection(
+            lambda: _Connection(requests, load.status, started + seconds, latencies), HOST, port
+        )
+        return connection
+
+    opened = [await connect() for _ in range(connections)]
     try:
         async with asyncio.timeout(seconds + TIMEOUT_SECONDS):
             await asyncio.gather(*[connection.finished for connection in opened])

@@ -68,7 +68,7 @@ def serving_assetuploader(environment: Mapping[str, str], programs: Path = BIN) 
         yield ServedProgram(port, server)
 
 
-def contract_loads(assets: int) -> dict[str, Load]:
+def prepare_contract_loads(assets: int) -> dict[str, Load]:
     """Write assets, and return the three requests of the API's contract for them."""
     final = [f"/asset/{one}" for one in write_assets(assets, Status.UPLOADED)]
     to_mark = [f"/asset/{one}" for one in write_assets(assets, Status.PENDING)]
@@ -79,8 +79,8 @@ def contract_loads(assets: int) -> dict[str, Load]:
     }
 
 
-def other_loads(assets: int) -> dict[str, Load]:
-    """Write assets, and return the requests that tell apart what a GET costs."""
+def prepare_other_loads(assets: int) -> dict[str, Load]:
+    """Write assets, and return requests that show how the cost of a GET is made up."""
     pending = [f"/asset/{one}" for one in write_assets(assets, Status.PENDING)]
     return {
         "/livez": Load("GET", ["/livez"], 200),

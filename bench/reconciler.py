@@ -70,7 +70,7 @@ class ReconcilerBench:
             {
                 (program, scheme): run
                 for scheme in Scheme
-                for program, run in self._finalize(scheme, plan.objects, all_shards=number == 0).items()
+                for program, run in self._finalize(scheme, plan.objects, is_first_round=number == 0).items()
             }
             for number in range(plan.rounds)
         ]
@@ -82,19 +82,19 @@ class ReconcilerBench:
         tenth = objects // 10
         for missing, count in ((tenth, tenth), (objects - tenth, objects)):
             write_assets(missing, Status.PENDING, upload=b"x")
-            run = self._run(Scheme.HTTP, count, _reconcile(1))
+            run = self._run(Scheme.HTTP, count, _build_commands(1))
             rows.append(_row(f"{count:,} not due", Scheme.HTTP, [run], None))
         clear("temp/")
         return rows
 
     def measure_start(self) -> Run:
-        """Run over an empty bucket: what the start costs."""
-        return self._run(Scheme.HTTP, 1, _reconcile(1))
+        """Run over an empty bucket, to measure what the start costs."""
+        return self._run(Scheme.HTTP, 1, _build_commands(1))
 
-    def _finalize(self, scheme: Scheme, objects: int, *, all_shards: bool) -> dict[str, Run]:
-        commands: dict[str, Sequence[Command]] = {ONE_SHARD: _reconcile(1)}
-        if all_shards and scheme is Scheme.HTTP:
-            commands |= {f"reconcile, {shards} shards": _reconcile(shards) for shards in SHARD_COUNTS[1:]}
+    def _finalize(self, scheme: Scheme, objects: int, *, is_first_round: bool) -> dict[str, Run]:
+        commands: dict[str, Sequence[Command]] = {ONE_SHARD: _build_commands(1)}
+        if is_first_round and scheme is Scheme.HTTP:
+            commands |= {f"reconcile, {shards} shards": _build_commands(shards) for shards in SHARD_COUNTS[1:]}
         commands["minimal"] = [([sys.executable, "-m", "bench.baseline_minimal", "reconcile"], {})]
         runs = {}
         for program, started in commands.items():
@@ -146,7 +146,7 @@ def reconcile_command(programs: Path = BIN) -> Sequence[str]:
     return [str(programs / "assetuploader"), "reconcile"]
 
 
-def _reconcile(shards: int) -> Sequence[Command]:
+def _build_commands(shards: int) -> Sequence[Command]:
     return [
         (reconcile_command(), {"JOB_COMPLETION_INDEX": str(number), "ASSETUPLOADER_SHARD_COUNT": str(shards)})
         for number in range(shards)

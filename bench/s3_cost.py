@@ -42,8 +42,8 @@ CLASSES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """How often S3 is called in an asset's life that is marked with a pin at once, and read once."""
+class LifecycleCost:
+    """The S3 requests of the programs per asset that is marked with a pin at once, and read once."""
 
     calls: Mapping[str, float]
 
@@ -63,12 +63,12 @@ class Life:
         return (in_standard + final.write + final.read) * 1000
 
 
-def measure_life(assets: int) -> Life:
-    """Take so many assets through their life in the bucket that the environment names, and count the requests."""
-    return asyncio.run(_measure_life(assets))
+def measure_lifecycle(assets: int) -> LifecycleCost:
+    """Take `assets` assets through their lifecycle in the environment's bucket, and count the requests."""
+    return asyncio.run(_measure_lifecycle(assets))
 
 
-async def _measure_life(assets: int) -> Life:
+async def _measure_lifecycle(assets: int) -> LifecycleCost:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))  # no line for each asset
     counted: Counter[str] = Counter()
     uploads: list[ObjectInfo | None] = []
@@ -85,4 +85,4 @@ async def _measure_life(assets: int) -> Life:
         await run(service, options, (), asyncio.Event(), asyncio.get_running_loop().time)
         for asset_id in ids:
             await service.resolve(asset_id, 60, datetime.now(UTC))
-    return Life({name: number / assets for name, number in sorted(counted.items())})
+    return LifecycleCost({name: number / assets for name, number in sorted(counted.items())})

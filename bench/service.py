@@ -13,8 +13,8 @@ from bench.programs import (
     WARM_UP,
     LoadSample,
     ServedProgram,
-    contract_loads,
-    other_loads,
+    prepare_contract_loads,
+    prepare_other_loads,
     serving_assetuploader,
     serving_module,
 )
@@ -59,8 +59,8 @@ def measure_service(s3: BenchS3, sizes: Sizes, log: Callable[[str], None]) -> li
 
     A machine's speed changes within seconds, so a ratio holds only between neighbours in time.
     """
-    contract = contract_loads(sizes.assets)
-    loads = {Scheme.HTTP: {**contract, **other_loads(sizes.assets)}, Scheme.HTTPS: contract}
+    contract = prepare_contract_loads(sizes.assets)
+    loads = {Scheme.HTTP: {**contract, **prepare_other_loads(sizes.assets)}, Scheme.HTTPS: contract}
     with ExitStack() as stack:
         subjects = _start(stack, s3, contract, loads)
         for subject in subjects:

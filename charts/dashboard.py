@@ -139,7 +139,7 @@ ROWS: Final[dict[str, tuple[StatBuilder | TimeseriesBuilder, ...]]] = {
             ("{{version}}", f"count by (version) ({metric('build_info')})"),
         ),
     ),
-    "Time to available": (
+    "Time to final": (
         graph(
             "From mark to final",
             units.Seconds,
@@ -206,7 +206,7 @@ ROWS: Final[dict[str, tuple[StatBuilder | TimeseriesBuilder, ...]]] = {
         graph(
             "Failed and retried",
             units.RequestsPerSecond,
-            "S3 requests that failed, so that clients got 503, and S3 requests that were retried.",
+            "S3 requests of the API that failed, and S3 requests that were retried.",
             ("failed", f"sum({rate('s3_requests_total', FAILED)}) or vector(0)"),
             ("retried", f"sum({rate('s3_retries_total')})"),
         ),

@@ -118,9 +118,9 @@ def _await_ready(service: subprocess.Popen[bytes], url: str, stop: threading.Eve
             except urllib3.exceptions.HTTPError:
                 pass
             if service.poll() is not None:
-                raise DevServerError("the service did not start; its log above says why")
+                raise DevServerError("the service did not start: its log above has the reason")
             if time.monotonic() > deadline:
-                raise DevServerError(f"the service is not healthy after {START_SECONDS:.0f} s; its log above says why")
+                raise DevServerError(f"the service is not healthy after {START_SECONDS:.0f} s: see its log above")
             stop.wait(0.1)
     raise DevServerError("stopped before it was ready")
 

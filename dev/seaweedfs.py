@@ -132,7 +132,7 @@ def _await_bucket(process: subprocess.Popen[bytes], endpoint_url: str, bucket: s
         except (BotoCoreError, ClientError) as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-5:])
-                raise DevServerError(f"SeaweedFS did not come up ({error}); its last words:\n{tail}") from error
+                raise DevServerError(f"SeaweedFS did not start ({error}); the end of its log:\n{tail}") from error
             time.sleep(0.05)
         else:
             return

@@ -39,8 +39,8 @@ class CronJobRef:
     pod: str
 
 
-class Connect(Protocol):
-    """Returns a client of the API server. Raises ConfigException outside a cluster, and OSError."""
+class ApiConnector(Protocol):
+    """A function that connects to the API server. It raises ConfigException outside a cluster, and OSError."""
 
     def __call__(self) -> "ApiClient":
         """Return a client that retries nothing."""
@@ -94,9 +94,13 @@ class KubernetesEventPoster:
 
 
 def post_run_event(
-    cronjob_ref: CronJobRef, counts: Mapping[str, int], exit_code: int, note: str, connect: Connect = connect_from_pod
+    cronjob_ref: CronJobRef,
+    counts: Mapping[str, int],
+    exit_code: int,
+    note: str,
+    connect: ApiConnector = connect_from_pod,
 ) -> None:
-    """Post what a run changed or failed, by outcome; nothing when there is nothing to tell and it exits with 0.
+    """Post what a run changed and what failed, by outcome. Post nothing if all counts and the exit code are 0.
 
     It blocks for a few seconds at most, and never raises.
     """
@@ -112,7 +116,7 @@ def post_run_event(
                 cronjob_ref.cronjob, cronjob_ref.namespace, _request_timeout=TIMEOUT_SECONDS
             )
             uid = cronjob.metadata.uid if cronjob.metadata else None
-            body = _event(cronjob_ref, uid, _note(counts, exit_code, note), exit_code, datetime.now(UTC))
+            body = _build_event(cronjob_ref, uid, _build_note(counts, exit_code, note), exit_code, datetime.now(UTC))
             EventsV1Api(api).create_namespaced_event(cronjob_ref.namespace, body, _request_timeout=TIMEOUT_SECONDS)
     except (ApiException, ConfigException, HTTPError, OSError, ValueError) as error:
         reason = f"{error.status} {error.reason}" if isinstance(error, ApiException) else str(error)
@@ -121,7 +125,7 @@ def post_run_event(
         )
 
 
-def _note(counts: Mapping[str, int], exit_code: int, note: str) -> str:
+def _build_note(counts: Mapping[str, int], exit_code: int, note: str) -> str:
     parts = [f"{outcome} {count}" for outcome, count in counts.items() if count]
     if exit_code:
         parts.append(f"exit code {exit_code}")
@@ -129,7 +133,7 @@ def _note(counts: Mapping[str, int], exit_code: int, note: str) -> str:
     return text if len(text) <= MAX_NOTE_LENGTH else text[: MAX_NOTE_LENGTH - 1] + "…"
 
 
-def _event(cronjob_ref: CronJobRef, uid: str | None, note: str, exit_code: int, now: datetime) -> "EventsV1Event":
+def _build_event(cronjob_ref: CronJobRef, uid: str | None, note: str, exit_code: int, now: datetime) -> "EventsV1Event":
     """Return the Event.
 
     `kubectl describe` shows only Events with the CronJob's uid. The API requires six fractional digits, which

@@ -52,14 +52,14 @@ async def run(
         return stop.is_set() or monotonic() - started_at >= options.max_run_seconds
 
     async def scan(max_age: timedelta | None) -> None:
-        one = Scan(service, options.shard, listeners, should_stop, max_age, options.dry_run, monotonic)
-        await _drain(one, stop, options.shutdown_timeout_seconds)
+        new_scan = Scan(service, options.shard, listeners, should_stop, max_age, options.dry_run, monotonic)
+        await _drain(new_scan, stop, options.shutdown_timeout_seconds)
 
     await scan(None)
     is_complete = not should_stop()
     while not should_stop():
         remaining = min(options.watch_seconds, options.max_run_seconds) - (monotonic() - started_at)
-        if remaining <= 0 or await _is_set_within(stop, min(options.poll_interval_seconds, remaining)):
+        if remaining <= 0 or await _wait_until_set(stop, min(options.poll_interval_seconds, remaining)):
             break
         try:
             await scan(RECENT_UPLOAD_AGE)
@@ -82,7 +82,7 @@ async def _drain(scan: Scan, stop: asyncio.Event, timeout_seconds: float) -> Non
         scanning.cancel()
 
 
-async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+async def _wait_until_set(event: asyncio.Event, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

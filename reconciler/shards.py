@@ -23,12 +23,12 @@ class Shard:
     @property
     def start_after(self) -> str:
         """The key after which the listing begins. It is not an asset's key."""
-        return TEMP_PREFIX + _prefix(self.index, self.count)
+        return TEMP_PREFIX + _format_prefix(self.index, self.count)
 
     def holds(self, key: str) -> bool:
         """Return whether this key, which comes after `start_after`, is in the shard."""
-        return self.index + 1 == self.count or key < TEMP_PREFIX + _prefix(self.index + 1, self.count)
+        return self.index + 1 == self.count or key < TEMP_PREFIX + _format_prefix(self.index + 1, self.count)
 
 
-def _prefix(index: int, count: int) -> str:
+def _format_prefix(index: int, count: int) -> str:
     return f"{index * _SPACE // count:08x}"

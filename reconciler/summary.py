@@ -61,7 +61,7 @@ class RunCounters:
         """See `ScanListener.on_delete_failed`."""
         self.outcomes[Outcome.DELETE_FAILED] += count
 
-    def summary(self, *, is_complete: bool) -> RunSummary:
+    def summarize(self, *, is_complete: bool) -> RunSummary:
         """Return the summary of what was counted so far."""
         first = self._due.earliest()
         is_overdue = first is not None and self._latest is not None and first.due_at <= self._latest

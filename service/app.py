@@ -13,8 +13,8 @@ from sanic import HTTPResponse, Sanic
 from sanic.exceptions import MethodNotAllowed, RequestCancelled
 
 from service.context import Context
-from service.documentation import documentation_operations
-from service.operations import OPERATIONS, Handler, Operation, allowed_methods
+from service.documentation import build_documentation_operations
+from service.operations import OPERATIONS, Handler, Operation, find_allowed_methods
 from service.parsing import MAX_BODY_BYTES
 from service.problems import problem_response
 from service.requests import ApiRequest
@@ -54,7 +54,7 @@ def build_app(context: Context, drain_seconds: float, lifespan: Lifespan = no_li
             "RESPONSE_TIMEOUT": 30,
         }
     )
-    operations = (*OPERATIONS, *documentation_operations(OPERATIONS))
+    operations = (*OPERATIONS, *build_documentation_operations(OPERATIONS))
     _add_routes(app, operations)
     _handle_errors(app, operations)
     _add_listeners(app, context, drain_seconds, lifespan)
@@ -78,7 +78,7 @@ def _handle_errors(app: Sanic[Any, Any], operations: tuple[Operation, ...]) -> N
         """Respond to an error outside a handler: no route, an unreadable request, or a client that disconnected."""
         headers = {}
         if isinstance(error, MethodNotAllowed):  # Sanic lists the methods of paths without parameters only
-            headers["Allow"] = ", ".join(allowed_methods(operations, request.path))
+            headers["Allow"] = ", ".join(find_allowed_methods(operations, request.path))
         operation = request.route.ctx.operation if request.route else None
         return _finish_response(request, operation, problem_response(request, error, headers))
 
@@ -145,7 +145,7 @@ def _finish_response(request: ApiRequest, operation: Operation | None, response:
     seconds = perf_counter() - request.started
     route = operation.route if operation else UNMATCHED
     context: Context = request.app.ctx.context
-    context.metrics.observe_request(route, _method_label(request.method), response.status, seconds)
+    context.metrics.observe_request(route, _to_method_label(request.method), response.status, seconds)
     is_quiet = operation is not None and operation.is_probe and response.status == HTTPStatus.OK
     log.log(
         logging.DEBUG if is_quiet else logging.INFO,
@@ -162,5 +162,5 @@ def _finish_response(request: ApiRequest, operation: Operation | None, response:
 _METHODS: Final = frozenset(method for operation in OPERATIONS for method in operation.methods)
 
 
-def _method_label(method: str) -> str:
+def _to_method_label(method: str) -> str:
     return method if method in _METHODS else "other"

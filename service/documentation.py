@@ -31,20 +31,20 @@ _STATIC_FILES: Final = {
 }
 
 
-def documentation_operations(operations: Iterable[Operation]) -> tuple[Operation, ...]:
-    """Return the operations that serve the documentation of these operations. They are not part of it."""
+def build_documentation_operations(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Return the operations that serve the documentation of these operations. They are not documented themselves."""
     operations = tuple(operations)
     # Built for the first request, because building them at the start would delay it by 40 ms.
     openapi = cache(lambda: orjson.dumps(build_openapi(operations)))
-    page = cache(lambda: _page(operations))
+    page = cache(lambda: _build_page(operations))
     return (
-        Operation("openapi", "GET", ("/openapi.json",), _page_handler(openapi, "application/json"), "OpenAPI"),
-        Operation("docs", "GET", ("/docs",), _page_handler(page, "text/html; charset=utf-8"), "Page for people"),
-        Operation("docsFile", "GET", ("/docs/{file}",), _static_file, "File of the page for people"),
+        Operation("openapi", "GET", ("/openapi.json",), _build_page_handler(openapi, "application/json"), "OpenAPI"),
+        Operation("docs", "GET", ("/docs",), _build_page_handler(page, "text/html; charset=utf-8"), "Documentation"),
+        Operation("docsFile", "GET", ("/docs/{file}",), _send_static_file, "File of the documentation"),
     )
 
 
-def _page_handler(read: Callable[[], bytes], content_type: str) -> Handler:
+def _build_page_handler(read: Callable[[], bytes], content_type: str) -> Handler:
     async def send_page(_request: ApiRequest) -> HTTPResponse:
         headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": _REVALIDATE}
         return HTTPResponse(read(), headers=headers, content_type=content_type)
@@ -52,7 +52,7 @@ def _page_handler(read: Callable[[], bytes], content_type: str) -> Handler:
     return send_page
 
 
-async def _static_file(_request: ApiRequest, name: str) -> HTTPResponse:
+async def _send_static_file(_request: ApiRequest, name: str) -> HTTPResponse:
     if name not in _STATIC_FILES:
         raise NotFound
     # The page's links have a hash of the content, so that a new version has a new URL.
@@ -69,7 +69,7 @@ def _link(name: str) -> str:
     return f"docs/{name}?v={sha256(_read(name)).hexdigest()[:16]}"
 
 
-def _page(operations: Iterable[Operation]) -> bytes:
+def _build_page(operations: Iterable[Operation]) -> bytes:
     listed = "".join(
         f"<li><code>{operation.method} {escape(operation.route)}</code> {escape(operation.summary)}</li>"
         for operation in operations

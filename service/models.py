@@ -60,7 +60,7 @@ def _parse_timeout(values: list[str]) -> int:
 class MarkRequest(RequestModel):
     """The body of a mark."""
 
-    hint = 'Send {"Status": "uploaded"} and nothing else, or with "etag" the ETag of your upload.'
+    hint = 'Send {"Status": "uploaded"}. You may add "etag", the ETag of your upload. Other members are rejected.'
     example: ClassVar = {"Status": "uploaded", "etag": "5d41402abc4b2a76b9719d911017c592"}
 
     status: Literal["uploaded"] = Field(serialization_alias="Status")

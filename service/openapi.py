@@ -15,7 +15,7 @@ from service.responses import PROBLEM_MEDIA_TYPE
 DESCRIPTION: Final = (
     "Upload files straight to S3. Once an asset is final, its bytes never change again. "
     "`POST /asset`, `PUT` the bytes to its `upload_url`, `PUT /asset/{id}`, and `GET /asset/{id}` until it is final. "
-    "`/assets` is another spelling of `/asset`."
+    "`/assets` is an alias of `/asset`."
 )
 _REFERENCES: Final = "#/components/schemas/{model}"
 _MODE: Final[JsonSchemaMode] = "serialization"
@@ -42,7 +42,7 @@ def build_openapi(operations: Iterable[Operation]) -> dict[str, Any]:
     for operation in operations:
         parameters = [parameter for part, parameter in _PATH_PARAMETERS.items() if part in operation.route]
         path = paths.setdefault(operation.route, {"parameters": parameters} if parameters else {})
-        path[operation.method.lower()] = _operation(operation)
+        path[operation.method.lower()] = _describe_operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -54,11 +54,11 @@ def build_openapi(operations: Iterable[Operation]) -> dict[str, Any]:
         # Relative to the document itself, so that it works behind a path prefix, too.
         "servers": [{"url": "."}],
         "paths": paths,
-        "components": {"schemas": _schemas(operations)},
+        "components": {"schemas": _build_schemas(operations)},
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _describe_operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.operation_id,
         "tags": [operation.tag],
@@ -67,18 +67,18 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.description:
         described["description"] = operation.description
     if operation.query is not None:
-        described["parameters"] = _query_parameters(operation.query)
+        described["parameters"] = _describe_query(operation.query)
     if operation.body is not None:
-        content = {**_reference(operation.body), "example": operation.body.example}
+        content = {**_refer_to(operation.body), "example": operation.body.example}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     described["responses"] = {
-        **{str(int(response.status)): _response(response) for response in operation.responses},
-        **_problem_responses(operation.problems),
+        **{str(int(response.status)): _describe_response(response) for response in operation.responses},
+        **_describe_problems(operation.problems),
     }
     return described
 
 
-def _query_parameters(model: type[RequestModel]) -> list[dict[str, Any]]:
+def _describe_query(model: type[RequestModel]) -> list[dict[str, Any]]:
     parameters = []
     for name, schema in model.model_json_schema(mode=_MODE)["properties"].items():
         described = {key: value for key, value in schema.items() if key not in {"title", "default", "description"}}
@@ -86,10 +86,10 @@ def _query_parameters(model: type[RequestModel]) -> list[dict[str, Any]]:
     return parameters
 
 
-def _response(response: Response) -> dict[str, Any]:
+def _describe_response(response: Response) -> dict[str, Any]:
     described: dict[str, Any] = {"description": response.description}
     if response.model is not None:
-        described["content"] = {"application/json": _reference(response.model)}
+        described["content"] = {"application/json": _refer_to(response.model)}
     if response.headers:
         described["headers"] = {
             name: {"description": description, "schema": {"type": "string"}}
@@ -98,14 +98,14 @@ def _response(response: Response) -> dict[str, Any]:
     return described
 
 
-def _problem_responses(problems: Iterable[Problem]) -> dict[str, Any]:
+def _describe_problems(problems: Iterable[Problem]) -> dict[str, Any]:
     by_status: dict[int, list[Problem]] = {}
     for problem in problems:
         by_status.setdefault(problem.status, []).append(problem)
     responses: dict[str, Any] = {}
     for status, candidates in sorted(by_status.items()):
         codes = [problem.code for problem in candidates]
-        schema = {"allOf": [_reference(ProblemResponse)["schema"], {"properties": {"code": {"enum": codes}}}]}
+        schema = {"allOf": [_refer_to(ProblemResponse)["schema"], {"properties": {"code": {"enum": codes}}}]}
         response: dict[str, Any] = {
             "description": " · ".join(codes),
             "content": {PROBLEM_MEDIA_TYPE: {"schema": schema}},
@@ -116,20 +116,20 @@ def _problem_responses(problems: Iterable[Problem]) -> dict[str, Any]:
     return responses
 
 
-def _reference(model: type[BaseModel]) -> dict[str, Any]:
+def _refer_to(model: type[BaseModel]) -> dict[str, Any]:
     return {"schema": {"$ref": _REFERENCES.format(model=model.__name__)}}
 
 
-def _schemas(operations: Iterable[Operation]) -> dict[str, Any]:
+def _build_schemas(operations: Iterable[Operation]) -> dict[str, Any]:
     models: dict[type[BaseModel], None] = {ProblemResponse: None}
     for operation in operations:
         models |= {model: None for model in (operation.body, *(one.model for one in operation.responses)) if model}
     _, definitions = models_json_schema([(model, _MODE) for model in models], ref_template=_REFERENCES)
-    return _without_noise(definitions["$defs"])
+    return _drop_noise(definitions["$defs"])
 
 
-def _without_noise(definitions: dict[str, Any]) -> dict[str, Any]:
-    """Drop the titles that pydantic derives from names, and defaults: members of responses are always present."""
+def _drop_noise(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Drop the titles that pydantic derives from names, and the defaults: members of responses are always present."""
     for definition in definitions.values():
         definition.pop("title", None)
         for schema in definition["properties"].values():

@@ -130,8 +130,8 @@ OPERATIONS: Final = (
         summary="Mark an asset as uploaded",
         description=(
             "With `etag`, the ETag header of S3's response to the upload, the asset is pinned to those bytes and is "
-            "final within seconds. Without it, the asset is final once the upload URL has expired. The names of "
-            "members may be in any case. You may mark an asset again until it is final."
+            "final within seconds. Without it, the asset is final some time after the upload URL has expired. The "
+            "names of members may be in any case. You may mark an asset again until it is final."
         ),
         body=MarkRequest,
         responses=(Response(HTTPStatus.ACCEPTED, "The mark is stored."),),
@@ -156,7 +156,9 @@ OPERATIONS: Final = (
         description="Calls S3 once, and responds within two seconds.",
         responses=(
             Response(HTTPStatus.OK, "S3 responds.", UpResponse),
-            Response(HTTPStatus.SERVICE_UNAVAILABLE, "S3 does not respond.", DownResponse),
+            Response(
+                HTTPStatus.SERVICE_UNAVAILABLE, "S3 does not respond, or the store is not verified yet.", DownResponse
+            ),
         ),
         tag="Health",
         is_probe=True,
@@ -188,7 +190,7 @@ OPERATIONS: Final = (
 )
 
 
-def allowed_methods(operations: Iterable[Operation], path: str) -> list[str]:
+def find_allowed_methods(operations: Iterable[Operation], path: str) -> list[str]:
     """Return the methods that operations have at this path, sorted. Trailing slashes do not matter."""
     segments = path.rstrip("/").split("/")
     return sorted(

@@ -83,11 +83,11 @@ def _validate(model: type[Model], members: object) -> Model:
     try:
         return model.model_validate(members)
     except ValidationError as error:
-        raise BadRequestError(_detail(model, error)) from None
+        raise BadRequestError(_choose_detail(model, error)) from None
 
 
-def _detail(model: type[Model], error: ValidationError) -> str:
-    """Return the message of our own validator, if only that failed. Pydantic's messages repeat the client's input."""
+def _choose_detail(model: type[Model], error: ValidationError) -> str:
+    """Return our own validator's message, or the hint: pydantic's other messages repeat the client's input."""
     details = error.errors(include_url=False, include_input=False)
     if all(detail["type"] == "value_error" for detail in details):
         return str(details[0]["ctx"]["error"])

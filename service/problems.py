@@ -72,9 +72,11 @@ BAD_ASSET_ID: Final = Problem(
     "An asset id is a UUIDv4 in lower case: the id in the response to POST /asset.",
 )
 BAD_REQUEST: Final = Problem(
-    HTTPStatus.BAD_REQUEST, "bad_request", "Bad request", "The detail says what to send instead."
+    HTTPStatus.BAD_REQUEST, "bad_request", "Bad request", "The response's detail describes what to send instead."
 )
-ASSET_NOT_FOUND: Final = Problem(HTTPStatus.NOT_FOUND, "asset_not_found", "No such asset", "No asset has this id.")
+ASSET_NOT_FOUND: Final = Problem(
+    HTTPStatus.NOT_FOUND, "asset_not_found", "No such asset", "No asset has this id. Check it, or POST /asset."
+)
 ASSET_NOT_UPLOADED: Final = Problem(
     HTTPStatus.NOT_FOUND,
     "asset_not_uploaded",
@@ -106,14 +108,14 @@ STORE_UNAVAILABLE: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "store_unavailable",
     "S3 is unavailable",
-    "S3 does not respond. Repeat the request after Retry-After seconds: every request may be repeated.",
+    "S3 cannot be used now. Repeat the request after Retry-After seconds: every request may be repeated.",
     has_retry_after=True,
 )
 METHOD_NOT_ALLOWED: Final = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", "The Allow header lists the methods."
 )
 PAGE_NOT_FOUND: Final = Problem(
-    HTTPStatus.NOT_FOUND, "not_found", "No such page", "Nothing has this path. /docs lists all paths."
+    HTTPStatus.NOT_FOUND, "not_found", "No such page", "No resource has this path. /docs lists all paths."
 )
 TOO_SLOW: Final = Problem(
     HTTPStatus.REQUEST_TIMEOUT, "bad_request", "Too slow", "The request did not arrive in time. Send it again."
@@ -121,7 +123,7 @@ TOO_SLOW: Final = Problem(
 UNREADABLE: Final = Problem(
     HTTPStatus.BAD_REQUEST, "bad_request", "Bad request", "The request is not readable as HTTP."
 )
-CLIENT_CLOSED: Final = Problem(499, "client_closed", "The client closed the connection", "Nobody receives this.")
+CLIENT_CLOSED: Final = Problem(499, "client_closed", "The client closed the connection", "This response is never sent.")
 """Counted and logged, but never sent. The status is nginx's."""
 
 PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
@@ -153,7 +155,7 @@ def problem_response(
     request: ApiRequest, error: BaseException, extra_headers: Mapping[str, str] | None = None
 ) -> JsonResponse:
     """Log an exception and return its problem document. Nothing else turns exceptions into HTTP."""
-    problem = _problem(error)
+    problem = _find_problem(error)
     headers = {}
     if problem.has_retry_after:
         seconds = error.retry_after_seconds if isinstance(error, AssetNotUploadedError) else RETRY_AFTER_SECONDS
@@ -177,7 +179,7 @@ def problem_response(
     return JsonResponse(body, problem.status, headers, PROBLEM_MEDIA_TYPE)
 
 
-def _problem(error: BaseException) -> Problem:
+def _find_problem(error: BaseException) -> Problem:
     if isinstance(error, RequestCancelled):  # Sanic reports it like any other error
         return CLIENT_CLOSED
     for kind in type(error).__mro__:
@@ -186,5 +188,6 @@ def _problem(error: BaseException) -> Problem:
     if isinstance(error, SanicException) and (
         HTTPStatus.BAD_REQUEST <= error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     ):
-        return Problem(error.status_code, "bad_request", "Bad request", "The request cannot be answered as it is.")
+        detail = "The service does not accept this request. /docs describes what it accepts."
+        return Problem(error.status_code, "bad_request", "Bad request", detail)
     return INTERNAL

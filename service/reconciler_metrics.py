@@ -25,20 +25,20 @@ class ReconcilerCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics. Those of a shard are absent until its first run has ended."""
-        yield from _read_metrics(self.cache)
+        yield from _collect_reads(self.cache)
         reports = self.cache.current
         yield GaugeMetricFamily(
             "assetuploader_reconciler_shards",
-            "The number of shards of the reconciler that ran last.",
+            "The shard count of the run that ended last.",
             reports[0].shard_count if reports else 0,
         )
-        yield from _timestamps(reports)
-        yield from _run_metrics(reports)
-        yield from _asset_metrics(reports)
-        yield _finalize_lag(reports)
+        yield from _collect_timestamps(reports)
+        yield from _collect_runs(reports)
+        yield from _collect_assets(reports)
+        yield _collect_finalize_lag(reports)
 
 
-def _read_metrics(cache: ShardReportCache) -> Iterator[Metric]:
+def _collect_reads(cache: ShardReportCache) -> Iterator[Metric]:
     reads = CounterMetricFamily("assetuploader_report_reads", "Reads of shard reports.", labels=("outcome",))
     for outcome, count in cache.reads.items():
         reads.add_metric((outcome.value,), count)
@@ -50,10 +50,10 @@ def _read_metrics(cache: ShardReportCache) -> Iterator[Metric]:
     )
 
 
-def _timestamps(reports: list[ShardReport]) -> Iterator[Metric]:
+def _collect_timestamps(reports: list[ShardReport]) -> Iterator[Metric]:
     success = GaugeMetricFamily(
         "assetuploader_reconciler_last_success_timestamp_seconds",
-        "When the last run ended that scanned its whole shard without a failure, 0 for never.",
+        "When the last run that scanned its whole shard without a failure ended, 0 for never.",
         labels=_SHARD,
     )
     completion = GaugeMetricFamily(
@@ -81,7 +81,7 @@ def _timestamps(reports: list[ShardReport]) -> Iterator[Metric]:
     yield from (success, completion, duration, due)
 
 
-def _run_metrics(reports: list[ShardReport]) -> Iterator[Metric]:
+def _collect_runs(reports: list[ShardReport]) -> Iterator[Metric]:
     runs = CounterMetricFamily("assetuploader_reconciler_runs", "Runs that ended.", labels=("shard", "outcome"))
     last = GaugeMetricFamily(
         "assetuploader_reconciler_last_outcome", "1 for the outcome of the last run.", labels=("shard", "outcome")
@@ -94,7 +94,7 @@ def _run_metrics(reports: list[ShardReport]) -> Iterator[Metric]:
     yield from (runs, last)
 
 
-def _asset_metrics(reports: list[ShardReport]) -> Iterator[Metric]:
+def _collect_assets(reports: list[ShardReport]) -> Iterator[Metric]:
     assets = CounterMetricFamily(
         "assetuploader_reconciler_assets", "Assets that runs changed or failed to change.", labels=("shard", "outcome")
     )
@@ -112,7 +112,7 @@ def _asset_metrics(reports: list[ShardReport]) -> Iterator[Metric]:
     yield from (assets, remaining)
 
 
-def _finalize_lag(reports: list[ShardReport]) -> Metric:
+def _collect_finalize_lag(reports: list[ShardReport]) -> Metric:
     lag = HistogramMetricFamily(
         "assetuploader_finalize_lag_seconds",
         "How long marked assets took to become final, since their last mark or since they were due.",
@@ -121,10 +121,11 @@ def _finalize_lag(reports: list[ShardReport]) -> Metric:
     for report in reports:
         for pinned, latencies in (("true", report.counters.pinned), ("false", report.counters.unpinned)):
             for origin, histogram in ((LagOrigin.MARK, latencies.mark), (LagOrigin.DUE, latencies.due)):
-                lag.add_metric((str(report.shard), origin.value, pinned), _buckets(histogram), histogram.sum_seconds)
+                buckets = _to_buckets(histogram)
+                lag.add_metric((str(report.shard), origin.value, pinned), buckets, histogram.sum_seconds)
     return lag
 
 
-def _buckets(histogram: LatencyHistogram) -> list[tuple[str, float]]:
+def _to_buckets(histogram: LatencyHistogram) -> list[tuple[str, float]]:
     bounds = [*map(floatToGoString, LAG_BUCKETS), "+Inf"]
     return list(zip(bounds, map(float, accumulate(histogram.counts)), strict=True))

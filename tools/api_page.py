@@ -16,7 +16,7 @@ _HEAD: Final = """\
 A running service describes its API itself: `/docs` for people, with a form to try each operation, and `/openapi.json`
 for programs. This page is generated from the same table of operations (`make docs-api`).
 
-`/assets` is another spelling of `/asset`. Every request may be repeated: an accepted mark is never lost, and marking an
+`/assets` is an alias of `/asset`. Every request may be repeated: an accepted mark is never lost, and marking an
 asset again is allowed until it is final.
 """
 _UPLOAD: Final = """\
@@ -59,7 +59,7 @@ logs contain.
 """
 
 
-def api_page() -> str:
+def build_api_page() -> str:
     """Return the page as Markdown."""
     document = build_openapi(OPERATIONS)
     sections = [_section(operation, document) for operation in OPERATIONS]
@@ -116,4 +116,4 @@ def _value(schema: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(api_page())
+    sys.stdout.write(build_api_page())

@@ -9,10 +9,10 @@ from assetuploader.cli.config import Config
 _HEAD: Final = """\
 # Configuration
 
-Environment variables, read once when a program starts. All mistakes are reported at once, one line each,
+The programs read these environment variables once, when they start. All mistakes are reported at once, one line each,
 with exit code 78. An empty variable counts as not set. The chart's values set most of them.
 
-This page is made from the code that reads them (`make docs-config`).
+This page is generated from the code that reads them (`make docs-config`).
 
 | variable | default | range | meaning |
 |---|---|---|---|
@@ -20,10 +20,13 @@ This page is made from the code that reads them (`make docs-config`).
 _TAIL: Final = """
 Credentials are found by AWS's default chain: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a profile, IRSA, Pod
 Identity, or the instance's role.
+
+Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, a CA bundle from `AWS_CA_BUNDLE` or
+`REQUESTS_CA_BUNDLE`. The chart sets `ASSETUPLOADER_CRONJOB` and `ASSETUPLOADER_NAMESPACE`, so that runs post Events.
 """
 
 
-def settings_page() -> str:
+def build_config_page() -> str:
     """Return the page, as Markdown."""
     return _HEAD + "".join(_rows()) + _TAIL
 
@@ -45,4 +48,4 @@ def _range(annotation: Any, metadata: list[Any]) -> str:  # noqa: ANN401 -- a ty
 
 
 if __name__ == "__main__":
-    sys.stdout.write(settings_page())
+    sys.stdout.write(build_config_page())

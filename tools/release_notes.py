@@ -29,7 +29,7 @@ def release_notes(tag: str, version: str, changelog: str) -> str:
         ReleaseError: the tag is not `v` and the version, or the CHANGELOG has no text for the version.
     """
     if tag != f"v{version}":
-        raise ReleaseError(f"the tag is {tag}, but pyproject.toml says version {version}")
+        raise ReleaseError(f"the tag is {tag}, but pyproject.toml declares version {version}")
     pattern = rf"^## \[{re.escape(version)}\][^\n]*\n(.*?)(?=^## \[|^\[[^\]]+\]: |\Z)"
     section = re.search(pattern, changelog, re.MULTILINE | re.DOTALL)
     if section is None or not section[1].strip():

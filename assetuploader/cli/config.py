@@ -35,45 +35,45 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-def _number(text: Any) -> Any:  # noqa: ANN401 -- pydantic passes any value
+def _check_number(text: Any) -> Any:  # noqa: ANN401 -- pydantic passes any value
     if isinstance(text, str) and not _NUMBER.fullmatch(text):
         raise ValueError("must be a whole number, in digits")
     return text
 
 
-def _bucket(text: str) -> str:
+def _check_bucket(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text, re.ASCII):
         raise ValueError("must be a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens")
     return text
 
 
-def _region(text: str) -> str:
+def _check_region(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]{2,32}", text, re.ASCII):
         raise ValueError("must be a region's name, as in eu-west-1")
     return text
 
 
-def _below_shard_count(shard: int, info: ValidationInfo) -> int:
-    shard_count = info.data.get("shard_count", shard + 1)  # it is missing when it is itself a mistake
+def _check_shard(shard: int, info: ValidationInfo) -> int:
+    shard_count = info.data.get("shard_count", shard + 1)  # absent when ASSETUPLOADER_SHARD_COUNT is invalid
     if shard >= shard_count:
         raise ValueError(f"must be below ASSETUPLOADER_SHARD_COUNT, which is {shard_count}")
     return shard
 
 
-def _endpoint(text: str) -> str:
+def _normalize_endpoint(text: str) -> str:
     try:
         url = urlsplit(text)
         is_valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0 and "@" not in url.netloc
     except ValueError:  # the port is not a number, or an IPv6 address is incomplete
         is_valid = False
     if not is_valid or url.query or url.fragment or url.path.strip("/"):
-        raise ValueError("must be a URL as in https://s3.example.com, with nothing after the host")
+        raise ValueError("must be scheme, host and at most a port, as in https://s3.example.com")
     return text.rstrip("/")
 
 
-Seconds = Annotated[int, BeforeValidator(_number), Field(ge=0, le=MAX_SECONDS)]
-PositiveSeconds = Annotated[int, BeforeValidator(_number), Field(ge=1, le=MAX_SECONDS)]
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Seconds = Annotated[int, BeforeValidator(_check_number), Field(ge=0, le=MAX_SECONDS)]
+PositiveSeconds = Annotated[int, BeforeValidator(_check_number), Field(ge=1, le=MAX_SECONDS)]
+Endpoint = Annotated[str, AfterValidator(_normalize_endpoint)]
 
 
 class Config(BaseModel):
@@ -81,10 +81,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    region: Annotated[str, AfterValidator(_region)] = Field(
+    region: Annotated[str, AfterValidator(_check_region)] = Field(
         alias="AWS_REGION", description="The bucket's region (or --region)."
     )
-    bucket: Annotated[str, AfterValidator(_bucket)] = Field(
+    bucket: Annotated[str, AfterValidator(_check_bucket)] = Field(
         alias="AWS_BUCKET", description="The bucket's name (or --bucket)."
     )
     endpoint_url: Endpoint | None = Field(
@@ -114,12 +114,13 @@ class Config(BaseModel):
     expire_after_seconds: Seconds = Field(
         _POLICY.expire_after_seconds,
         alias="ASSETUPLOADER_EXPIRE_AFTER_SECONDS",
-        description="How long after the upload URL expired an unmarked asset expires.",
+        description="How long after the upload URL expired an unmarked asset, or one whose pinned bytes were "
+        "overwritten, expires.",
     )
     watch_seconds: Seconds = Field(
         0,
         alias="ASSETUPLOADER_WATCH_SECONDS",
-        description="How long a reconciler run watches for new marks after its full scan; 0: not at all.",
+        description="How long after its start a run watches for new marks, once its full scan is done; 0: not at all.",
     )
     poll_interval_seconds: PositiveSeconds = Field(
         MIN_RETRY_AFTER_SECONDS,
@@ -129,15 +130,15 @@ class Config(BaseModel):
     max_run_seconds: PositiveSeconds = Field(
         3000,
         alias="ASSETUPLOADER_MAX_RUN_SECONDS",
-        description="After this time a run starts no further asset, however many are due.",
+        description="After this time a run reconciles no further asset, however many are due.",
     )
-    shard_count: Annotated[int, BeforeValidator(_number), Field(ge=1, le=4096)] = Field(
+    shard_count: Annotated[int, BeforeValidator(_check_number), Field(ge=1, le=4096)] = Field(
         1, alias="ASSETUPLOADER_SHARD_COUNT", description="Into how many shards ids are divided, each with its own run."
     )
-    shard: Annotated[int, BeforeValidator(_number), Field(ge=0), AfterValidator(_below_shard_count)] = Field(
+    shard: Annotated[int, BeforeValidator(_check_number), Field(ge=0), AfterValidator(_check_shard)] = Field(
         0, alias="JOB_COMPLETION_INDEX", description="Which shard this run reconciles; Kubernetes sets it."
     )
-    drain_seconds: Annotated[int, BeforeValidator(_number), Field(ge=0, le=300)] = Field(
+    drain_seconds: Annotated[int, BeforeValidator(_check_number), Field(ge=0, le=300)] = Field(
         5,
         alias="ASSETUPLOADER_DRAIN_SECONDS",
         description="How long a stopping service keeps serving, until load balancers have removed it.",

@@ -68,7 +68,7 @@ def ls(config: Config, options: ListOptions, console: Console) -> int:
                     inspected += 1
                     if inspection.next_step.phase in options.phases:
                         shown += 1
-                        line = json.dumps(_to_json(inspection)) if options.is_json else _row(inspection)
+                        line = json.dumps(_to_json(inspection)) if options.is_json else _format_row(inspection)
                         console.print(line, markup=not options.is_json)
                     progress.update(task, description=f"{inspected:,} inspected, {shown:,} shown")
         return ExitCode.OK
@@ -110,7 +110,7 @@ def _print_asset(inspection: AssetInspection, console: Console) -> None:
     console.print(f"next     [{colour}]{next_step.message}[/{colour}]{at}")
 
 
-def _row(inspection: AssetInspection) -> str:
+def _format_row(inspection: AssetInspection) -> str:
     next_step = inspection.next_step
     state = inspection.placeholder.state if inspection.placeholder else None
     status_ = state.status.value if state else "-"

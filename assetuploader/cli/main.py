@@ -47,7 +47,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a command; return its exit code."""
-    args = _parser().parse_args(arguments)
+    args = _build_parser().parse_args(arguments)
     if args.command == "selftest":
         from assetuploader.cli.selftest import selftest
 
@@ -63,14 +63,14 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     # every later collection.
     gc.disable()
     try:
-        start = _command(args)
+        start = _import_command(args)
     finally:
         gc.freeze()
         gc.enable()
     return start(config)
 
 
-def _command(args: argparse.Namespace) -> Callable[[Config], int]:
+def _import_command(args: argparse.Namespace) -> Callable[[Config], int]:
     """Return the command. Only its own modules are imported, because the CronJob starts one every minute."""
     match args.command:
         case "serve":
@@ -112,7 +112,7 @@ def _print_config_errors(problems: Sequence[str]) -> int:
     return ExitCode.CONFIG
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="assetuploader",
         description="Uploads straight to S3 that become immutable assets.",
@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     serve_parser = commands.add_parser("serve", parents=[bucket], help="serve the HTTP API")
     serve_parser.add_argument("--host", default="0.0.0.0", help="the address to listen on (default: all)")  # noqa: S104
     serve_parser.add_argument("--port", type=_port, default=8080, help="the API's port (default: 8080)")
-    serve_parser.add_argument("--metrics-port", type=_port, default=9090, help="Prometheus' port (default: 9090)")
+    serve_parser.add_argument("--metrics-port", type=_port, default=9090, help="the metrics' port (default: 9090)")
 
     reconcile_parser = commands.add_parser(
         "reconcile", parents=[bucket], help="finalize what is due, once, as the CronJob does"
@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     ls_parser = commands.add_parser("ls", parents=[bucket], help="list the assets that have bytes in temp/")
     for phase, description in LISTABLE_PHASES.items():
         ls_parser.add_argument(f"--{phase.value}", action="store_true", help=description)
-    ls_parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    ls_parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
     selftest_parser = commands.add_parser(
         "selftest", help="create, upload, mark and download one asset with a running service"

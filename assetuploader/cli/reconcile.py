@@ -59,7 +59,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
             error = store_error
         if (cronjob_ref := cronjob_ref_from(os.environ)) is not None:
             run_listeners.append(KubernetesEventPoster(cronjob_ref))
-        summary = counters.summary(is_complete=is_complete)
+        summary = counters.summarize(is_complete=is_complete)
         if error is not None:
             outcome, exit_code = RUN_OUTCOMES[error.kind], exit_code_for(error)
         elif summary.has_failures:

@@ -33,7 +33,7 @@ class _Client:
     connect_to: tuple[str, int] | None
     settings: HttpSettings
 
-    async def api(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:  # noqa: ANN401 -- JSON
+    async def call_api(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
         """Call the service; return status and members of the response."""
         content = b"" if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
@@ -46,7 +46,7 @@ class _Client:
             raise SelftestError(f"{method} {path}: {response.status}, and the response is not a JSON object")
         return response.status, members
 
-    async def store(self, method: str, url: str, body: bytes = b"") -> RawResponse:
+    async def call_store(self, method: str, url: str, body: bytes = b"") -> RawResponse:
         """Use a presigned URL. Its host is signed, so `connect_to` replaces only the address."""
         return await send(method, url, self.settings, body=body, connect_to=self.connect_to)
 
@@ -67,21 +67,21 @@ def selftest(service_url: str, connect_to: tuple[str, int] | None) -> int:
 
 async def _run(client: _Client, console: Console) -> str:
     content = os.urandom(1024)
-    status, created = await client.api("POST", "/asset")
+    status, created = await client.call_api("POST", "/asset")
     _expect("POST /asset", status, HTTPStatus.CREATED, created)
-    asset_id = _member("POST /asset", created, "id")
-    upload_url = _member("POST /asset", created, "upload_url")
+    asset_id = _require_member("POST /asset", created, "id")
+    upload_url = _require_member("POST /asset", created, "upload_url")
     console.print(f"[green]✓[/green] POST /asset: created {asset_id}")
-    uploaded = await client.store("PUT", upload_url, content)
+    uploaded = await client.call_store("PUT", upload_url, content)
     _expect("PUT to the upload URL", uploaded.status, HTTPStatus.OK, {})
     console.print(f"[green]✓[/green] PUT to S3: {len(content)} bytes")
-    etag = _member("PUT to the upload URL", uploaded.headers, "etag")
-    status, marked = await client.api("PUT", f"/asset/{asset_id}", {"Status": "uploaded", "etag": etag})
+    etag = _require_member("PUT to the upload URL", uploaded.headers, "etag")
+    status, marked = await client.call_api("PUT", f"/asset/{asset_id}", {"Status": "uploaded", "etag": etag})
     _expect(f"PUT /asset/{asset_id}", status, HTTPStatus.ACCEPTED, marked)
     console.print(f"[green]✓[/green] PUT /asset/{asset_id}: marked and pinned")
     url = await _wait_until_final(client, asset_id)
     console.print(f"[green]✓[/green] GET /asset/{asset_id}: final")
-    downloaded = await client.store("GET", url)
+    downloaded = await client.call_store("GET", url)
     _expect("GET from the download URL", downloaded.status, HTTPStatus.OK, {})
     if downloaded.body != content:
         raise SelftestError("the download differs from the upload")
@@ -92,9 +92,9 @@ async def _run(client: _Client, console: Console) -> str:
 async def _wait_until_final(client: _Client, asset_id: str) -> str:
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
-        status, members = await client.api("GET", f"/asset/{asset_id}")
+        status, members = await client.call_api("GET", f"/asset/{asset_id}")
         if status == HTTPStatus.OK:
-            return _member(f"GET /asset/{asset_id}", members, "Download_url")
+            return _require_member(f"GET /asset/{asset_id}", members, "Download_url")
         if members.get("code") != "asset_not_uploaded":
             _expect(f"GET /asset/{asset_id}", status, HTTPStatus.OK, members)
         if time.monotonic() > deadline:
@@ -102,7 +102,7 @@ async def _wait_until_final(client: _Client, asset_id: str) -> str:
         await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
 
-def _member(step: str, members: Mapping[str, Any], name: str) -> str:
+def _require_member(step: str, members: Mapping[str, Any], name: str) -> str:
     if name not in members:
         raise SelftestError(f"{step}: the response has no {name}")
     return str(members[name])

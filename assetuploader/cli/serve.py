@@ -37,8 +37,8 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class _Background:
-    """What runs beside the requests: the verification of the store, and the refresh of the shard reports."""
+class _BackgroundTasks:
+    """The tasks that run beside the requests: the verification of the store, and the refresh of the shard reports."""
 
     bucket: Bucket
     readiness: Readiness
@@ -98,7 +98,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     metrics.export("assetuploader_s3_requests_in_flight", "Requests to S3 in flight.", bucket.requests_in_flight)
     reports = ShardReportCache(bucket.reports)
     metrics.registry.register(ReconcilerCollector(reports))
-    background = _Background(bucket, readiness, reports)
+    background = _BackgroundTasks(bucket, readiness, reports)
     context = Context(
         open_asset_service(config, bucket),
         config.download_url_ttl_seconds,
@@ -138,5 +138,6 @@ def _exit_on_store_error(error: StoreError) -> int:
 
 
 def _exit_on_taken_port(host: str, port: int, error: OSError) -> int:
-    print(f"assetuploader: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+    reason = f"cannot listen on {host}:{port} ({error.strerror}): choose another host or port"
+    print(f"assetuploader: {reason}", file=sys.stderr)  # noqa: T201
     return ExitCode.CONFIG

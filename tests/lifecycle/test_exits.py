@@ -106,7 +106,7 @@ def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
             last = done.stderr.splitlines()[-1]
             assert (done.returncode, last) == (
                 78,
-                f"assetuploader: cannot listen on {HOST}:{port}: Address already in use",
+                f"assetuploader: cannot listen on {HOST}:{port} (Address already in use): choose another host or port",
             )
 
 

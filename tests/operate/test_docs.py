@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tools.config_page import settings_page
+from tools.config_page import build_config_page
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -23,4 +23,4 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 
 def test_the_configuration_page_is_up_to_date() -> None:
     """docs/configuration.md is what `make docs-config` writes."""
-    assert (ROOT / "docs" / "configuration.md").read_text() == settings_page()
+    assert (ROOT / "docs" / "configuration.md").read_text() == build_config_page()

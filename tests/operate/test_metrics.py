@@ -66,7 +66,7 @@ def test_no_label_contains_client_input(finalized_assets: FinalizedAssets) -> No
 
 
 def test_latencies_of_pinned_and_unpinned_assets_are_separate(finalized_assets: FinalizedAssets) -> None:
-    """The time to available can be queried for pinned and unpinned assets, from the mark and from the due time."""
+    """The time to final can be queried for pinned and unpinned assets, from the mark and from the due time."""
     text = finalized_assets.product.metrics()
     for pinned in ("true", "false"):
         for since in ("mark", "due"):

@@ -30,8 +30,8 @@ def test_the_notes_are_the_section_of_the_version(version: str, notes: str) -> N
 @pytest.mark.parametrize(
     ("tag", "version", "message"),
     [
-        ("v1.2.1", "1.2.0", "the tag is v1.2.1, but pyproject.toml says version 1.2.0"),
-        ("1.2.0", "1.2.0", "the tag is 1.2.0, but pyproject.toml says version 1.2.0"),
+        ("v1.2.1", "1.2.0", "the tag is v1.2.1, but pyproject.toml declares version 1.2.0"),
+        ("1.2.0", "1.2.0", "the tag is 1.2.0, but pyproject.toml declares version 1.2.0"),
         ("v1.3.0", "1.3.0", "CHANGELOG.md has no section for version 1.3.0"),
         ("v1x2.0", "1x2.0", "CHANGELOG.md has no section for version 1x2.0"),
     ],

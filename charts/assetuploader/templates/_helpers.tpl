@@ -1,6 +1,6 @@
 {{/*
 The base name of all resources. At most 40 characters: "-reconciler" and the 11 characters that the CronJob controller
-appends must fit into the name of a pod. A longer name is cut and gets a hash, so that two long names stay different.
+appends must fit into the name of a Job. A longer name is cut and gets a hash, so that two long names stay different.
 */}}
 {{- define "assetuploader.fullname" -}}
 {{- if .Values.fullnameOverride -}}

@@ -8,7 +8,7 @@ Checks that values.schema.json cannot express. deployment.yaml includes this fir
 {{- fail "aws.existingSecret and aws.accessKeyId/aws.secretAccessKey exclude each other: name a Secret, or set the keys" }}
 {{- end }}
 {{- if ne (empty $v.aws.accessKeyId) (empty $v.aws.secretAccessKey) }}
-{{- fail "aws.accessKeyId and aws.secretAccessKey go together: one of them is empty" }}
+{{- fail "aws.accessKeyId and aws.secretAccessKey go together: one of them is empty; set both, or neither" }}
 {{- end }}
 {{- if $v.seaweedfs.enabled }}
 {{- if not (include "assetuploader.secretName" .) }}
@@ -29,7 +29,7 @@ Checks that values.schema.json cannot express. deployment.yaml includes this fir
 {{- end }}
 {{- if $v.autoscaling.enabled }}
 {{- if gt (int64 $v.autoscaling.minReplicas) (int64 $v.autoscaling.maxReplicas) }}
-{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas: lower the first, or raise the second" }}
 {{- end }}
 {{- if not (dig "requests" "cpu" "" $v.resources) }}
 {{- fail "autoscaling.enabled needs resources.requests.cpu: utilization is a percentage of it" }}

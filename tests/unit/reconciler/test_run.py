@@ -56,7 +56,7 @@ async def _run(
 ) -> RunSummary:
     counters = RunCounters()
     is_complete = await run(service_on(s3), options, [counters], stop or asyncio.Event(), clock or Clock())
-    return counters.summary(is_complete=is_complete)
+    return counters.summarize(is_complete=is_complete)
 
 
 def options(**changes: Any) -> RunOptions:  # noqa: ANN401 -- as RunOptions has them

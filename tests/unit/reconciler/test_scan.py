@@ -187,7 +187,7 @@ async def test_a_failed_overdue_asset_is_reported() -> None:
 
     await build_scan(s3, listeners=[counters]).run()
 
-    overdue = counters.summary(is_complete=True).oldest_overdue
+    overdue = counters.summarize(is_complete=True).oldest_overdue
     assert overdue is not None
     assert (overdue.asset_id, overdue.due_at) == (names[2], START - timedelta(hours=3) + timedelta(seconds=60))
 

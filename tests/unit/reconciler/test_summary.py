@@ -23,7 +23,7 @@ def reconciled(
 
 def test_an_empty_run_has_an_empty_summary() -> None:
     """A bucket without uploads: no counts, nothing overdue, nothing due."""
-    summary = RunCounters().summary(is_complete=False)
+    summary = RunCounters().summarize(is_complete=False)
     assert (summary.outcomes, summary.oldest_overdue, summary.next_due_at) == ({}, None, None)
     assert (summary.is_complete, summary.has_failures) == (False, False)
 
@@ -34,7 +34,7 @@ def test_what_later_scans_see_again_is_counted_once(outcome: Outcome) -> None:
     counters = RunCounters()
     counters.on_result(reconciled("a", outcome))
     counters.on_result(reconciled("a", outcome, is_full_scan=False))
-    assert counters.summary(is_complete=True).outcomes == {outcome: 1 if outcome in REMAINING else 2}
+    assert counters.summarize(is_complete=True).outcomes == {outcome: 1 if outcome in REMAINING else 2}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_failures_are_failed_assets_and_failed_deletions(outcome: Outcome, *, ha
     """With all other outcomes the run is successful."""
     counters = RunCounters()
     counters.on_result(reconciled("a", outcome))
-    assert counters.summary(is_complete=True).has_failures is has_failures
+    assert counters.summarize(is_complete=True).has_failures is has_failures
 
 
 def test_failed_deletions_and_unrecognized_keys_are_counted() -> None:
@@ -52,7 +52,7 @@ def test_failed_deletions_and_unrecognized_keys_are_counted() -> None:
     counters = RunCounters()
     counters.on_delete_failed(3, "AccessDenied")
     counters.on_unrecognized_key()
-    outcomes = counters.summary(is_complete=True).outcomes
+    outcomes = counters.summarize(is_complete=True).outcomes
     assert outcomes == {Outcome.DELETE_FAILED: 3, Outcome.UNRECOGNIZED_KEY: 1}
 
 
@@ -61,7 +61,7 @@ def test_the_next_due_time_is_the_earliest_of_those_that_wait() -> None:
     counters = RunCounters()
     for name, due_at in (("a", START + 2 * HOUR), ("b", START + HOUR), ("c", START + 3 * HOUR), ("d", None)):
         counters.on_result(reconciled(name, Outcome.WAITING, due_at))
-    summary = counters.summary(is_complete=True)
+    summary = counters.summarize(is_complete=True)
     assert (summary.next_due_at, summary.oldest_overdue) == (START + HOUR, None)
 
 
@@ -75,14 +75,14 @@ def test_the_oldest_overdue_asset_is_the_failed_one_that_was_due_first() -> None
         ("unknown", None),
     ):
         counters.on_result(reconciled(name, Outcome.FAILED, due_at))
-    assert counters.summary(is_complete=True).oldest_overdue == DueAsset(START - 2 * HOUR, "first")
+    assert counters.summarize(is_complete=True).oldest_overdue == DueAsset(START - 2 * HOUR, "first")
 
 
 def test_a_failed_asset_that_is_not_due_yet_is_not_overdue() -> None:
     """The alert is for late work, not for every error."""
     counters = RunCounters()
     counters.on_result(reconciled("not due", Outcome.FAILED, START + HOUR))
-    summary = counters.summary(is_complete=True)
+    summary = counters.summarize(is_complete=True)
     assert (summary.oldest_overdue, summary.next_due_at) == (None, START + HOUR)
 
 
@@ -91,10 +91,10 @@ def test_an_asset_finalized_later_in_the_run_is_not_overdue() -> None:
     counters = RunCounters()
     counters.on_result(reconciled("waited", Outcome.WAITING, START))
     counters.on_result(reconciled("failed", Outcome.FAILED, START - HOUR))
-    assert counters.summary(is_complete=True).oldest_overdue == DueAsset(START - HOUR, "failed")
+    assert counters.summarize(is_complete=True).oldest_overdue == DueAsset(START - HOUR, "failed")
     for name in ("waited", "failed"):
         counters.on_result(reconciled(name, Outcome.FINALIZED, START, is_full_scan=False))
-    summary = counters.summary(is_complete=True)
+    summary = counters.summarize(is_complete=True)
     assert (summary.oldest_overdue, summary.next_due_at) == (None, None)
 
 
@@ -102,4 +102,4 @@ def test_an_etag_mismatch_is_not_overdue() -> None:
     """The client must upload or mark again: no run can finish the asset, so none is late."""
     counters = RunCounters()
     counters.on_result(reconciled("a", Outcome.ETAG_MISMATCH, START))
-    assert counters.summary(is_complete=True).next_due_at is None
+    assert counters.summarize(is_complete=True).next_due_at is None

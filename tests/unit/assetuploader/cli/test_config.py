@@ -6,7 +6,7 @@ from assetuploader.cli.config import RENAMED_VARIABLES, ConfigError, read_config
 from assetuploader.state_machine import LifecyclePolicy
 
 GOOD = {"AWS_REGION": "eu-west-1", "AWS_BUCKET": "my-assets"}
-NO_ENDPOINT = "must be a URL as in https://s3.example.com, with nothing after the host"
+NO_ENDPOINT = "must be scheme, host and at most a port, as in https://s3.example.com"
 
 
 def _problems(**environment: str) -> list[str]:
