@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from rich.console import Console
-from rich.text import Text
+from termcolor import colored
 
 from assetuploader.cli.config import Config
 from assetuploader.cli.exit_codes import ExitCode
@@ -23,7 +22,7 @@ from assetuploader.errors import StoreMisconfiguredError
 _FAILURE: Final = ("✗", "red")
 _SYMBOLS: Final[Mapping[Severity, tuple[str, str]]] = {
     Severity.OK: ("✓", "green"),
-    Severity.SKIPPED: ("-", "dim"),
+    Severity.SKIPPED: ("-", "dark_grey"),
     Severity.WARNING: ("!", "yellow"),
 }
 _EXIT_CODES: Final[Mapping[Severity, ExitCode]] = {
@@ -44,22 +43,22 @@ class DoctorOptions:
     is_json: bool
 
 
-def doctor(config: Config, options: DoctorOptions, console: Console) -> int:
+def doctor(config: Config, options: DoctorOptions) -> int:
     """Run the checks, print each result when it is known, and return the exit code of the worst."""
     configure_logs(config.log_level, config.log_format)
     try:
-        results = asyncio.run(_run(config, options, console))
+        results = asyncio.run(_run(config, options))
     except StoreMisconfiguredError as error:
         results = [CheckResult("configuration", Severity.MISCONFIGURED, str(error))]
         if not options.is_json:
-            _print(results[0], console)
+            _print(results[0])
     code = exit_code_for_results(results)
     if options.is_json:
-        console.print_json(json.dumps({"exit_code": int(code), "results": [asdict(result) for result in results]}))
+        print(json.dumps({"exit_code": int(code), "results": [asdict(result) for result in results]}, indent=2))
     else:
         failures = sum(result.severity.is_failure for result in results)
         summary = f"{failures} of {len(results)} checks failed" if failures else "no problems found"
-        console.print(Text(summary, "bold red" if failures else "bold green"))
+        print(colored(summary, "red" if failures else "green", attrs=["bold"]))
     return code
 
 
@@ -69,7 +68,7 @@ def exit_code_for_results(results: Sequence[CheckResult]) -> ExitCode:
     return _EXIT_CODES.get(max((result.severity for result in results), key=order.index), ExitCode.OK)
 
 
-async def _run(config: Config, options: DoctorOptions, console: Console) -> list[CheckResult]:
+async def _run(config: Config, options: DoctorOptions) -> list[CheckResult]:
     results = []
     async with open_bucket(config) as bucket:
         context = CheckContext(
@@ -85,13 +84,13 @@ async def _run(config: Config, options: DoctorOptions, console: Console) -> list
             async for result in checks:
                 results.append(result)
                 if not options.is_json:
-                    _print(result, console)
+                    _print(result)
     return results
 
 
-def _print(result: CheckResult, console: Console) -> None:
-    symbol, style = _SYMBOLS.get(result.severity, _FAILURE)
-    message = (result.message, "" if result.severity is Severity.OK else style)
-    console.print(Text.assemble((symbol, style), f" {result.check}: ", message))
+def _print(result: CheckResult) -> None:
+    symbol, colour = _SYMBOLS.get(result.severity, _FAILURE)
+    message = result.message if result.severity is Severity.OK else colored(result.message, colour)
+    print(f"{colored(symbol, colour)} {result.check}: {message}")
     if result.remediation:
-        console.print(Text(f"  → {result.remediation}", "bold"))
+        print(colored(f"  → {result.remediation}", attrs=["bold"]))

@@ -7,13 +7,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from termcolor import colored
+from tqdm import tqdm
 
 from assetuploader.cli.config import Config
 from assetuploader.cli.exit_codes import ExitCode, exit_code_for
 from assetuploader.cli.logs import configure_logs
+from assetuploader.cli.progress import BAR_FORMAT
 from assetuploader.cli.wiring import open_bucket
 from assetuploader.errors import StoreError
 from assetuploader.inspection import AssetInspection, AssetPhase, inspect_asset, inspect_uploads
@@ -23,7 +23,7 @@ from assetuploader.store import Bucket
 _COLOURS: Final = {
     AssetPhase.FINAL: "green",
     AssetPhase.WAITING: "cyan",
-    AssetPhase.OVERDUE: "bold red",
+    AssetPhase.OVERDUE: "red",
     AssetPhase.EXPIRED: "yellow",
     AssetPhase.UNKNOWN: "red",
 }
@@ -38,45 +38,43 @@ class ListOptions:
     is_json: bool
 
 
-def status(config: Config, asset_id: str, console: Console, *, is_json: bool) -> int:
+def status(config: Config, asset_id: str, *, is_json: bool) -> int:
     """Print one asset's state and what happens next; return the exit code."""
 
     async def run(bucket: Bucket) -> int:
         inspection = await inspect_asset(bucket.store, asset_id, config.policy)
         if is_json:
-            console.print_json(json.dumps(_to_json(inspection)))
+            print(json.dumps(_to_json(inspection), indent=2))
         else:
-            _print_asset(inspection, console)
+            _print_asset(inspection)
         return ExitCode.OK if inspection.placeholder else ExitCode.PARTIAL_FAILURE
 
-    return _run(config, run, console)
+    return _run(config, run)
 
 
-def ls(config: Config, options: ListOptions, console: Console) -> int:
+def ls(config: Config, options: ListOptions) -> int:
     """List the assets that have bytes in `temp/`, page by page; return the exit code."""
 
     async def run(bucket: Bucket) -> int:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        stderr = Console(stderr=True)
         inspected = shown = 0
         if not options.is_json:
-            console.print(_HEADING, style="bold")
-        with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-            task = progress.add_task("listing temp/")
+            print(colored(_HEADING, attrs=["bold"]))
+        with tqdm(desc="listing temp/", bar_format=BAR_FORMAT, leave=False, disable=None) as progress:
             async with aclosing(inspect_uploads(bucket.store, config.policy)) as inspections:
                 async for inspection in inspections:
                     inspected += 1
                     if inspection.next_step.phase in options.phases:
                         shown += 1
                         line = json.dumps(_to_json(inspection)) if options.is_json else _format_row(inspection)
-                        console.print(line, markup=not options.is_json)
-                    progress.update(task, description=f"{inspected:,} inspected, {shown:,} shown")
+                        tqdm.write(line)
+                    progress.set_description_str(f"{inspected:,} inspected, {shown:,} shown", refresh=False)
+                    progress.update()
         return ExitCode.OK
 
-    return _run(config, run, console)
+    return _run(config, run)
 
 
-def _run(config: Config, command: Callable[[Bucket], Coroutine[Any, Any, int]], console: Console) -> int:
+def _run(config: Config, command: Callable[[Bucket], Coroutine[Any, Any, int]]) -> int:
     configure_logs(config.log_level, config.log_format)
 
     async def run() -> int:
@@ -86,28 +84,28 @@ def _run(config: Config, command: Callable[[Bucket], Coroutine[Any, Any, int]], 
     try:
         return asyncio.run(run())
     except StoreError as error:
-        console.print(f"[red]✗[/red] {escape(str(error))}")
+        print(colored("✗", "red"), error)
         return exit_code_for(error)
 
 
-def _print_asset(inspection: AssetInspection, console: Console) -> None:
+def _print_asset(inspection: AssetInspection) -> None:
     next_step = inspection.next_step
     colour = _COLOURS[next_step.phase]
-    console.print(f"asset    {inspection.asset_id}")
-    console.print(f"now      {format_timestamp(inspection.now)} (S3's clock)")
+    print(f"asset    {inspection.asset_id}")
+    print(f"now      {format_timestamp(inspection.now)} (S3's clock)")
     if (placeholder := inspection.placeholder) is not None:
         state = placeholder.state
         since = format_timestamp(placeholder.last_modified)
-        console.print(f"status   [{colour}]{state.status.value}[/{colour}] since {since}")
-        console.print(f"upload   until {format_timestamp(state.upload_expires_at)}, when the upload URL expires")
-        console.print(f"pin      {state.pin or 'none'}")
+        print(f"status   {colored(state.status.value, colour)} since {since}")
+        print(f"upload   until {format_timestamp(state.upload_expires_at)}, when the upload URL expires")
+        print(f"pin      {state.pin or 'none'}")
     if (upload := inspection.upload) is not None:
         since = format_timestamp(upload.last_modified)
-        console.print(f"temp/    {upload.size} bytes, ETag {upload.etag}, since {since}")
+        print(f"temp/    {upload.size} bytes, ETag {upload.etag}, since {since}")
     else:
-        console.print("temp/    nothing")
+        print("temp/    nothing")
     at = f" ({format_timestamp(next_step.at)})" if next_step.at else ""
-    console.print(f"next     [{colour}]{next_step.message}[/{colour}]{at}")
+    print(f"next     {colored(next_step.message, colour)}{at}")
 
 
 def _format_row(inspection: AssetInspection) -> str:
@@ -116,8 +114,7 @@ def _format_row(inspection: AssetInspection) -> str:
     status_ = state.status.value if state else "-"
     pinned = "yes" if state and state.pin else "no"
     at = format_timestamp(next_step.at) if next_step.at else "-"
-    colour = _COLOURS[next_step.phase]
-    phase = f"[{colour}]{next_step.phase.value:8}[/{colour}]"
+    phase = colored(f"{next_step.phase.value:8}", _COLOURS[next_step.phase])
     return f"{inspection.asset_id}  {phase}  {status_:8}  {pinned:6}  {at:20}  {next_step.message}"
 
 

@@ -82,28 +82,20 @@ def _import_command(args: argparse.Namespace) -> Callable[[Config], int]:
 
             return partial(reconcile, dry_run=args.dry_run)
         case "doctor":
-            from rich.console import Console
-
             from assetuploader.cli.doctor import DoctorOptions, doctor
             from assetuploader.doctor.checks import Program
 
             options = DoctorOptions(frozenset(map(Program, args.program or Program)), args.origin, args.json)
-            return partial(doctor, options=options, console=Console(soft_wrap=True))
+            return partial(doctor, options=options)
         case "status":
-            from rich.console import Console
-
             from assetuploader.cli.inspect import status
 
-            return partial(status, asset_id=args.id, console=Console(soft_wrap=True), is_json=args.json)
+            return partial(status, asset_id=args.id, is_json=args.json)
         case _:
-            from rich.console import Console
-
             from assetuploader.cli.inspect import ListOptions, ls
 
             phases = frozenset(phase for phase in LISTABLE_PHASES if getattr(args, phase.value))
-            return partial(
-                ls, options=ListOptions(phases or frozenset(AssetPhase), args.json), console=Console(soft_wrap=True)
-            )
+            return partial(ls, options=ListOptions(phases or frozenset(AssetPhase), args.json))
 
 
 def _print_config_errors(problems: Sequence[str]) -> int:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from rich.console import Console
-from rich.markup import escape
+from termcolor import colored
 
 from assetuploader.cli.exit_codes import ExitCode
 from assetuploader.errors import StoreError
@@ -53,40 +52,43 @@ class _Client:
 
 def selftest(service_url: str, connect_to: tuple[str, int] | None) -> int:
     """Take one asset through its lifecycle; return the exit code."""
-    console = Console(highlight=False, soft_wrap=True)
     started_at = time.monotonic()
     client = _Client(service_url.rstrip("/"), connect_to, HttpSettings.from_environment(os.environ))
     try:
-        asset_id = asyncio.run(_run(client, console))
+        asset_id = asyncio.run(_run(client))
     except (SelftestError, StoreError) as error:
-        console.print(f"[red]✗[/red] {escape(str(error))}")
+        print(colored("✗", "red"), error)
         return ExitCode.PARTIAL_FAILURE
-    console.print(f"[green]✓[/green] asset {asset_id}: complete in {time.monotonic() - started_at:.1f} s")
+    _print_step(f"asset {asset_id}: complete in {time.monotonic() - started_at:.1f} s")
     return ExitCode.OK
 
 
-async def _run(client: _Client, console: Console) -> str:
+async def _run(client: _Client) -> str:
     content = os.urandom(1024)
     status, created = await client.call_api("POST", "/asset")
     _expect("POST /asset", status, HTTPStatus.CREATED, created)
     asset_id = _require_member("POST /asset", created, "id")
     upload_url = _require_member("POST /asset", created, "upload_url")
-    console.print(f"[green]✓[/green] POST /asset: created {asset_id}")
+    _print_step(f"POST /asset: created {asset_id}")
     uploaded = await client.call_store("PUT", upload_url, content)
     _expect("PUT to the upload URL", uploaded.status, HTTPStatus.OK, {})
-    console.print(f"[green]✓[/green] PUT to S3: {len(content)} bytes")
+    _print_step(f"PUT to S3: {len(content)} bytes")
     etag = _require_member("PUT to the upload URL", uploaded.headers, "etag")
     status, marked = await client.call_api("PUT", f"/asset/{asset_id}", {"Status": "uploaded", "etag": etag})
     _expect(f"PUT /asset/{asset_id}", status, HTTPStatus.ACCEPTED, marked)
-    console.print(f"[green]✓[/green] PUT /asset/{asset_id}: marked and pinned")
+    _print_step(f"PUT /asset/{asset_id}: marked and pinned")
     url = await _wait_until_final(client, asset_id)
-    console.print(f"[green]✓[/green] GET /asset/{asset_id}: final")
+    _print_step(f"GET /asset/{asset_id}: final")
     downloaded = await client.call_store("GET", url)
     _expect("GET from the download URL", downloaded.status, HTTPStatus.OK, {})
     if downloaded.body != content:
         raise SelftestError("the download differs from the upload")
-    console.print("[green]✓[/green] GET from S3: the same bytes")
+    _print_step("GET from S3: the same bytes")
     return asset_id
+
+
+def _print_step(message: str) -> None:
+    print(colored("✓", "green"), message)
 
 
 async def _wait_until_final(client: _Client, asset_id: str) -> str:

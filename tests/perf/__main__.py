@@ -1,24 +1,20 @@
 """`make bench-memory`: the reconciler's peak memory for a thousand and for a hundred thousand objects in `temp/`."""
 
-from rich.console import Console
-from rich.table import Table
+import sys
 
+from bench.tables import table
 from tests.perf.peak import measure
 
 
 def main() -> None:
     """Measure and print."""
-    table = Table("objects in temp/", "finalized", "waiting", "peak memory", "seconds")
+    rows = []
     for objects in (1_000, 100_000):
         peak = measure(objects)
-        table.add_row(
-            f"{peak.objects:,}",
-            f"{peak.outcomes['finalized']:,}",
-            f"{peak.outcomes['waiting']:,}",
-            f"{peak.peak_bytes / 1_000_000:.1f} MB",
-            f"{peak.seconds}",
-        )
-    Console().print(table)
+        finalized, waiting = peak.outcomes["finalized"], peak.outcomes["waiting"]
+        memory = f"{peak.peak_bytes / 1_000_000:.1f} MB"
+        rows.append(f"| {peak.objects:,} | {finalized:,} | {waiting:,} | {memory} | {peak.seconds} |")
+    sys.stdout.write(table(["objects in temp/", "finalized", "waiting", "peak memory", "seconds"], rows))
 
 
 main()
