@@ -18,6 +18,7 @@ from assetuploader.cli.s3_call_logging import call_logger, combine_observers
 from assetuploader.cli.wiring import open_asset_service, open_bucket
 from assetuploader.conformance import check_conditional_writes, check_unsigned_copy_source
 from assetuploader.errors import StoreError, StoreUnavailableError
+from assetuploader.s3.clock import Clock
 from assetuploader.store import Bucket
 from service.app import build_app
 from service.context import Context
@@ -87,22 +88,26 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     readiness = Readiness()
     metrics = Metrics(readiness)
     s3_metrics = S3Metrics(metrics.registry)
+    s3_clock = Clock()
     try:
-        bucket = open_bucket(config, combine_observers(s3_metrics.observe, call_logger(config)))
-        asyncio.run(_verify_store_before_start(open_bucket(config)))
+        bucket = open_bucket(config, combine_observers(s3_metrics.observe, call_logger(config)), s3_clock)
+        asyncio.run(_verify_store_before_start(open_bucket(config, clock=s3_clock)))
         readiness.store_verified = True
     except StoreUnavailableError as error:
         log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
     except StoreError as error:
         return _exit_on_store_error(error)
     metrics.export("assetuploader_s3_requests_in_flight", "Requests to S3 in flight.", bucket.requests_in_flight)
+    metrics.export(
+        "assetuploader_s3_clock_offset_seconds", "S3's clock minus this pod's.", lambda: s3_clock.offset_seconds
+    )
     reports = ShardReportCache(bucket.reports)
     metrics.registry.register(ReconcilerCollector(reports))
     background = _BackgroundTasks(bucket, readiness, reports)
     context = Context(
         open_asset_service(config, bucket),
         config.download_url_ttl_seconds,
-        lambda: datetime.now(UTC),
+        lambda: datetime.fromtimestamp(s3_clock.now(), UTC),
         metrics,
         readiness,
     )

@@ -8,18 +8,21 @@ from assetuploader.asset_service import AssetService
 from assetuploader.cli.config import Config
 from assetuploader.instrumentation import CallObserver, noop_observer
 from assetuploader.s3.bucket import open_bucket as open_s3_bucket
+from assetuploader.s3.clock import Clock
 from assetuploader.store import Bucket
 
 NONCE_BYTES: Final = 16
 
 
-def open_bucket(config: Config, on_call: CallObserver = noop_observer) -> Bucket:
+def open_bucket(config: Config, on_call: CallObserver = noop_observer, clock: Clock | None = None) -> Bucket:
     """Prepare to use the bucket; nothing is sent yet. `on_call` observes the end of each S3 call.
+
+    `clock` learns S3's time from every response. Buckets may share it.
 
     Raises:
         StoreMisconfiguredError: There are no credentials, or an endpoint or the CA bundle is invalid.
     """
-    return open_s3_bucket(config.region, config.bucket, config.public_endpoint_url, on_call=on_call)
+    return open_s3_bucket(config.region, config.bucket, config.public_endpoint_url, on_call=on_call, clock=clock)
 
 
 def open_asset_service(config: Config, bucket: Bucket) -> AssetService:

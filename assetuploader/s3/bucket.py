@@ -1,7 +1,6 @@
 """Opens a bucket: boto3 finds credentials and endpoint, everything else is wired here."""
 
 import os
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -50,13 +49,14 @@ def open_bucket(  # noqa: PLR0913 -- three that name the bucket, and keyword-onl
     max_connections: int = MAX_CONNECTIONS,
     on_call: CallObserver = noop_observer,
     wrap_transport: Callable[[Transport], Transport] = _identity,
-    clock: Callable[[], float] = time.time,
+    clock: Clock | None = None,
 ) -> Bucket:
     """Prepare to use a bucket, in one event loop; nothing is sent to S3 yet.
 
     Credentials and endpoint come from boto3's own chain (environment, profile, IRSA, Pod Identity, instance), which may
     send requests of its own. The CA bundle and proxies come from the environment. `on_call` observes the end of each
-    call, `wrap_transport` wraps the transport (see `assetuploader.s3.http.Transport`), `clock` returns Unix seconds.
+    call, `wrap_transport` wraps the transport (see `assetuploader.s3.http.Transport`). `clock` learns S3's time from
+    every response, and buckets may share it.
 
     Raises:
         StoreMisconfiguredError: There are no credentials, or an endpoint or the CA bundle is invalid.
@@ -72,7 +72,7 @@ def open_bucket(  # noqa: PLR0913 -- three that name the bucket, and keyword-onl
     except (BotoCoreError, ValueError) as error:  # boto3 raises ValueError for an invalid endpoint
         raise StoreMisconfiguredError(f"the S3 configuration is invalid: {error}") from error
     http = HttpSettings.from_environment(os.environ, session.get_config_variable("ca_bundle"))
-    s3_clock = Clock(clock)
+    s3_clock = clock or Clock()
     credentials = CredentialCache(source, s3_clock)
     transport = AiohttpTransport(endpoint.origin, http, max_connections)
     limiter = AimdLimiter(max_connections)

@@ -21,7 +21,7 @@ from assetuploader.errors import (
     StoreUnavailableError,
 )
 from assetuploader.instrumentation import CallObserver, CallOutcome, StoreCall, noop_observer
-from assetuploader.s3.clock import Clock
+from assetuploader.s3.clock import MAX_SKEW_SECONDS, Clock
 from assetuploader.s3.endpoint import Endpoint
 from assetuploader.s3.error_mapping import On404, S3ErrorResponse, parse_error, to_store_error
 from assetuploader.s3.http import CertificateError, Request, Response, Timeouts, Transport, TransportError
@@ -113,9 +113,13 @@ class S3Client:
 
     async def _send_with_retries(self, operation: S3Operation, attempts: "_AttemptState") -> Response:
         while True:
+            offset_when_signed = self.clock.offset_seconds
             try:
                 async with self.limiter:
-                    response = await self.transport(await self._sign(operation))
+                    request, sent_at = await self._sign(operation), self.clock.read()
+                    response = await self.transport(request)
+                    if (date := response.header("date")) is not None:
+                        self.clock.observe(date, sent_at)
                     error_response = parse_error(response, operation.on_404)
                     self._adapt_limit(error_response)
             except CertificateError as error:
@@ -126,7 +130,8 @@ class S3Client:
             else:
                 if error_response is None:
                     return response
-                if self._correct_clock_skew(error_response, response, attempts):
+                if not attempts.is_clock_corrected and self._was_rejected_for_skew(error_response, offset_when_signed):
+                    attempts.is_clock_corrected = True
                     continue
                 if not error_response.is_transient or not self._acquire_retry(attempts):
                     raise to_store_error(error_response, operation.on_404, is_conditional=operation.is_conditional)
@@ -165,22 +170,13 @@ class S3Client:
         attempts.retries += 1
         return True
 
-    def _correct_clock_skew(
-        self, error_response: S3ErrorResponse, response: Response, attempts: "_AttemptState"
-    ) -> bool:
-        date = response.header("date")
-        is_skewed = error_response.code == "RequestTimeTooSkewed" or (
-            # the response to HEAD has no code
-            error_response.status == HTTPStatus.FORBIDDEN and self.clock.is_skewed_from(date)
-        )
-        if not is_skewed or attempts.is_clock_corrected or date is None:
-            return False
-        attempts.is_clock_corrected = True
-        try:
-            self.clock.sync_to(date)
-        except ValueError:  # not a date
-            return False
-        return True
+    def _was_rejected_for_skew(self, error_response: S3ErrorResponse, offset_when_signed: float) -> bool:
+        """Return whether S3 rejected the time of the signature, and its response has corrected the clock."""
+        correction = abs(self.clock.offset_seconds - offset_when_signed)
+        if error_response.code == "RequestTimeTooSkewed":
+            return correction > 0
+        # The response to HEAD has no code. One minute less, for the time that the response took.
+        return error_response.status == HTTPStatus.FORBIDDEN and correction > MAX_SKEW_SECONDS - 60
 
 
 @dataclass(slots=True)

@@ -13,30 +13,28 @@ MAX_SKEW_SECONDS: Final = 15 * 60
 
 @dataclass(slots=True)
 class Clock:
-    """The clock of this machine, corrected after S3 has rejected its time."""
+    """S3's clock: that of this machine, corrected by the `Date` header of S3's responses."""
 
     read: Callable[[], float] = time.time
+    """Returns Unix seconds on this machine's clock."""
     offset_seconds: float = 0.0
+    """S3's clock minus this machine's."""
 
     def now(self) -> float:
-        """Return Unix seconds."""
+        """Return Unix seconds on S3's clock."""
         return self.read() + self.offset_seconds
 
-    def sync_to(self, date: str) -> None:
-        """Adopt the time of this `Date` header.
+    def observe(self, date: str, sent_at: float) -> None:
+        """Correct the offset by the `Date` header of the response to a request that was sent at `sent_at` of `read`.
 
-        Raises:
-            ValueError: It is not a date.
+        S3 wrote the date, in whole seconds, between `sent_at` and now. That bounds the offset. An offset within the
+        bounds stays as it is, so a slow response does not change it. Text that is not a date is ignored.
         """
-        self.offset_seconds = parse_http_date(date).timestamp() - self.read()
-
-    def is_skewed_from(self, date: str | None) -> bool:
-        """Return whether this clock is so far from this `Date` header of S3 that S3 rejects its signatures."""
         try:
-            # One minute less, for the time that the response took.
-            return date is not None and abs(parse_http_date(date).timestamp() - self.now()) > MAX_SKEW_SECONDS - 60
+            seconds = parse_http_date(date).timestamp()
         except ValueError:
-            return False
+            return
+        self.offset_seconds = min(max(self.offset_seconds, seconds - self.read()), seconds + 1 - sent_at)
 
 
 def parse_http_date(text: str) -> datetime:

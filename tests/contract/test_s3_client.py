@@ -23,6 +23,7 @@ from assetuploader.errors import (
     StoreUnavailableError,
 )
 from assetuploader.s3.bucket import open_bucket
+from assetuploader.s3.clock import Clock
 from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo
 from dev.seaweedfs import LocalS3, free_port, running_s3
 
@@ -254,11 +255,11 @@ async def test_wrong_keys_are_denied(monkeypatch: pytest.MonkeyPatch) -> None:
     await opened.aclose()
 
 
-@pytest.mark.parametrize("offset_seconds", [-3600, 3600])
+@pytest.mark.parametrize("offset_seconds", [-3600, -90, 90, 3600])
 async def test_a_wrong_clock_is_corrected(bucket: Bucket, offset_seconds: int) -> None:
-    """With a clock an hour off, the first call is retried with S3's time; URLs are right from then on."""
+    """With a clock that is off, S3's first response corrects it; URLs are right from then on."""
     await bucket.reports.put_object("clock", b"x", PLAIN)
-    off = open_bucket("us-east-1", "contract", None, clock=lambda: time.time() + offset_seconds)
+    off = open_bucket("us-east-1", "contract", None, clock=Clock(lambda: time.time() + offset_seconds))
     found = await off.store.head_object("clock")
     assert found is not None
     assert abs((await off.presigner.presign_get("clock", 60)).expires_at.timestamp() - time.time() - 60) < 30

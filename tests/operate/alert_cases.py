@@ -120,6 +120,12 @@ CASES: Final[dict[str, Case]] = {
         | s3_requests("precondition_failed", "0+50x20")
         | s3_requests("cancelled", "0+50x20"),
     ),
+    # The clock of one pod is slow, of another fast; a second is the resolution of S3's dates.
+    "AssetuploaderClockSkew": Case(
+        30,
+        ours("s3_clock_offset_seconds", "-90x60", 'pod="a"') | ours("s3_clock_offset_seconds", "0x60", 'pod="b"'),
+        ours("s3_clock_offset_seconds", "1x60", 'pod="a"') | ours("s3_clock_offset_seconds", "90x5 0x60", 'pod="b"'),
+    ),
     "AssetuploaderSlowRequests": Case(20, buckets("0+98x30", "0+100x30"), buckets("0+998x30", "0+1000x30")),
     "AssetuploaderReportsUnreadable": Case(
         20,

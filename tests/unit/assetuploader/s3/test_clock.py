@@ -33,14 +33,42 @@ def test_other_text_is_rejected(text: str) -> None:
         parse_http_date(text)
 
 
-def test_a_clock_sync_to_s3_goes_on_from_there() -> None:
+def test_a_clock_advances_from_s3s_time() -> None:
     """After a correction the clock advances with the machine's, from S3's time."""
     machine = [1000.0]
     clock = Clock(lambda: machine[0])
-    clock.sync_to("Thu, 01 Jan 1970 01:00:00 GMT")
+    clock.observe("Thu, 01 Jan 1970 01:00:00 GMT", 1000.0)
     machine[0] += 5
     assert clock.now() == 3605.0
-    assert not clock.is_skewed_from("Thu, 01 Jan 1970 01:10:00 GMT")
-    assert clock.is_skewed_from("Thu, 01 Jan 1970 02:00:00 GMT")
-    assert not clock.is_skewed_from("no date")
-    assert not clock.is_skewed_from(None)
+
+
+@pytest.mark.parametrize("text", ["no date", "", "Fri, 31 Dec 9999 23:59:59 -2359"])
+def test_text_that_is_no_date_corrects_nothing(text: str) -> None:
+    """A `Date` header that is not a date leaves the clock as it is."""
+    clock = Clock(lambda: 1000.0, offset_seconds=7.0)
+    clock.observe(text, 999.0)
+    assert clock.offset_seconds == 7.0
+
+
+@given(
+    offset=st.floats(-1e6, 1e6),
+    believed=st.floats(-1e6, 1e6),
+    sent_at=st.floats(1e8, 1e9),
+    there_seconds=st.floats(0, 60),
+    back_seconds=st.floats(0, 60),
+)
+def test_one_response_corrects_the_clock_to_its_precision(
+    offset: float, believed: float, sent_at: float, there_seconds: float, back_seconds: float
+) -> None:
+    """After one response the clock is as right as the date's whole seconds and the response's time allow.
+
+    A clock that was right already is not changed, however slow the response.
+    """
+    received_at = sent_at + there_seconds + back_seconds
+    date = format_datetime(datetime.fromtimestamp(int(sent_at + there_seconds + offset), UTC), usegmt=True)
+    clock = Clock(lambda: received_at, believed)
+    clock.observe(date, sent_at)
+    assert abs(clock.offset_seconds - offset) <= there_seconds + back_seconds + 1 + 1e-6
+    right = Clock(lambda: received_at, offset)
+    right.observe(date, sent_at)
+    assert right.offset_seconds == pytest.approx(offset, abs=1e-6)
