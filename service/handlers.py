@@ -67,8 +67,8 @@ async def healthcheck(request: ApiRequest) -> JsonResponse:
     context: Context = request.app.ctx.context
     try:
         async with asyncio.timeout(HEALTHCHECK_TIMEOUT_SECONDS):
-            await context.assets.store.head_object(CHECK_KEY)
-        is_up = context.readiness.store_verified
+            check_object = await context.assets.store.head_object(CHECK_KEY)
+        is_up = check_object is not None and context.readiness.store_verified
     except (StoreError, TimeoutError):
         is_up = False
     return JsonResponse(UpResponse()) if is_up else JsonResponse(DownResponse(), HTTPStatus.SERVICE_UNAVAILABLE)

@@ -157,7 +157,9 @@ OPERATIONS: Final = (
         responses=(
             Response(HTTPStatus.OK, "S3 responds.", UpResponse),
             Response(
-                HTTPStatus.SERVICE_UNAVAILABLE, "S3 does not respond, or the store is not verified yet.", DownResponse
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "S3 does not respond, the bucket was deleted, or the store is not verified yet.",
+                DownResponse,
             ),
         ),
         tag="Health",

@@ -75,7 +75,12 @@ def parse_error(response: Response, on_404: On404) -> S3ErrorResponse | None:
         code = parse_error_code(response.body)
         return None if code is None else S3ErrorResponse(response.status, code)
     code = parse_error_code(response.body) if response.body else None
-    if response.status == HTTPStatus.NOT_FOUND and on_404 is On404.RETURN_NONE and code != "NoSuchBucket":
+    # A body that is not S3's error document is from something else, such as an ingress without a route.
+    if (
+        response.status == HTTPStatus.NOT_FOUND
+        and on_404 is On404.RETURN_NONE
+        and (not response.body or code == "NoSuchKey")
+    ):
         return None
     return S3ErrorResponse(response.status, code or "")
 

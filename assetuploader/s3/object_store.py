@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
+from assetuploader.conformance import CHECK_KEY
 from assetuploader.errors import StoreUnavailableError
 from assetuploader.s3.client import BATCH_TIMEOUT, COPY_TIMEOUT, MAX_RESPONSE_BYTES, S3Client, S3Operation
 from assetuploader.s3.clock import parse_http_date
@@ -42,7 +43,20 @@ class S3ObjectStore:
     client: S3Client
 
     async def head_object(self, key: str) -> ObjectInfo | None:
-        """See `ObjectStore.head_object`."""
+        """See `ObjectStore.head_object`.
+
+        The response to HEAD has no error code: a 404 may also come from a bucket that was deleted, or from an ingress
+        that has no route. So it counts only while the conformance object exists, which every program writes at start.
+        """
+        info = await self._head_object(key)
+        if info is None and key != CHECK_KEY and await self._head_object(CHECK_KEY) is None:
+            raise StoreUnavailableError(
+                f"S3 responds 404 for the conformance object {CHECK_KEY}, too: the bucket was deleted or emptied, no "
+                "program has verified it yet, or the endpoint is not an S3 API"
+            )
+        return info
+
+    async def _head_object(self, key: str) -> ObjectInfo | None:
         return await self.client.execute(S3Operation("HeadObject", "HEAD", key, On404.RETURN_NONE), _parse_head)
 
     async def put_object(

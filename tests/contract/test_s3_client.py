@@ -16,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from assetuploader.conformance import prepare_check_object
 from assetuploader.errors import (
     PreconditionFailedError,
     StoreAccessDeniedError,
@@ -78,6 +79,7 @@ def _environment(server: LocalS3, monkeypatch: pytest.MonkeyPatch) -> None:
 async def bucket() -> AsyncIterator[Bucket]:
     """Open the bucket as the programs do."""
     opened = open_bucket("us-east-1", "contract", None)
+    await prepare_check_object(opened.store)
     yield opened
     await opened.aclose()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from assetuploader.conformance import prepare_check_object
 from assetuploader.errors import PreconditionFailedError
 from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo, ObjectStore, Presigner
 from tests.support.in_memory_s3 import InMemoryS3, RefusedError
@@ -39,6 +40,8 @@ class Reference:
 
     async def run(self, number: int) -> None:
         """Send this many calls to both."""
+        for store in (self.store, self.memory):
+            await prepare_check_object(store)
         etags: list[str] = ["0" * 32]
         for _ in range(number):
             name, act = self._draw(etags)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import boto3
 import pytest
 
+from assetuploader.conformance import CHECK_KEY
 from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port
 from tests.support.processes import ended, started
 from tests.support.stores import BUCKET, moto
@@ -111,7 +112,7 @@ def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
 
 
 def test_a_dry_run_writes_nothing(s3: LocalS3) -> None:
-    """Neither the check object nor a report: read permission is enough to run it."""
+    """No conformance check and no report: read permission is enough to run it."""
     client = boto3.client(
         "s3",
         region_name=REGION,
@@ -121,13 +122,15 @@ def test_a_dry_run_writes_nothing(s3: LocalS3) -> None:
     )
     client.create_bucket(Bucket="untouched")
     client.put_object(Bucket="untouched", Key="temp/00000000-0000-4000-8000-000000000000")
+    client.put_object(Bucket="untouched", Key=CHECK_KEY)
 
     done = ended(["reconcile", "--dry-run", "--bucket", "untouched"], s3.environment())
 
     finished = json.loads(done.stderr.splitlines()[-1])
     assert (done.returncode, finished["dry_run"], finished["orphaned"]) == (0, True, 1)
     assert [listed["Key"] for listed in client.list_objects_v2(Bucket="untouched")["Contents"]] == [
-        "temp/00000000-0000-4000-8000-000000000000"
+        "temp/00000000-0000-4000-8000-000000000000",
+        CHECK_KEY,
     ]
 
 

@@ -12,6 +12,7 @@ import httpx
 from sanic import Sanic
 
 from assetuploader.asset_service import AssetService
+from assetuploader.conformance import CHECK_ATTRIBUTES, CHECK_KEY
 from assetuploader.keys import temp_key
 from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectStore
@@ -96,6 +97,8 @@ async def serving(
 ) -> AsyncIterator[Service]:
     """Run the service on a free port, on this store or the in-memory S3. The settings are Sanic's."""
     Sanic.test_mode = True  # allows several applications of the same name in one process
+    s3.store("put", CHECK_KEY, b"probe", CHECK_ATTRIBUTES)
+    s3.writes.clear()
     nonces = iter(range(1_000_000))
     ids = _ids()
     assets = AssetService(store or s3, s3, POLICY, lambda: next(ids), lambda: b"nonce %d" % next(nonces))

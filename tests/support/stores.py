@@ -12,6 +12,7 @@ import urllib3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from assetuploader.conformance import CHECK_ATTRIBUTES, CHECK_KEY
 from assetuploader.store import Bucket
 from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, free_port, running_s3
 
@@ -39,6 +40,11 @@ class Store:
     def put(self, key: str, body: bytes) -> str:
         """Write an object; return its ETag without quotes."""
         return self.raw.put_object(Bucket=BUCKET, Key=key, Body=body)["ETag"].strip('"')
+
+    def put_check_object(self) -> None:
+        """Write the object that programs write at start. Without it, no 404 counts."""
+        metadata = dict(CHECK_ATTRIBUTES.metadata)
+        self.raw.put_object(Bucket=BUCKET, Key=CHECK_KEY, Body=b"probe", Metadata=metadata)
 
     def body(self, key: str) -> bytes:
         """Return an object's bytes."""
@@ -75,7 +81,9 @@ def raw_client(endpoint_url: str) -> "S3Client":
 def seaweedfs() -> Iterator[Store]:
     """Run SeaweedFS, a real S3 server."""
     with running_s3(free_port(), BUCKET) as server:
-        yield Store("seaweedfs", server.endpoint_url, raw_client(server.endpoint_url))
+        store = Store("seaweedfs", server.endpoint_url, raw_client(server.endpoint_url))
+        store.put_check_object()
+        yield store
 
 
 @contextmanager
@@ -87,6 +95,7 @@ def moto() -> Iterator[Store]:
         host, port = server.get_host_and_port()
         store = Store("moto", f"http://{host}:{port}", raw_client(f"http://{host}:{port}"))
         store.raw.create_bucket(Bucket=BUCKET)
+        store.put_check_object()
         yield store
     finally:
         server.stop()

@@ -168,7 +168,7 @@ async def test_an_unknown_asset_cannot_be_marked(service: Service) -> None:
     response = await service.client.put(f"/asset/{UNKNOWN_ID}", json={"Status": "uploaded"})
 
     assert problem_of(response) == (404, "asset_not_found")
-    assert service.s3.objects == {}
+    assert service.s3.writes == []
 
 
 async def test_an_object_that_is_not_an_asset_cannot_be_marked(service: Service) -> None:

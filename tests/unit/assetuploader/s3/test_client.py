@@ -22,6 +22,7 @@ from tests.support.s3_harness import NOW, http_response, s3_harness
 
 NOTHING = ObjectAttributes({}, {})
 WRITTEN = http_response(ETag='"new"')
+FOUND = http_response(ETag='"e"', Last_Modified="Thu, 01 Jan 2026 12:00:00 GMT")
 
 
 def error_response(status: str, code: str, **headers: str) -> bytes:
@@ -136,10 +137,34 @@ async def test_white_space_before_the_copy_result_is_skipped() -> None:
 async def test_a_missing_object_is_none() -> None:
     """HEAD and GET of a key that does not exist are None, observed as missing."""
     missing = error_response("404 Not Found", "NoSuchKey")
-    async with s3_harness(Step(http_response("404 Not Found")), Step(missing)) as harness:
+    async with s3_harness(Step(http_response("404 Not Found")), Step(FOUND), Step(missing)) as harness:
         assert await harness.store.head_object("k") is None
         assert await harness.store.get_object("k", 10) is None
-        assert [one.outcome for one in harness.calls] == [CallOutcome.NOT_FOUND, CallOutcome.NOT_FOUND]
+        outcomes = [one.outcome for one in harness.calls]
+        assert outcomes == [CallOutcome.NOT_FOUND, CallOutcome.SUCCESS, CallOutcome.NOT_FOUND]
+
+
+async def test_a_missing_object_counts_only_while_the_conformance_object_exists() -> None:
+    """The response to HEAD has no code: that of a deleted bucket, or of an ingress without a route, looks the same."""
+    missing = http_response("404 Not Found")
+    async with s3_harness(Step(missing), Step(missing)) as harness:
+        with pytest.raises(StoreUnavailableError, match="conformance object uploaded/_probe"):
+            await harness.store.head_object("k")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        http_response("404 Not Found", b"<html>default backend - 404</html>"),
+        http_response("404 Not Found", b"404 page not found"),
+        error_response("404 Not Found", "NoSuchUpload"),
+    ],
+)
+async def test_a_404_that_is_not_s3s_is_no_missing_object(response: bytes) -> None:
+    """Only S3's NoSuchKey says that an object does not exist."""
+    async with s3_harness(Step(response)) as harness:
+        with pytest.raises(StoreUnavailableError, match="404"):
+            await harness.store.get_object("k", 10)
 
 
 async def test_a_missing_bucket_is_not_a_missing_object() -> None:
