@@ -42,6 +42,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    # A Secret made with `echo` ends in a line break. boto3 reads the environment, too, so it is corrected there.
+    for name, text in list(os.environ.items()):
+        if text != text.strip():
+            os.environ[name] = text.strip()
     sys.exit(run(sys.argv[1:], os.environ))
 
 

@@ -5,12 +5,13 @@ which blocks the event loop. Here calls use the old ones, which are still valid,
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
+from assetuploader.errors import StoreAccessDeniedError, StoreMisconfiguredError, StoreUnavailableError
 from assetuploader.s3.clock import Clock
 from assetuploader.s3.sigv4 import Credentials
 
@@ -55,6 +56,7 @@ class CredentialCache:
         Raises:
             StoreUnavailableError: There are no valid credentials, and none could be fetched.
             StoreAccessDeniedError: There are no valid credentials, and AWS rejects the role.
+        StoreMisconfiguredError: The credentials contain characters that no header can carry.
         """
         current = self._current
         if current is not None and self._is_fresh(current):
@@ -94,6 +96,7 @@ class CredentialCache:
         if frozen.access_key is None or frozen.secret_key is None:
             raise ValueError("no keys")
         credentials = Credentials(frozen.access_key, frozen.secret_key, cast("Any", frozen).token)
+        _check_characters(credentials)
         return ExpiringCredentials(credentials, None if expiry is None else expiry.timestamp())
 
     def _store_refreshed(self, refresh: "Task[ExpiringCredentials]") -> None:
@@ -106,3 +109,17 @@ class CredentialCache:
         self._refresh_after = (
             0.0 if expires_at is None else max(expires_at - ADVISORY_REFRESH_SECONDS, now + REFRESH_RETRY_SECONDS)
         )
+
+
+def _check_characters(credentials: Credentials) -> None:
+    """Check that the credentials are printable ASCII without spaces: they become part of a header."""
+    parts = {
+        "access key (AWS_ACCESS_KEY_ID)": credentials.access_key_id,
+        "secret key (AWS_SECRET_ACCESS_KEY)": credentials.secret_access_key,
+        "session token (AWS_SESSION_TOKEN)": credentials.session_token,
+    }
+    for name, text in parts.items():
+        if text is not None and not re.fullmatch(r"[!-~]+", text):
+            raise StoreMisconfiguredError(
+                f"the {name} contains a space, a line break or another such character: remove it"
+            )

@@ -1,8 +1,9 @@
 """The address of the bucket: host, path and region, as boto3 resolves them from its own configuration."""
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from botocore.config import Config
 from botocore.session import Session
@@ -10,6 +11,7 @@ from botocore.session import Session
 from assetuploader.s3.sigv4 import Scope, encode_path
 
 _KEY: Final = "k"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Endpoint:
 
     scheme: str
     host: str
-    """As in the `Host` header: with the port, unless it is the default of the scheme."""
+    """As HTTP clients send it in the `Host` header, because it is signed: see `_to_host_header`."""
     base_path: str
     """The encoded path of the bucket, with a trailing slash. The key follows it."""
     scope: Scope
@@ -62,4 +64,19 @@ def resolve_endpoint(session: Session, bucket: str, endpoint_url: str | None) ->
     if "amazonaws.com" not in url.hostname:
         url = urlsplit(f"{client.meta.endpoint_url.rstrip('/')}/{bucket}/{_KEY}")
     _, _, region, service, _ = signed["X-Amz-Credential"][0].split("/")
-    return Endpoint(url.scheme, url.netloc, url.path.removesuffix(_KEY), Scope(region, service))
+    return Endpoint(url.scheme, _to_host_header(url), url.path.removesuffix(_KEY), Scope(region, service))
+
+
+def _to_host_header(url: SplitResult) -> str:
+    """Return the host as HTTP clients send it: in lower case, without the default port of the scheme.
+
+    Raises:
+        ValueError: This cannot be a host or a port.
+    """
+    if url.hostname is None or url.username is not None:
+        raise ValueError("an endpoint is scheme, host and port, as in https://s3.example.com")
+    try:
+        host = f"[{IPv6Address(url.hostname)}]"
+    except ValueError:
+        host = url.hostname.rstrip(".")
+    return host if url.port in {None, _DEFAULT_PORTS[url.scheme]} else f"{host}:{url.port}"

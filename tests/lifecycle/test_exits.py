@@ -87,6 +87,30 @@ def test_a_wrong_secret_ends_it(s3: LocalS3, program: str) -> None:
     assert reason.startswith("S3 responds 403 SignatureDoesNotMatch: check the credentials and their IAM policy")
 
 
+def test_whitespace_around_settings_is_ignored(s3: LocalS3) -> None:
+    """A Secret or ConfigMap that was made with `echo` ends in a line break."""
+    environment = {
+        **s3.environment(),
+        "ASSETUPLOADER_GRACE_SECONDS": "60",
+        "ASSETUPLOADER_LOG_LEVEL": "info",
+        "NO_PROXY": "example.com",
+    }
+
+    done = ended(["reconcile"], {name: f" {text}\n" for name, text in environment.items()})
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_line_break_in_a_key_ends_it(s3: LocalS3, program: str) -> None:
+    """78, and the variable: no control character reaches a header."""
+    token = "first\nsecond"  # noqa: S105 -- no secret
+    code, reason = _reason([program], {**s3.environment(), "AWS_SESSION_TOKEN": token})
+
+    assert code == 78
+    assert reason.startswith("the session token (AWS_SESSION_TOKEN) contains a space, a line break")
+
+
 def test_a_run_that_cannot_reach_s3_ends_unavailable(s3: LocalS3) -> None:
     """75 (EX_TEMPFAIL): the CronJob's next run may succeed. A service waits instead."""
     code, reason = _reason(["reconcile"], {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"})

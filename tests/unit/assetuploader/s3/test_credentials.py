@@ -10,7 +10,7 @@ import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import ClientError, CredentialRetrievalError
 
-from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
+from assetuploader.errors import StoreAccessDeniedError, StoreMisconfiguredError, StoreUnavailableError
 from assetuploader.s3.clock import Clock
 from assetuploader.s3.credentials import (
     ADVISORY_REFRESH_SECONDS,
@@ -74,6 +74,27 @@ async def test_credentials_without_expiry_are_fetched_once() -> None:
     cache = CredentialCache(Credentials("AK", "SK", "T"), Clock(lambda: 0.0))
     assert await cache.get() == ExpiringCredentials(Key("AK", "SK", "T"), None)
     assert await cache.get() is await cache.get()
+
+
+@pytest.mark.parametrize(
+    ("keys", "variable"),
+    [
+        (("AK\r\nX-Injected: 1", "SK", "T"), "AWS_ACCESS_KEY_ID"),
+        (("AK", "a secret", "T"), "AWS_SECRET_ACCESS_KEY"),
+        (("AK", "secret\n", "T"), "AWS_SECRET_ACCESS_KEY"),
+        (("AK", "SK", "secret\0"), "AWS_SESSION_TOKEN"),
+        (("AK", "SK", "\u00fc"), "AWS_SESSION_TOKEN"),
+        (("", "SK", "T"), "AWS_ACCESS_KEY_ID"),
+    ],
+)
+async def test_credentials_that_no_header_can_carry_are_a_misconfiguration(
+    keys: tuple[str, str, str], variable: str
+) -> None:
+    """The error has the variable, and not the key."""
+    with pytest.raises(StoreMisconfiguredError, match=variable) as caught:
+        await CredentialCache(Credentials(*keys), Clock(lambda: 0.0)).get()
+    assert "secret\0" not in str(caught.value)
+    assert "a secret" not in str(caught.value)
 
 
 async def test_credentials_of_a_role_are_kept_until_shortly_before_they_expire(role: Role) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
+from yarl import URL
 
 from assetuploader.errors import StoreMisconfiguredError
 from assetuploader.s3.bucket import open_bucket
@@ -103,6 +104,24 @@ def test_calls_go_where_boto3_would_send_them(region: str, fips: str, monkeypatc
     assert found.origin + found.path_of("temp/a") in expected
 
 
+@pytest.mark.parametrize(
+    ("endpoint_url", "origin"),
+    [
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://s3.example.com:443", "https://s3.example.com"),
+        ("http://s3.example.com:443", "http://s3.example.com:443"),
+        ("HTTPS://S3.Example.COM", "https://s3.example.com"),
+        ("https://s3.example.com.:9000/", "https://s3.example.com:9000"),
+        ("http://[0:0:0:0:0:0:0:1]:80", "http://[::1]"),
+    ],
+)
+def test_the_host_is_the_one_that_clients_send(endpoint_url: str, origin: str) -> None:
+    """The host is signed, so it must be what a client makes of the URL, however the operator wrote it."""
+    endpoint = resolve_endpoint(botocore_session("us-east-1"), "assets", endpoint_url)
+    assert endpoint.origin == origin
+    assert URL(endpoint.origin).host_port_subcomponent == endpoint.host
+
+
 async def test_the_environment_names_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_ENDPOINT_URL_S3 applies as boto3 reads it; the public endpoint is only for the presigner."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
@@ -124,7 +143,17 @@ def test_an_impossible_bucket_is_rejected(bucket: str, monkeypatch: pytest.Monke
         open_bucket("us-east-1", bucket, None)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "http://", "ftp://x.example"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "http://",
+        "ftp://x.example",
+        "http://a@x.example",
+        "http://x.example:x",
+        "https://b\u00fccher.example",
+    ],
+)
 def test_an_invalid_endpoint_is_rejected(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A public endpoint that is not an http or https URL is a configuration error at start."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
