@@ -17,6 +17,7 @@ from assetuploader.errors import (
     AssetExpiredError,
     AssetNotFoundError,
     AssetNotUploadedError,
+    ObjectUnreadableError,
     PreconditionFailedError,
     StoreError,
     StoreUnavailableError,
@@ -26,6 +27,7 @@ from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import CHANGES, Outcome
 from assetuploader.state_machine import (
     NOT_READ,
+    UNREADABLE,
     Action,
     AssetState,
     InvalidPlaceholderError,
@@ -206,15 +208,16 @@ class AssetService:
             case Action.SWEEP:
                 return Outcome.SWEPT
             case _:
-                upload = await self.store.head_object(temp_key(asset_id))
+                pass
+        try:
+            upload = await self.store.head_object(temp_key(asset_id))
+        except ObjectUnreadableError:
+            return await self._apply_unreadable(asset_id, placeholder, now, dry_run=dry_run)
         if upload is None:
             return Outcome.UPLOAD_MISSING
         match decide(state, upload.etag, now, self.policy):
             case Action.EXPIRE:
-                if not dry_run:
-                    expired = replace(state, status=Status.EXPIRED)
-                    await self._replace_placeholder(asset_id, expired, placeholder.etag)
-                return Outcome.EXPIRED
+                return await self._expire(asset_id, placeholder, dry_run=dry_run)
             case Action.FINALIZE:
                 if not dry_run:
                     final = replace(state, status=Status.UPLOADED)
@@ -229,8 +232,24 @@ class AssetService:
             case _:
                 return Outcome.ETAG_MISMATCH
 
+    async def _apply_unreadable(
+        self, asset_id: str, placeholder: Placeholder, now: datetime, *, dry_run: bool
+    ) -> Outcome:
+        if decide(placeholder.state, UNREADABLE, now, self.policy) is Action.EXPIRE:
+            return await self._expire(asset_id, placeholder, dry_run=dry_run)
+        return Outcome.UPLOAD_UNREADABLE
+
+    async def _expire(self, asset_id: str, placeholder: Placeholder, *, dry_run: bool) -> Outcome:
+        if not dry_run:
+            expired = replace(placeholder.state, status=Status.EXPIRED)
+            await self._replace_placeholder(asset_id, expired, placeholder.etag)
+        return Outcome.EXPIRED
+
     async def _upload_matches(self, asset_id: str, pin: str | None) -> bool:
-        upload = await self.store.head_object(temp_key(asset_id))
+        try:
+            upload = await self.store.head_object(temp_key(asset_id))
+        except ObjectUnreadableError:
+            return False
         return upload is not None and upload.etag == pin
 
     async def _create_placeholder(self, asset_id: str, state: AssetState) -> None:
@@ -246,7 +265,10 @@ async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | N
     Raises:
         StoreError: The request to S3 failed.
     """
-    info = await store.head_object(uploaded_key(asset_id))
+    try:
+        info = await store.head_object(uploaded_key(asset_id))
+    except ObjectUnreadableError:  # somebody else's object
+        return None
     if info is None:
         return None
     try:

@@ -55,6 +55,13 @@ class StoreUnavailableError(StoreError):
     """
 
 
+class ObjectUnreadableError(StoreError):
+    """S3 does not give out this one object: it is encrypted with a key of the client, archived, or too long.
+
+    It says nothing about S3 or about other objects, and a retry does not help.
+    """
+
+
 class StoreAccessDeniedError(StoreError):
     """S3 rejects these credentials, or they lack a permission."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from assetuploader.asset_service import read_placeholder
+from assetuploader.errors import ObjectUnreadableError
 from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key
 from assetuploader.state_machine import (
     Action,
@@ -92,7 +93,13 @@ async def inspect_uploads(store: ObjectStore, policy: LifecyclePolicy) -> AsyncG
 
 async def _inspect(store: ObjectStore, asset_id: str, now: datetime, policy: LifecyclePolicy) -> AssetInspection:
     placeholder = await read_placeholder(store, asset_id)  # before temp/, as the asset service reads
-    upload = await store.head_object(temp_key(asset_id))
+    try:
+        upload = await store.head_object(temp_key(asset_id))
+    except ObjectUnreadableError:
+        message = "S3 does not give out the bytes in temp/: waits for another upload and mark; expires otherwise"
+        return AssetInspection(asset_id, placeholder, None, now, NextStep(AssetPhase.WAITING, message))
+    if upload is None:  # a run may have finalized the asset and deleted temp/ in between
+        placeholder = await read_placeholder(store, asset_id)
     return AssetInspection(asset_id, placeholder, upload, now, explain(placeholder, upload, now, policy))
 
 

@@ -14,6 +14,8 @@ class Outcome(StrEnum):
     """Not marked yet, or not due yet."""
     ETAG_MISMATCH = "etag_mismatch"
     """Pinned, but `temp/` holds other bytes: the asset waits for another mark."""
+    UPLOAD_UNREADABLE = "upload_unreadable"
+    """S3 does not give out the bytes in `temp/`: the asset waits for another upload and mark."""
     UPLOAD_MISSING = "upload_missing"
     """`temp/{id}` was deleted after it was listed: another run finished this asset."""
     ORPHANED = "orphaned"
@@ -30,5 +32,11 @@ CHANGES: Final = (Outcome.FINALIZED, Outcome.EXPIRED, Outcome.SWEPT)
 """Outcomes after which the upload can be deleted."""
 COUNTED: Final = (*CHANGES, Outcome.FAILED, Outcome.DELETE_FAILED)
 """Outcomes that a shard report adds up over all runs."""
-REMAINING: Final = (Outcome.WAITING, Outcome.ETAG_MISMATCH, Outcome.ORPHANED, Outcome.UNRECOGNIZED_KEY)
+REMAINING: Final = (
+    Outcome.WAITING,
+    Outcome.ETAG_MISMATCH,
+    Outcome.UPLOAD_UNREADABLE,
+    Outcome.ORPHANED,
+    Outcome.UNRECOGNIZED_KEY,
+)
 """Outcomes that leave an object in `temp/`. Every run sees these again."""

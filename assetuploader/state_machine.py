@@ -26,6 +26,10 @@ _READABLE_SCHEMAS: Final = frozenset({"1", SCHEMA})
 _STATE_KEYS: Final = frozenset({"status", "expires-at", "pin", "schema"})
 
 
+MAX_YEAR: Final = 9000
+"""Later times are not an asset's. Arithmetic with them would leave Python's range of dates."""
+
+
 class InvalidPlaceholderError(ValueError):
     """The metadata of the object at `uploaded/{id}` are not an asset's state."""
 
@@ -45,7 +49,7 @@ class AssetState:
 
     status: Status
     upload_expires_at: datetime
-    """When the upload URL expires: UTC, whole seconds. Stored as `expires-at`."""
+    """When the upload URL expires: UTC, whole seconds, before MAX_YEAR. Stored as `expires-at`."""
     pin: str | None = None
     """The ETag, without quotes, of the bytes that the client means; None when the mark named none."""
     other_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -100,6 +104,8 @@ def from_metadata(metadata: Mapping[str, str]) -> AssetState:
         upload_expires_at = parse_timestamp(metadata["expires-at"])
     except (KeyError, ValueError) as error:
         raise InvalidPlaceholderError(f"the object has no asset state in its metadata: {error!r}") from error
+    if upload_expires_at.year >= MAX_YEAR:
+        raise InvalidPlaceholderError(f"the upload URL expires in the year {upload_expires_at.year}")
     pin = metadata.get("pin")
     if pin is not None and parse_etag(pin) != pin:
         raise InvalidPlaceholderError(f"the pin is not an ETag: {pin!r}")
@@ -157,12 +163,15 @@ class Action(Enum):
 
 
 class EtagSentinel(Enum):
-    """A value in place of an ETag that has not been read."""
+    """A value in place of an ETag that is not known."""
 
     NOT_READ = auto()
+    UNREADABLE = auto()
+    """S3 does not give out these bytes, for example because the client encrypted them with a key of its own."""
 
 
 NOT_READ: Final = EtagSentinel.NOT_READ
+UNREADABLE: Final = EtagSentinel.UNREADABLE
 
 
 def due_at(placeholder: Placeholder, policy: LifecyclePolicy) -> datetime | None:
@@ -178,8 +187,9 @@ def due_at(placeholder: Placeholder, policy: LifecyclePolicy) -> datetime | None
 def decide(state: AssetState, upload_etag: str | EtagSentinel, now: datetime, policy: LifecyclePolicy) -> Action:
     """Decide about an asset that has bytes in `temp/`. `now` is S3's clock.
 
-    Bytes other than the pinned ones are never finalized: the asset waits for another mark until it expires. There is no
-    decision about missing bytes, because another run may have finalized them: the caller does nothing then.
+    Bytes other than the pinned ones, and bytes that S3 does not give out, are never finalized: the asset waits for
+    another upload and mark until it expires. There is no decision about missing bytes, because another run may have
+    finalized them: the caller does nothing then.
     """
     match state.status:
         case Status.UPLOADED | Status.EXPIRED:
@@ -192,7 +202,7 @@ def decide(state: AssetState, upload_etag: str | EtagSentinel, now: datetime, po
             pass
     if upload_etag is NOT_READ:
         return Action.INSPECT_UPLOAD
-    if state.status is Status.MARKED and state.pin in (None, upload_etag):
+    if state.status is Status.MARKED and upload_etag is not UNREADABLE and state.pin in (None, upload_etag):
         return Action.FINALIZE
     return Action.EXPIRE if _is_expired(state, now, policy) else Action.WAIT
 

@@ -72,7 +72,11 @@ class ObjectStore(Protocol):
     """The bucket, as far as assets need it. Every put and copy is conditional."""
 
     async def head_object(self, key: str) -> ObjectInfo | None:
-        """Return what S3 knows about the object at this key, or None when it does not exist."""
+        """Return what S3 knows about the object at this key, or None when it does not exist.
+
+        Raises:
+            ObjectUnreadableError: S3 gives out other objects, but not this one.
+        """
 
     async def put_object(
         self,
@@ -122,7 +126,7 @@ class ShardReportStore(Protocol):
         """Return the object's bytes, or None when it does not exist.
 
         Raises:
-            StoreUnavailableError: The request failed, or the object is longer than `max_bytes`.
+            ObjectUnreadableError: S3 gives out other objects, but not this one, or it is longer than `max_bytes`.
         """
 
     async def put_object(self, key: str, body: bytes, attributes: ObjectAttributes) -> str:

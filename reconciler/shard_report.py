@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from assetuploader.errors import StoreError
+from assetuploader.errors import ObjectUnreadableError, StoreError
 from assetuploader.outcome import COUNTED, REMAINING
 from assetuploader.shard_reports import (
     MAX_REPORT_BYTES,
@@ -49,8 +49,7 @@ async def write_shard_report(store: ShardReportStore, run: FinishedRun) -> bool:
     key = report_key(run.shard.index, run.shard.count)
     try:
         async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
-            body = await store.get_object(key, MAX_REPORT_BYTES)
-            before = _decode(key, body) if body is not None else None
+            before = await _read(store, key)
             report = encode_report(merge(before, run))
             await store.put_object(key, report, ObjectAttributes(headers=REPORT_HEADERS))
     except (StoreError, TimeoutError) as error:
@@ -59,10 +58,11 @@ async def write_shard_report(store: ShardReportStore, run: FinishedRun) -> bool:
     return True
 
 
-def _decode(key: str, body: bytes) -> ShardReport | None:
+async def _read(store: ShardReportStore, key: str) -> ShardReport | None:
     try:
-        return decode_report(key, body)
-    except InvalidReportError as error:
+        body = await store.get_object(key, MAX_REPORT_BYTES)
+        return None if body is None else decode_report(key, body)
+    except (ObjectUnreadableError, InvalidReportError) as error:
         log.warning("shard_report_reset", key=key, reason=str(error))
         return None
 

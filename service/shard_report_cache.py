@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from assetuploader.errors import StoreError
+from assetuploader.errors import ObjectUnreadableError, StoreError
 from assetuploader.shard_reports import (
     MAX_REPORT_BYTES,
     REPORTS_PREFIX,
@@ -52,8 +52,7 @@ class ShardReportCache:
         """Read all reports once. Errors of S3 and invalid reports are logged and counted, not raised."""
         try:
             async with asyncio.timeout(REFRESH_TIMEOUT_SECONDS):
-                page = await self.store.list_objects(REPORTS_PREFIX, REPORTS_PREFIX)
-                keys = [listed.key for listed in page.objects if is_report_key(listed.key)]
+                keys = await self._list_keys()
                 semaphore = asyncio.Semaphore(CONCURRENCY)
                 reports = await asyncio.gather(*(self._read(key, semaphore) for key in keys))
         except (StoreError, TimeoutError) as error:
@@ -64,14 +63,22 @@ class ShardReportCache:
         self.current = latest_shard_layout([report for report in reports if report is not None])
         self.read_at = now
 
+    async def _list_keys(self) -> list[str]:
+        page = await self.store.list_objects(REPORTS_PREFIX, REPORTS_PREFIX)
+        keys = [listed.key for listed in page.objects]
+        while page.is_truncated:
+            page = await self.store.list_objects(REPORTS_PREFIX, keys[-1])
+            keys += [listed.key for listed in page.objects]
+        return [key for key in keys if is_report_key(key)]
+
     async def _read(self, key: str, semaphore: asyncio.Semaphore) -> ShardReport | None:
-        async with semaphore:
-            body = await self.store.get_object(key, MAX_REPORT_BYTES)
-        if body is None:
-            return None
         try:
+            async with semaphore:
+                body = await self.store.get_object(key, MAX_REPORT_BYTES)
+            if body is None:
+                return None
             report = decode_report(key, body)
-        except InvalidReportError as error:
+        except (ObjectUnreadableError, InvalidReportError) as error:
             self.reads[ReadOutcome.INVALID] += 1
             log.warning("shard_report_invalid", key=key, reason=str(error))
             return None

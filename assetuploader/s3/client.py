@@ -120,7 +120,7 @@ class S3Client:
                     response = await self.transport(request)
                     if (date := response.header("date")) is not None:
                         self.clock.observe(date, sent_at)
-                    error_response = parse_error(response, operation.on_404)
+                    error_response = parse_error(response, operation.on_404, is_copy=operation.name == "CopyObject")
                     self._adapt_limit(error_response)
             except CertificateError as error:
                 raise StoreMisconfiguredError(str(error)) from error

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from assetuploader.errors import (
+    ObjectUnreadableError,
     PreconditionFailedError,
     StoreAccessDeniedError,
     StoreMisconfiguredError,
@@ -66,13 +67,13 @@ class S3ErrorResponse:
         return self.status in THROTTLING_STATUSES or self.code in THROTTLING_CODES
 
 
-def parse_error(response: Response, on_404: On404) -> S3ErrorResponse | None:
-    """Return the error in a response, or None when the operation succeeded or its 404 is a result."""
+def parse_error(response: Response, on_404: On404, *, is_copy: bool) -> S3ErrorResponse | None:
+    """Return the error in a response, or None when the operation succeeded or its 404 is a result.
+
+    Only CopyObject sends an `Error` document with 200. The body of GetObject may be any document.
+    """
     if response.status in _SUCCESSES:
-        # Only CopyObject sends an `Error` document with 200. The `Error` elements of DeleteObjects are not documents.
-        if b"<Error>" not in response.body[:1024]:
-            return None
-        code = parse_error_code(response.body)
+        code = parse_error_code(response.body) if is_copy else None
         return None if code is None else S3ErrorResponse(response.status, code)
     code = parse_error_code(response.body) if response.body else None
     # A body that is not S3's error document is from something else, such as an ingress without a route.
@@ -107,6 +108,12 @@ def to_store_error(error_response: S3ErrorResponse, on_404: On404, *, is_conditi
             )
         case 400, _ if code in _OTHER_REGION:
             return StoreMisconfiguredError("the bucket is in another region: correct AWS_REGION")
+        case (400, "" | "InvalidRequest" | "InvalidArgument") | (403, "InvalidObjectState") | (416, _) if (
+            on_404 is On404.RETURN_NONE
+        ):
+            return ObjectUnreadableError(
+                f"S3 responds {error_response} for this object: it is empty, archived, or encrypted with a client's key"
+            )
         case 501, _:
             return StoreUnsupportedError(
                 f"S3 responds {error_response}: this store lacks a required operation or condition; use another store"

@@ -3,13 +3,14 @@
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import md5
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
 from assetuploader.conformance import CHECK_KEY
-from assetuploader.errors import StoreUnavailableError
+from assetuploader.errors import ObjectUnreadableError, StoreUnavailableError
 from assetuploader.s3.client import BATCH_TIMEOUT, COPY_TIMEOUT, MAX_RESPONSE_BYTES, S3Client, S3Operation
 from assetuploader.s3.clock import parse_http_date
 from assetuploader.s3.error_mapping import On404
@@ -45,16 +46,31 @@ class S3ObjectStore:
     async def head_object(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.head_object`.
 
-        The response to HEAD has no error code: a 404 may also come from a bucket that was deleted, or from an ingress
-        that has no route. So it counts only while the conformance object exists, which every program writes at start.
+        The response to HEAD has no error code. A 404 may also come from a bucket that was deleted, or from an ingress
+        that has no route, and a 400 from an expired session token. So they count only while the conformance object,
+        which every program writes at start, can be read.
         """
-        info = await self._head_object(key)
-        if info is None and key != CHECK_KEY and await self._head_object(CHECK_KEY) is None:
+        try:
+            info = await self._head_object(key)
+        except ObjectUnreadableError:
+            await self._require_check_object()
+            raise
+        if info is None and key != CHECK_KEY:
+            await self._require_check_object()
+        return info
+
+    async def _require_check_object(self) -> None:
+        try:
+            info = await self._head_object(CHECK_KEY)
+        except ObjectUnreadableError as error:
+            raise StoreUnavailableError(
+                f"S3 responds 400 for the conformance object {CHECK_KEY}, too: check AWS_SESSION_TOKEN and AWS_REGION"
+            ) from error
+        if info is None:
             raise StoreUnavailableError(
                 f"S3 responds 404 for the conformance object {CHECK_KEY}, too: the bucket was deleted or emptied, no "
                 "program has verified it yet, or the endpoint is not an S3 API"
             )
-        return info
 
     async def _head_object(self, key: str) -> ObjectInfo | None:
         return await self.client.execute(S3Operation("HeadObject", "HEAD", key, On404.RETURN_NONE), _parse_head)
@@ -98,14 +114,33 @@ class S3ObjectStore:
         return await self.client.execute(operation, lambda response: parse_copied_etag(response.body))
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
-        """See `ObjectStore.list_objects`."""
+        """See `ObjectStore.list_objects`.
+
+        A page may be truncated and yet have no keys. Then the listing goes on with S3's token.
+        """
         query = [*_LIST_PARAMETERS, ("prefix", prefix)]
         if start_after:
             query.append(("start-after", start_after))
+        page, token = await self._list_page(query)
+        while page.is_truncated and not page.objects:
+            last_token = token
+            page, token = await self._list_page([("continuation-token", token), *query])
+            if token == last_token:
+                raise StoreUnavailableError("S3's listing does not advance: check that the endpoint is an S3 API")
+        return page
+
+    async def _list_page(self, query: Sequence[tuple[str, str]]) -> tuple[ListPage, str]:
         operation = S3Operation(
             "ListObjectsV2", "GET", "", On404.UNEXPECTED, query=query, max_response_bytes=_MAX_LIST_BYTES
         )
-        return await self.client.execute(operation, _parse_page)
+        return await self.client.execute(operation, self._parse_page)
+
+    def _parse_page(self, response: Response) -> tuple[ListPage, str]:
+        try:
+            server_time = parse_http_date(response.headers[b"date"].decode("latin-1"))
+        except (KeyError, ValueError):  # a proxy removed or changed the date
+            server_time = datetime.fromtimestamp(int(self.client.clock.now()), UTC)
+        return parse_list_page(response.body, server_time)
 
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `ObjectStore.delete_objects`."""
@@ -130,15 +165,24 @@ class S3ObjectStore:
 
     async def get_object(self, key: str, max_bytes: int) -> bytes | None:
         """See `ShardReportStore.get_object`."""
-        # An error document may be longer than `max_bytes`.
-        max_response_bytes = max(max_bytes, MAX_RESPONSE_BYTES)
-        operation = S3Operation("GetObject", "GET", key, On404.RETURN_NONE, max_response_bytes=max_response_bytes)
+        operation = S3Operation(
+            "GetObject",
+            "GET",
+            key,
+            On404.RETURN_NONE,
+            headers=[
+                ("range", f"bytes=0-{max_bytes}")
+            ],  # one byte more than allowed, so that a longer object is noticed
+            max_response_bytes=max(
+                max_bytes + 1, MAX_RESPONSE_BYTES
+            ),  # an error document may be longer than the object
+        )
 
         def parse(response: Response) -> bytes | None:
             if response.status == HTTPStatus.NOT_FOUND:
                 return None
             if len(response.body) > max_bytes:
-                raise StoreUnavailableError(f"{key} is longer than {max_bytes} bytes, so it is not a shard report")
+                raise ObjectUnreadableError(f"{key} is longer than {max_bytes} bytes")
             return response.body
 
         return await self.client.execute(operation, parse)
@@ -189,7 +233,3 @@ def _parse_head(response: Response) -> ObjectInfo | None:
         },
         {name: headers[raw].decode("latin-1") for raw, name in _SYSTEM_METADATA if raw in headers},
     )
-
-
-def _parse_page(response: Response) -> ListPage:
-    return parse_list_page(response.body, parse_http_date(response.headers[b"date"].decode("latin-1")))

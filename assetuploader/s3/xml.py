@@ -101,8 +101,8 @@ def parse_copied_etag(body: bytes) -> str:
     return etag
 
 
-def parse_list_page(body: bytes, server_time: datetime) -> ListPage:
-    """Return the page in a response to ListObjectsV2.
+def parse_list_page(body: bytes, server_time: datetime) -> tuple[ListPage, str]:
+    """Return the page in a response to ListObjectsV2, and the token of the next page if this one has no keys.
 
     Raises:
         MalformedResponseError: It is not such a response.
@@ -120,9 +120,10 @@ def parse_list_page(body: bytes, server_time: datetime) -> ListPage:
             if name == "Contents"
         ]
         is_truncated = {"true": True, "false": False}[found["IsTruncated"]]
+        token = found["NextContinuationToken"] if is_truncated and not objects else ""
     except (KeyError, ValueError) as error:
         raise MalformedResponseError("the listing is incomplete") from error
-    return ListPage(objects, is_truncated, server_time)
+    return ListPage(objects, is_truncated, server_time), token
 
 
 def parse_deletions(body: bytes) -> dict[str, str]:

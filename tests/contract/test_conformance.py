@@ -14,7 +14,7 @@ from assetuploader.errors import (
 )
 from dev.seaweedfs import HOST, free_port
 from tests.contract.conftest import opened
-from tests.support.stores import ON_MOTO, WRONG_SECRET, Subject
+from tests.support.stores import BUCKET, ON_MOTO, WRONG_SECRET, Subject
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -30,6 +30,16 @@ async def test_a_conforming_store_passes_repeatedly(subject: Subject) -> None:
     assert set(subject.store.keys("")) - set(before) <= {CHECK_KEY, CHECK_UPLOAD_KEY}
     assert subject.store.body(CHECK_KEY) == b"probe"
     assert subject.store.metadata(CHECK_KEY) == {"purpose": "probe"}
+
+
+@pytest.mark.parametrize("metadata", [{"purpose": "probe", "backup": "2026"}, {"backup": "2026"}, {}])
+@pytest.mark.moto_unsupported("ignores conditions on CopyObject: the check rejects it")
+async def test_a_changed_check_object_stops_nothing(subject: Subject, metadata: dict[str, str]) -> None:
+    """A backup tool may add metadata, and a person may replace the object: the store is not to blame."""
+    subject.store.raw.put_object(Bucket=BUCKET, Key=CHECK_KEY, Body=b"changed", Metadata=metadata)
+    await check_conditional_writes(subject.bucket.store)
+    assert subject.store.metadata(CHECK_KEY)["purpose"] == "probe"
+    subject.store.put_check_object()
 
 
 @ON_MOTO

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from assetuploader.errors import ObjectUnreadableError
 from assetuploader.store import ObjectInfo
 from tests.support.stores import BUCKET, Subject
 
@@ -86,3 +87,16 @@ async def test_an_empty_upload_has_a_version_too(subject: Subject) -> None:
 
     assert head is not None
     assert (head.etag, head.size) == (etag, 0)
+
+
+@pytest.mark.moto_unsupported("gives out encrypted objects without their key")
+async def test_an_object_with_a_key_of_its_own_is_unreadable(subject: Subject) -> None:
+    """SSE-C: S3 rejects HEAD with 400, and goes on to give out other objects."""
+    key = subject.key()
+    subject.store.raw.put_object(
+        Bucket=BUCKET, Key=key, Body=b"bytes", SSECustomerAlgorithm="AES256", SSECustomerKey=b"k" * 32
+    )
+    with pytest.raises(ObjectUnreadableError):
+        await subject.bucket.store.head_object(key)
+    with pytest.raises(ObjectUnreadableError):
+        await subject.bucket.reports.get_object(key, 100)

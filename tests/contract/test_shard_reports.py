@@ -2,7 +2,7 @@
 
 import pytest
 
-from assetuploader.errors import StoreUnavailableError
+from assetuploader.errors import ObjectUnreadableError
 from assetuploader.shard_reports import REPORT_HEADERS
 from assetuploader.store import ObjectAttributes
 from tests.support.stores import BUCKET, Subject
@@ -33,5 +33,16 @@ async def test_an_object_that_is_too_long_is_not_read_whole(subject: Subject) ->
     subject.store.put(key, b"x" * 101)
 
     assert await subject.bucket.reports.get_object(key, 101) == b"x" * 101
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(ObjectUnreadableError):
         await subject.bucket.reports.get_object(key, 100)
+
+
+async def test_an_empty_object_is_not_an_outage(subject: Subject) -> None:
+    """It has no bytes in the range of the request: some stores return nothing, others 416."""
+    key = subject.key("report.json")
+    subject.store.put(key, b"")
+    try:
+        body = await subject.bucket.reports.get_object(key, 100)
+    except ObjectUnreadableError:
+        body = b""
+    assert body == b""

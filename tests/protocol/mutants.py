@@ -29,7 +29,9 @@ _MARK_READS: Final = """            placeholder = await read_placeholder(self.st
 _RECONCILE_READS: Final = """                placeholder = await read_placeholder(self.store, asset_id)
                 if placeholder is None:
                     return ReconcileResult"""
-_INSPECTS: Final = "upload = await self.store.head_object(temp_key(asset_id))\n        if upload is None:"
+_INSPECTS: Final = """upload = await self.store.head_object(temp_key(asset_id))
+        except ObjectUnreadableError:
+            return await"""
 _COPIES: Final = "                    await self.store.copy_object("
 _WRITES: Final = "return ObjectAttributes(to_metadata(state), to_tags(state))"
 _RESOLVES: Final = """            case Status.UPLOADED:
@@ -44,7 +46,9 @@ _MARKED_ALREADY: Final = """        case Status.MARKED if CONDITION:
 """
 _NOT_DUE: Final = "case Status.MARKED if state.pin is None and now < _grace_ends_at(state, policy):"
 _GRACE: Final = "return state.upload_expires_at + timedelta(seconds=policy.grace_seconds)"
-_FINALIZES: Final = "if state.status is Status.MARKED and state.pin in (None, upload_etag):"
+_FINALIZES: Final = (
+    "if state.status is Status.MARKED and upload_etag is not UNREADABLE and state.pin in (None, upload_etag):"
+)
 _LOST: Final = 'raise StoreUnavailableError("lost") from None'
 
 MUTANTS: Final = (

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from assetuploader.errors import StoreUnavailableError
+from assetuploader.errors import ObjectUnreadableError, StoreUnavailableError
 from assetuploader.store import ListedObject, ListPage, ObjectAttributes
 
+PAGE_SIZE = 1000
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -20,14 +21,15 @@ class InMemoryReports:
         """See `ObjectStore.list_objects`."""
         self._response()
         keys = sorted(key for key in self.objects if key.startswith(prefix) and key > start_after)
-        return ListPage([ListedObject(key, NOON) for key in keys], is_truncated=False, server_time=NOON)
+        page = [ListedObject(key, NOON) for key in keys[:PAGE_SIZE]]
+        return ListPage(page, is_truncated=len(keys) > PAGE_SIZE, server_time=NOON)
 
     async def get_object(self, key: str, max_bytes: int) -> bytes | None:
         """See `ShardReportStore.get_object`."""
         self._response()
         found = self.objects.get(key)
         if found is not None and len(found) > max_bytes:
-            raise StoreUnavailableError("too long")
+            raise ObjectUnreadableError("too long")
         return found
 
     async def put_object(self, key: str, body: bytes, attributes: ObjectAttributes) -> str:

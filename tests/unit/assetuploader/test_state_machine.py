@@ -8,6 +8,7 @@ import pytest
 
 from assetuploader.state_machine import (
     NOT_READ,
+    UNREADABLE,
     Action,
     AssetState,
     InvalidPlaceholderError,
@@ -108,6 +109,17 @@ def test_only_the_bytes_that_were_meant_are_finalized(
     """An inspected asset is finalized, expires or waits, by the bytes in temp/ and by the clock."""
     expected = AFTER_READING.get((status, pin, etag, CLOCKS[now]), Action.WAIT)
     assert decide(AssetState(status, EXPIRY, pin), etag, now, POLICY) is expected
+
+
+@pytest.mark.parametrize(("status", "pin"), BEFORE_READING)
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_unreadable_bytes_are_never_finalized(status: Status, pin: str | None, now: datetime) -> None:
+    """An asset whose bytes S3 does not give out waits as one with other bytes than the pinned ones does."""
+    state = AssetState(status, EXPIRY, pin)
+    expected = decide(state, B, now, POLICY)
+    if expected is Action.FINALIZE:
+        expected = Action.EXPIRE if CLOCKS[now] == EXPIRED else Action.WAIT
+    assert decide(state, UNREADABLE, now, POLICY) is expected
 
 
 @pytest.mark.parametrize(("status", "pin"), BEFORE_READING)
@@ -230,6 +242,8 @@ def test_the_state_survives_its_metadata(status: Status, pin: str | None) -> Non
         {"status": "marked", "expires-at": "2026-13-01T12:15:00Z"},
         {"status": "marked", "expires-at": "2026-1-1T12:15:00Z"},
         {"status": "marked", "expires-at": "2026-01-01T12:15:00Z "},
+        {"status": "marked", "expires-at": "9999-12-31T23:59:59Z"},
+        {"status": "marked", "expires-at": "9000-01-01T00:00:00Z"},
         {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": ""},
         {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": f'"{A}"'},
         {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": "a b"},
@@ -237,5 +251,7 @@ def test_the_state_survives_its_metadata(status: Status, pin: str | None) -> Non
 )
 def test_metadata_of_somebody_else_are_not_a_state(metadata: dict[str, str]) -> None:
     """An object of another program is never taken for a placeholder, and the error says what is wrong."""
-    with pytest.raises(InvalidPlaceholderError, match=r"no asset state in its metadata|pin is not an ETag"):
+    with pytest.raises(
+        InvalidPlaceholderError, match=r"no asset state in its metadata|pin is not an ETag|expires in the year"
+    ):
         from_metadata(metadata)

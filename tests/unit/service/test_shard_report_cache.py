@@ -1,10 +1,11 @@
 """The shard reports that the service reads in the background, and the metrics that it exports from them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
-from assetuploader.shard_reports import Counters, RunOutcome, ShardReport, encode_report, report_key
+from assetuploader.shard_reports import MAX_REPORT_BYTES, Counters, RunOutcome, ShardReport, encode_report, report_key
 from service.reconciler_metrics import ReconcilerCollector
 from service.shard_report_cache import ReadOutcome, ShardReportCache
 from tests.support.in_memory_reports import NOON, InMemoryReports
@@ -45,6 +46,25 @@ async def test_an_invalid_report_hides_no_other_shard() -> None:
     assert [report.shard for report in cache.current] == [0, 2]
     assert cache.reads == {ReadOutcome.SUCCESS: 2, ReadOutcome.INVALID: 2, ReadOutcome.UNAVAILABLE: 0}
     assert value(cache, "report_read_timestamp_seconds") == NOON.timestamp()
+
+
+async def test_an_object_that_is_too_long_hides_no_other_shard() -> None:
+    """Somebody else's object at the key of a report affects only that shard."""
+    objects = {report_key(shard, 3): encode_report(report(shard)) for shard in range(3)}
+    objects[report_key(1, 3)] = b" " * (MAX_REPORT_BYTES + 1)
+    cache = ShardReportCache(InMemoryReports(objects))
+    await cache.refresh(NOON)
+    assert [report.shard for report in cache.current] == [0, 2]
+    assert cache.reads[ReadOutcome.INVALID] == 1
+
+
+async def test_the_reports_of_all_shards_are_read() -> None:
+    """4,096 shards have more reports than one page of a listing."""
+    reports = [replace(report(0), shard=shard, shard_count=4096) for shard in range(4096)]
+    objects = {report_key(report.shard, 4096): encode_report(report) for report in reports}
+    cache = ShardReportCache(InMemoryReports(objects))
+    await cache.refresh(NOON)
+    assert cache.current == reports
 
 
 async def test_an_empty_bucket_has_no_shards() -> None:

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from assetuploader.errors import (
+    ObjectUnreadableError,
     PreconditionFailedError,
     StoreAccessDeniedError,
     StoreError,
@@ -152,6 +153,76 @@ async def test_a_missing_object_counts_only_while_the_conformance_object_exists(
             await harness.store.head_object("k")
 
 
+async def test_an_unreadable_object_is_its_own_problem() -> None:
+    """HEAD of an object that a client encrypted with its own key is 400, as of every object with an expired token."""
+    bad = http_response("400 Bad Request")
+    async with s3_harness(Step(bad), Step(FOUND), Step(bad), Step(bad)) as harness:
+        with pytest.raises(ObjectUnreadableError):
+            await harness.store.head_object("k")
+        with pytest.raises(StoreUnavailableError, match="AWS_SESSION_TOKEN"):
+            await harness.store.head_object("k")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        error_response("400 Bad Request", "InvalidRequest"),
+        error_response("403 Forbidden", "InvalidObjectState"),
+        error_response("416 Range Not Satisfiable", "InvalidRange"),
+        http_response("206 Partial Content", b"x" * 11),
+    ],
+)
+async def test_an_object_that_is_no_report_is_its_own_problem(response: bytes) -> None:
+    """An encrypted, archived, empty or long object at a report's key does not look like an outage."""
+    async with s3_harness(Step(response)) as harness:
+        with pytest.raises(ObjectUnreadableError):
+            await harness.store.get_object("k", 10)
+        assert b"range: bytes=0-10\r\n" in harness.server.requests[0]
+
+
+async def test_the_body_of_an_object_is_not_an_error_of_s3() -> None:
+    """Only CopyObject has errors in a response of 200."""
+    body = b"<Error><Code>SlowDown</Code></Error>"
+    async with s3_harness(Step(http_response("206 Partial Content", body))) as harness:
+        assert await harness.store.get_object("k", 100) == body
+
+
+class TestListing:
+    """What a server or a proxy may do to a listing."""
+
+    PAGE = (
+        "<ListBucketResult><IsTruncated>{}</IsTruncated>{}<NextContinuationToken>{}</NextContinuationToken>"
+        "</ListBucketResult>"
+    )
+    KEY = "<Contents><Key>temp/a</Key><LastModified>2026-01-01T12:00:00Z</LastModified></Contents>"
+    DATE = "Thu, 01 Jan 2026 12:00:00 GMT"
+
+    def page(self, truncated: str, contents: str, token: str, date: str = DATE) -> bytes:
+        """Return a response to ListObjectsV2."""
+        return http_response(body=self.PAGE.format(truncated, contents, token).encode(), Date=date)
+
+    async def test_a_truncated_page_without_keys_is_not_the_end(self) -> None:
+        """The listing goes on with S3's token."""
+        pages = [self.page("true", "", "one"), self.page("true", "", "two"), self.page("false", self.KEY, "")]
+        async with s3_harness(*map(Step, pages)) as harness:
+            page = await harness.store.list_objects("temp/", "")
+            assert [listed.key for listed in page.objects] == ["temp/a"]
+            assert b"continuation-token=two" in harness.server.requests[2]
+
+    async def test_a_listing_that_does_not_advance_ends(self) -> None:
+        """The same token again would be an endless loop."""
+        async with s3_harness(*[Step(self.page("true", "", "one"))] * 2) as harness:
+            with pytest.raises(StoreUnavailableError, match="advance"):
+                await harness.store.list_objects("temp/", "")
+
+    @pytest.mark.parametrize("date", ["yesterday", ""])
+    async def test_without_a_date_the_corrected_clock_counts(self, date: str) -> None:
+        """A proxy that breaks the date does not stop the reconciler."""
+        async with s3_harness(Step(self.page("false", self.KEY, "", date))) as harness:
+            page = await harness.store.list_objects("temp/", "")
+            assert page.server_time == datetime.fromtimestamp(NOW, UTC)
+
+
 @pytest.mark.parametrize(
     "response",
     [
@@ -273,11 +344,11 @@ async def test_an_incomplete_response_is_unavailable(message: bytes) -> None:
             await harness.store.head_object("k")
 
 
-async def test_an_object_longer_than_the_limit_is_unavailable() -> None:
-    """get_object() never returns more than its limit, whatever the content-length is."""
+async def test_an_object_longer_than_the_limit_is_not_returned() -> None:
+    """get_object() never returns more than its limit, even from a server that ignores ranges."""
     async with s3_harness(Step(http_response(body=b"12345")), Step(http_response(body=b"x" * 100_000))) as harness:
         for _ in range(2):
-            with pytest.raises(StoreUnavailableError):
+            with pytest.raises(StoreError):
                 await harness.store.get_object("k", 4)
 
 
