@@ -55,6 +55,12 @@ class HttpSettings:
             return None
         return proxy if "://" in proxy else f"http://{proxy}"
 
+    def describe_untrusted(self, host: str, reason: str) -> str:
+        """Return the text for a certificate of this host that is not trusted for this reason."""
+        if self.ca_bundle is None:
+            return f"the certificate of {host} is not trusted ({reason}): set AWS_CA_BUNDLE to a file with its CA"
+        return f"the certificate of {host} is not trusted ({reason}): put its CA into {self.ca_bundle} (AWS_CA_BUNDLE)"
+
     def create_ssl_context(self) -> ssl.SSLContext:
         """Return a new TLS context that verifies certificate and host name.
 

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from assetuploader.errors import StoreUnavailableError
+from assetuploader.errors import StoreMisconfiguredError, StoreUnavailableError
 from assetuploader.http_settings import CONNECT_TIMEOUT_SECONDS, HttpSettings
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -38,7 +38,7 @@ async def send(  # noqa: PLR0913 -- the parts of a request, most of them keyword
 
     Raises:
         StoreUnavailableError: There was no response. The message names the kind of failure, and no URL.
-        StoreMisconfiguredError: The CA bundle cannot be read.
+        StoreMisconfiguredError: The CA bundle cannot be read, or the certificate is not trusted.
     """
     connector = aiohttp.TCPConnector(
         ssl=settings.create_ssl_context() if url.startswith("https:") else False,
@@ -65,6 +65,9 @@ async def send(  # noqa: PLR0913 -- the parts of a request, most of them keyword
         ):
             lower = {name.lower(): value for name, value in response.headers.items()}
             return RawResponse(response.status, lower, await response.read())
+    except aiohttp.ClientConnectorCertificateError as error:
+        reason = settings.describe_untrusted(error.host, str(error.certificate_error))
+        raise StoreMisconfiguredError(reason) from None
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise StoreUnavailableError(f"no response ({type(error).__name__})") from None
 

@@ -5,7 +5,6 @@ does not fail the run.
 """
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 from urllib3.exceptions import HTTPError
 
+from assetuploader.errors import StoreMisconfiguredError
+from assetuploader.http_settings import HttpSettings
 from assetuploader.outcome import COUNTED
 from reconciler.listeners import FinishedRun
 
@@ -64,19 +65,9 @@ def connect_from_pod() -> "ApiClient":
     load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     configuration.retries = False
     api = ApiClient(configuration)
-    api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = create_ssl_context(configuration.ssl_ca_cert)
+    context = HttpSettings(configuration.ssl_ca_cert).create_ssl_context()
+    api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
     return api
-
-
-def create_ssl_context(ca_file: str | None) -> ssl.SSLContext:
-    """Return a TLS context that verifies certificate and host name of the API server.
-
-    VERIFY_X509_STRICT, which Python 3.13 turns on, is off: the CA of many clusters, EKS among them, lacks extensions
-    that it demands (https://github.com/kubernetes-client/python/issues/2394).
-    """
-    context = ssl.create_default_context(cafile=ca_file)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +109,7 @@ def post_run_event(
             uid = cronjob.metadata.uid if cronjob.metadata else None
             body = _build_event(cronjob_ref, uid, _build_note(counts, exit_code, note), exit_code, datetime.now(UTC))
             EventsV1Api(api).create_namespaced_event(cronjob_ref.namespace, body, _request_timeout=TIMEOUT_SECONDS)
-    except (ApiException, ConfigException, HTTPError, OSError, ValueError) as error:
+    except (ApiException, ConfigException, HTTPError, OSError, StoreMisconfiguredError, ValueError) as error:
         reason = f"{error.status} {error.reason}" if isinstance(error, ApiException) else str(error)
         log.warning(
             "kubernetes_event_failed", cronjob=cronjob_ref.cronjob, namespace=cronjob_ref.namespace, error=reason

@@ -73,7 +73,7 @@ async def _run(config: Config, options: DoctorOptions) -> list[CheckResult]:
     async with open_bucket(config) as bucket:
         context = CheckContext(
             bucket,
-            open_bucket_configuration(config.region, config.bucket),
+            open_bucket_configuration(config.region, config.bucket, bucket.http),
             config.policy,
             config.region,
             options.programs,

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
 from assetuploader.errors import (
     StoreAccessDeniedError,
@@ -18,6 +18,7 @@ from assetuploader.errors import (
     StoreUnavailableError,
     StoreUnsupportedError,
 )
+from assetuploader.http_settings import HttpSettings
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -72,13 +73,12 @@ class BotoBucketConfiguration:
 
     bucket: str
     is_amazon: bool
-    session: boto3.Session
     client: "S3Client"
+    sts: Any
 
     async def caller_identity(self) -> str:
         """See `BucketConfiguration.caller_identity`."""
-        sts = self.session.client("sts", config=CLIENT_CONFIG)
-        identity = await asyncio.to_thread(_call, sts.get_caller_identity)
+        identity = await asyncio.to_thread(_call, self.sts.get_caller_identity)
         return str(identity["Arn"]) if identity else "unknown"
 
     async def read(self, item: ConfigurationItem) -> Mapping[str, Any] | None:
@@ -95,19 +95,33 @@ class BotoBucketConfiguration:
         return await asyncio.to_thread(_call, operations[item])
 
 
-def open_bucket_configuration(region: str, bucket: str) -> BotoBucketConfiguration:
-    """Prepare to read the configuration; nothing is sent yet.
+def open_bucket_configuration(region: str, bucket: str, http: HttpSettings) -> BotoBucketConfiguration:
+    """Prepare to read the configuration with the CAs and proxies of all our clients; nothing is sent yet.
 
     Raises:
         StoreMisconfiguredError: boto3 rejects the settings.
     """
     try:
         session = boto3.Session(region_name=region)
-        client = session.client("s3", config=CLIENT_CONFIG.merge(Config(s3={"addressing_style": "path"})))
+        client = _create_client(session, "s3", http, CLIENT_CONFIG.merge(Config(s3={"addressing_style": "path"})))
+        sts = _create_client(session, "sts", http, CLIENT_CONFIG)
     except (BotoCoreError, ValueError) as error:
         raise StoreMisconfiguredError(f"boto3 rejects this configuration: {error}") from error
     is_amazon = "amazonaws.com" in (urlsplit(client.meta.endpoint_url).hostname or "")
-    return BotoBucketConfiguration(bucket, is_amazon, session, client)
+    return BotoBucketConfiguration(bucket, is_amazon, client, sts)
+
+
+def _create_client(session: boto3.Session, service: Literal["s3", "sts"], http: HttpSettings, config: Config) -> Any:  # noqa: ANN401 -- boto3's
+    endpoint_url = session.client(service, config=config).meta.endpoint_url
+    proxy = http.proxy_for(endpoint_url)
+    # boto3's own reading of NO_PROXY knows no networks.
+    proxies = {} if proxy is None else {urlsplit(endpoint_url).scheme: proxy}
+    client: Any = session.client(service, config=config.merge(Config(proxies=proxies)), verify=http.ca_bundle)
+    if endpoint_url.startswith("https:"):
+        # boto3 has no setting for the TLS context. Its own is strict on Python 3.13: see HttpSettings.
+        manager = client._endpoint.http_session._manager  # noqa: SLF001
+        manager.connection_pool_kw["ssl_context"] = http.create_ssl_context()
+    return client
 
 
 def _call(operation: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -127,5 +141,7 @@ def _call(operation: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | Non
         if status in {401, 403}:
             raise StoreAccessDeniedError(f"S3 responds {status} {code}") from None
         raise StoreUnavailableError(f"S3 responds {status} {code}") from None
+    except SSLError as error:
+        raise StoreMisconfiguredError(f"the certificate of S3 is not trusted: check AWS_CA_BUNDLE ({error})") from error
     except BotoCoreError as error:
         raise StoreUnavailableError(f"S3 could not be reached ({type(error).__name__})") from error

@@ -65,7 +65,4 @@ class CertificateError(TransportError):
     """The endpoint's certificate is not trusted."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"the certificate of the S3 endpoint is not trusted ({reason}): set AWS_CA_BUNDLE to a file with its CA",
-            is_retryable=False,
-        )
+        super().__init__(reason, is_retryable=False)

@@ -41,6 +41,7 @@ class AiohttpTransport:
         Raises:
             StoreMisconfiguredError: The CA bundle cannot be read.
         """
+        self._settings = settings
         self._ssl_context = settings.create_ssl_context() if endpoint_url.startswith("https:") else False
         self._proxy = settings.proxy_for(endpoint_url)
         self._max_connections = max_connections
@@ -71,7 +72,8 @@ class AiohttpTransport:
                 headers = {name.lower(): value for name, value in response.raw_headers}
                 return Response(response.status, headers, body)
         except aiohttp.ClientConnectorCertificateError as error:
-            raise CertificateError(str(error.certificate_error)) from error
+            reason = self._settings.describe_untrusted(error.host, str(error.certificate_error))
+            raise CertificateError(reason) from error
         except aiohttp.ClientHttpProxyError as error:
             raise TransportError(f"the proxy responds {error.status}") from error
         except aiohttp.ClientConnectorError as error:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +9,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import certifi
 import pytest
 from kubernetes.client import ApiClient, Configuration
 from structlog.testing import capture_logs
 
-from reconciler.events import CronJobRef, connect_from_pod, create_ssl_context, cronjob_ref_from, post_run_event
+from reconciler.events import CronJobRef, connect_from_pod, cronjob_ref_from, post_run_event
 
 OWNER = CronJobRef(cronjob="assets-reconciler", namespace="assets", pod="assets-reconciler-1-x")
 CRONJOB_PATH = "/apis/batch/v1/namespaces/assets/cronjobs/assets-reconciler"
@@ -186,11 +184,3 @@ def test_events_are_off_unless_the_environment_names_the_cronjob(
 ) -> None:
     """Without the chart's two variables no Event is posted."""
     assert cronjob_ref_from(environ) == owner
-
-
-def test_the_api_server_is_verified_without_the_strict_rules() -> None:
-    """Certificate and name are required; the extensions that many clusters' CA lacks are not."""
-    context = create_ssl_context(certifi.where())
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
-    assert not context.verify_flags & ssl.VERIFY_X509_STRICT

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -121,6 +122,15 @@ def test_an_unreadable_bundle_is_reported(variable: str, content: str | None, tm
         bundle.write_text(content)
     with pytest.raises(StoreMisconfiguredError, match=r"bundle\.pem"):
         HttpSettings.from_environment({variable: str(bundle)}).create_ssl_context()
+
+
+@pytest.mark.parametrize("ca_bundle", [None, certifi.where()])
+def test_certificates_are_verified_without_the_strict_rules(ca_bundle: str | None) -> None:
+    """Certificate and host name are required; the extensions that many companies' and clusters' CAs lack are not."""
+    context = HttpSettings(ca_bundle).create_ssl_context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
 
 
 def test_without_a_bundle_the_public_cas_are_trusted() -> None:
