@@ -50,6 +50,10 @@ MIN_RETRY_AFTER_SECONDS: Final = 5
 """The shortest `Retry-After`: how often a watching reconciler scans, unless the operator sets another interval."""
 
 
+class CopyTooLargeError(Exception):
+    """A due asset is longer than the caller copies. Nothing was done."""
+
+
 @dataclass(frozen=True, slots=True)
 class CreatedAsset:
     """A new asset, and the URL that takes its bytes."""
@@ -70,9 +74,11 @@ class ReconcileResult:
     is_pinned: bool = False
     error: StoreError | None = None
     """Why the outcome is `FAILED`."""
+    is_too_large: bool = False
+    """Whether the asset is due, and was left alone because its copy is longer than the caller allows."""
 
     @property
-    def delete_upload(self) -> bool:
+    def can_delete_upload(self) -> bool:
         """Whether `temp/{id}` can be deleted now: the asset is final or expired."""
         return self.outcome in CHANGES
 
@@ -166,24 +172,32 @@ class AssetService:
             case _ as unknown:
                 assert_never(unknown)
 
-    async def reconcile(self, asset_id: str, now: datetime, *, dry_run: bool = False) -> ReconcileResult:
+    async def reconcile(
+        self, asset_id: str, now: datetime, *, max_copy_bytes: int | None = None, dry_run: bool = False
+    ) -> ReconcileResult:
         """Finalize, expire or sweep one asset that has bytes in `temp/`, if it is time. `now` is S3's clock.
 
-        A dry run only reads, and returns what a run would do. The caller deletes `temp/{id}`, in batches. A
-        `StoreError` is returned as the outcome `FAILED`: the next run continues.
+        A copy of more than `max_copy_bytes` is left to the caller. A dry run only reads, and returns what a run would
+        do. The caller deletes `temp/{id}`, in batches. A `StoreError` is returned as the outcome `FAILED`: the next
+        run continues. An asset that a client marks meanwhile is left to the next scan.
         """
         placeholder: Placeholder | None = None
         try:
-            for _ in range(MAX_CAS_ATTEMPTS):
+            placeholder = await read_placeholder(self.store, asset_id)
+            if placeholder is None:
+                return ReconcileResult(Outcome.ORPHANED)
+            try:
+                outcome = await self._apply(asset_id, placeholder, now, max_copy_bytes=max_copy_bytes, dry_run=dry_run)
+            except PreconditionFailedError:
                 placeholder = await read_placeholder(self.store, asset_id)
-                if placeholder is None:
-                    return ReconcileResult(Outcome.ORPHANED)
-                try:
-                    outcome = await self._apply(asset_id, placeholder, now, dry_run=dry_run)
-                except PreconditionFailedError:
-                    continue
-                return self._build_result(outcome, placeholder)
-            raise StoreUnavailableError("too many clients write this asset at the same time; the next run continues")
+                # It is final if the response to our own write was lost, or if another run was faster.
+                is_done = (
+                    placeholder is not None and decide(placeholder.state, NOT_READ, now, self.policy) is Action.SWEEP
+                )
+                outcome = Outcome.SWEPT if is_done else Outcome.WAITING
+            except CopyTooLargeError:
+                return replace(self._build_result(Outcome.WAITING, placeholder), is_too_large=True)
+            return self._build_result(outcome, placeholder)
         except StoreError as error:
             return self._build_result(Outcome.FAILED, placeholder, error)
 
@@ -200,7 +214,9 @@ class AssetService:
             error=error,
         )
 
-    async def _apply(self, asset_id: str, placeholder: Placeholder, now: datetime, *, dry_run: bool) -> Outcome:
+    async def _apply(
+        self, asset_id: str, placeholder: Placeholder, now: datetime, *, max_copy_bytes: int | None, dry_run: bool
+    ) -> Outcome:
         state = placeholder.state
         match decide(state, NOT_READ, now, self.policy):
             case Action.WAIT:
@@ -220,6 +236,8 @@ class AssetService:
                 return await self._expire(asset_id, placeholder, dry_run=dry_run)
             case Action.FINALIZE:
                 if not dry_run:
+                    if max_copy_bytes is not None and upload.size > max_copy_bytes:
+                        raise CopyTooLargeError
                     final = replace(state, status=Status.UPLOADED)
                     await self.store.copy_object(
                         temp_key(asset_id),

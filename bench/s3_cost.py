@@ -16,7 +16,7 @@ from assetuploader.keys import temp_key
 from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectAttributes, ObjectInfo
 from bench.bucket import opened
-from reconciler.run import RunOptions, run
+from reconciler.run import Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 
 READS: Final = frozenset({"HeadObject", "GetObject"})
@@ -82,7 +82,7 @@ async def _measure_lifecycle(assets: int) -> LifecycleCost:
         for asset_id, upload in zip(ids, uploads, strict=True):
             await service.mark(asset_id, upload.etag if upload else None)
         options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=1, max_run_seconds=600)
-        await run(service, options, (), asyncio.Event(), asyncio.get_running_loop().time)
+        await Run(service, options, (), check_nothing, asyncio.Event(), asyncio.get_running_loop().time).run()
         for asset_id in ids:
             await service.resolve(asset_id, 60, datetime.now(UTC))
     return LifecycleCost({name: number / assets for name, number in sorted(counted.items())})

@@ -18,12 +18,13 @@ from assetuploader.errors import StoreMisconfiguredError
 from assetuploader.http_settings import HttpSettings
 from assetuploader.outcome import COUNTED
 from reconciler.listeners import FinishedRun
+from reconciler.shards import Shard
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, EventsV1Event
 
 CONTROLLER: Final = "assetuploader/reconciler"
-MAX_NOTE_LENGTH: Final = 1024
+MAX_NOTE_BYTES: Final = 1024
 """In bytes of UTF-8, as the API server counts."""
 TIMEOUT_SECONDS: Final = (2.0, 5.0)
 """To connect, and to read the response, for each of the two calls."""
@@ -81,11 +82,12 @@ class KubernetesEventPoster:
         if run.dry_run:
             return
         counts = {outcome.value: run.summary.outcomes.get(outcome, 0) for outcome in COUNTED}
-        await asyncio.to_thread(post_run_event, self.cronjob_ref, counts, run.exit_code, run.reason or "")
+        await asyncio.to_thread(post_run_event, self.cronjob_ref, run.shard, counts, run.exit_code, run.reason or "")
 
 
-def post_run_event(
+def post_run_event(  # noqa: PLR0913, PLR0917 -- what a note says, and a connector for tests
     cronjob_ref: CronJobRef,
+    shard: Shard,
     counts: Mapping[str, int],
     exit_code: int,
     note: str,
@@ -107,7 +109,9 @@ def post_run_event(
                 cronjob_ref.cronjob, cronjob_ref.namespace, _request_timeout=TIMEOUT_SECONDS
             )
             uid = cronjob.metadata.uid if cronjob.metadata else None
-            body = _build_event(cronjob_ref, uid, _build_note(counts, exit_code, note), exit_code, datetime.now(UTC))
+            body = _build_event(
+                cronjob_ref, uid, _build_note(shard, counts, exit_code, note), exit_code, datetime.now(UTC)
+            )
             EventsV1Api(api).create_namespaced_event(cronjob_ref.namespace, body, _request_timeout=TIMEOUT_SECONDS)
     except (ApiException, ConfigException, HTTPError, OSError, StoreMisconfiguredError, ValueError) as error:
         reason = f"{error.status} {error.reason}" if isinstance(error, ApiException) else str(error)
@@ -116,12 +120,18 @@ def post_run_event(
         )
 
 
-def _build_note(counts: Mapping[str, int], exit_code: int, note: str) -> str:
+def _build_note(shard: Shard, counts: Mapping[str, int], exit_code: int, note: str) -> str:
     parts = [f"{outcome} {count}" for outcome, count in counts.items() if count]
     if exit_code:
         parts.append(f"exit code {exit_code}")
     text = ", ".join(parts) + (f". {note}" if note else "")
-    return text if len(text) <= MAX_NOTE_LENGTH else text[: MAX_NOTE_LENGTH - 1] + "…"
+    if shard.count > 1:
+        text = f"shard {shard.index} of {shard.count}: {text}"
+    encoded = text.encode()
+    if len(encoded) <= MAX_NOTE_BYTES:
+        return text
+    ellipsis = "…"
+    return encoded[: MAX_NOTE_BYTES - len(ellipsis.encode())].decode(errors="ignore") + ellipsis
 
 
 def _build_event(cronjob_ref: CronJobRef, uid: str | None, note: str, exit_code: int, now: datetime) -> "EventsV1Event":

@@ -1,21 +1,23 @@
-"""One run: a full scan, then, while it watches, scans of recent uploads."""
+"""One run: a full scan, and beside it, while the run watches, scans of recent uploads."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
 from assetuploader.asset_service import AssetService
 from assetuploader.errors import StoreUnavailableError
 from reconciler.listeners import ScanListener
-from reconciler.scan import Scan
+from reconciler.scan import RunState, Scan
 from reconciler.shards import Shard
 
 RECENT_UPLOAD_AGE: Final = timedelta(minutes=1)
 """How long before the previous poll an upload may have been written to be scanned again. Its mark follows soon."""
+FULL_SCAN_INTERVAL_SECONDS: Final = 60.0
+"""How often a run that outlasts its minute, because of long copies, scans everything: as often as the CronJob would."""
 SHUTDOWN_TIMEOUT_SECONDS: Final = 8.0
 """How long assets that are being reconciled may take after SIGTERM."""
 
@@ -34,58 +36,166 @@ class RunOptions:
     shutdown_timeout_seconds: float = SHUTDOWN_TIMEOUT_SECONDS
 
 
-async def run(
-    service: AssetService,
-    options: RunOptions,
-    listeners: Sequence[ScanListener],
-    stop: asyncio.Event,
-    monotonic: Callable[[], float],
-) -> bool:
-    """Reconcile the shard until done, stopped, or out of time; return whether the full scan is complete.
+async def check_nothing() -> None:
+    """Check nothing: for a dry run, which only reads, while the check of the store writes."""
 
-    Raises:
-        StoreError: S3 is unavailable or denies access. The listeners were notified of everything done until then.
-    """
-    started_at = monotonic()
 
-    def should_stop() -> bool:
-        return stop.is_set() or monotonic() - started_at >= options.max_run_seconds
+@dataclass(slots=True)
+class Run:
+    """One run. Its scans overlap, so that no asset waits for the copy of another one."""
 
-    async def scan(max_age: timedelta | None) -> None:
-        new_scan = Scan(service, options.shard, listeners, should_stop, max_age, options.dry_run, monotonic)
-        await _drain(new_scan, stop, options.shutdown_timeout_seconds)
+    service: AssetService
+    options: RunOptions
+    listeners: Sequence[ScanListener]
+    check_store: Callable[[], Awaitable[None]]
+    """Checks the store before anything is written. It raises StoreError."""
+    stop: asyncio.Event
+    monotonic: Callable[[], float]
+    _started_at: float = field(init=False, default=0.0)
+    _state: RunState = field(init=False, default_factory=RunState)
+    _full_scan: "asyncio.Task[None] | None" = field(init=False, default=None)
+    _full_scan_started_at: float = field(init=False, default=0.0)
+    _last_scan: Scan | None = field(init=False, default=None)
+    """What the last full scan runs, or ran."""
+    _other_scans: "set[asyncio.Task[None]]" = field(init=False, default_factory=set)
+    """Polls, and earlier full scans whose copies are still under way."""
+    _is_counted: bool = field(init=False, default=False)
+    """A full scan has counted what remains in `temp/`."""
+    _is_store_checked: bool = field(init=False, default=False)
+    _is_complete: bool = field(init=False, default=False)
+    _failure: StoreUnavailableError | None = field(init=False, default=None)
+    """Why the last full scan failed."""
 
-    await scan(None)
-    is_complete = not should_stop()
-    while not should_stop():
-        remaining = min(options.watch_seconds, options.max_run_seconds) - (monotonic() - started_at)
-        if remaining <= 0 or await _wait_until_set(stop, min(options.poll_interval_seconds, remaining)):
-            break
+    async def run(self) -> bool:
+        """Reconcile the shard until done, stopped, or out of time; return whether a full scan reached its end.
+
+        While S3 is unavailable, the run tries again as long as it watches.
+
+        Raises:
+            StoreError: S3 is unavailable or denies access. The listeners were notified of everything done until then.
+        """
+        self._started_at = self.monotonic()
+        shard = self.options.shard
+        log.info("run_started", shard=shard.index, shard_count=shard.count, dry_run=self.options.dry_run)
         try:
-            await scan(RECENT_UPLOAD_AGE)
-        except StoreUnavailableError as error:  # the full scan is done, and the next poll may succeed
-            log.warning("poll_failed", reason=str(error))
-    return is_complete
+            self._start_full_scan()
+            while not self._should_stop():
+                is_poll_due = await self._wait_for_poll()
+                self._collect_scans()
+                if not self._is_watching() and not self._scans():
+                    break
+                if is_poll_due and not self._should_stop():
+                    self._start_due_scans()
+            await self._finish_scans()
+        finally:
+            scans = self._scans()
+            for scan in scans:
+                scan.cancel()
+            await asyncio.gather(*scans, return_exceptions=True)
+        if self._failure is not None and not self.stop.is_set():
+            raise self._failure
+        return self._is_complete
+
+    def _should_stop(self) -> bool:
+        return self.stop.is_set() or self.monotonic() - self._started_at >= self.options.max_run_seconds
+
+    def _is_watching(self) -> bool:
+        return self.monotonic() - self._started_at < self.options.watch_seconds
+
+    def _scans(self) -> "set[asyncio.Task[None]]":
+        return self._other_scans | ({self._full_scan} if self._full_scan else set())
+
+    def _start_due_scans(self) -> None:
+        is_old = self.monotonic() - self._full_scan_started_at >= FULL_SCAN_INTERVAL_SECONDS
+        if self._full_scan is None and (is_old or not self._is_complete):
+            self._start_full_scan()
+        elif self._full_scan is not None and is_old and self._last_scan is not None and self._last_scan.is_listed:
+            self._other_scans.add(self._full_scan)
+            self._is_counted = True
+            self._start_full_scan()
+        if self.options.watch_seconds > 0 and self._is_store_checked and self._failure is None:
+            # One interval more, because a poll sees what the poll before it did not.
+            max_age = RECENT_UPLOAD_AGE + timedelta(seconds=self.options.poll_interval_seconds)
+            self._other_scans.add(asyncio.create_task(self._build_scan(max_age).run()))
+
+    def _start_full_scan(self) -> None:
+        self._full_scan_started_at, self._last_scan = self.monotonic(), None
+        self._full_scan = asyncio.create_task(self._scan_everything())
+
+    async def _scan_everything(self) -> None:
+        if not self._is_store_checked:
+            await self.check_store()
+            self._is_store_checked = True
+        self._last_scan = self._build_scan(None)
+        await self._last_scan.run()
+
+    def _build_scan(self, max_age: timedelta | None) -> Scan:
+        return Scan(
+            self.service,
+            self.options.shard,
+            self.listeners,
+            self._should_stop,
+            max_age,
+            self.options.dry_run,
+            self.monotonic,
+            self._state,
+            is_first_full_scan=max_age is None and not self._is_counted,
+        )
+
+    async def _wait_for_poll(self) -> bool:
+        """Wait until a poll is due, and return whether it is.
+
+        It is not when the run was stopped, when the full scan has ended, or when no scan is left and the run does not
+        watch any more.
+        """
+        seconds = self.options.poll_interval_seconds
+        waiting = {asyncio.create_task(self.stop.wait())}
+        scans = self._scans()
+        if self._is_watching():
+            seconds = min(seconds, self.options.watch_seconds - (self.monotonic() - self._started_at))
+        elif scans:
+            waiting.add(asyncio.create_task(_wait_for_all(scans)))
+        full_scan = {self._full_scan} if self._full_scan else set()
+        done, _ = await asyncio.wait(waiting | full_scan, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        return not done
+
+    def _collect_scans(self) -> None:
+        """Take note of the scans that have ended.
+
+        Raises:
+            StoreError: One of them failed, and a later one cannot succeed.
+        """
+        if self._full_scan is not None and self._full_scan.done():
+            scan, self._full_scan, self._failure = self._full_scan, None, None
+            try:
+                scan.result()
+            except StoreUnavailableError as error:
+                self._failure = error
+                log.warning("scan_failed", reason=str(error))
+            else:
+                self._is_counted = True
+                self._is_complete = self._is_complete or not self._should_stop()
+        for scan in [scan for scan in self._other_scans if scan.done()]:
+            self._other_scans.discard(scan)
+            try:
+                scan.result()
+            except StoreUnavailableError as error:
+                log.warning("poll_failed", reason=str(error))
+
+    async def _finish_scans(self) -> None:
+        """Let the assets that are being reconciled finish; after a stop, for `shutdown_timeout_seconds`."""
+        scans = self._scans()
+        if scans:
+            ending, stopping = asyncio.create_task(_wait_for_all(scans)), asyncio.create_task(self.stop.wait())
+            await asyncio.wait({ending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ending}, timeout=self.options.shutdown_timeout_seconds)
+            ending.cancel()
+            stopping.cancel()
+            self._collect_scans()
 
 
-async def _drain(scan: Scan, stop: asyncio.Event, timeout_seconds: float) -> None:
-    """Run a scan. After a stop, give the assets that are being reconciled `timeout_seconds` to finish."""
-    scanning = asyncio.create_task(scan.run())
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({scanning, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        done, _ = await asyncio.wait({scanning}, timeout=timeout_seconds if stop.is_set() else None)
-        if done:
-            scanning.result()
-    finally:
-        stopping.cancel()
-        scanning.cancel()
-
-
-async def _wait_until_set(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
+async def _wait_for_all(tasks: "set[asyncio.Task[None]]") -> Literal[True]:
+    await asyncio.wait(tasks)
     return True

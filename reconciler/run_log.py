@@ -28,7 +28,7 @@ class RunLog:
         due_at = result.due_at
         if result.error is not None:
             log.warning("asset_failed", reason=str(result.error))
-        elif result.delete_upload:
+        elif result.can_delete_upload:
             log.info(
                 "asset_reconciled",
                 outcome=result.outcome.value,

@@ -120,7 +120,7 @@ class Config(BaseModel):
     watch_seconds: Seconds = Field(
         0,
         alias="ASSETUPLOADER_WATCH_SECONDS",
-        description="How long after its start a run watches for new marks, once its full scan is done; 0: not at all.",
+        description="How long after its start a run watches for new marks, beside its full scan; 0: not at all.",
     )
     poll_interval_seconds: PositiveSeconds = Field(
         MIN_RETRY_AFTER_SECONDS,

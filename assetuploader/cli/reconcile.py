@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 
 import uvloop
 
@@ -22,7 +23,7 @@ from assetuploader.shard_reports import RUN_OUTCOMES, RunOutcome
 from reconciler.events import KubernetesEventPoster, cronjob_ref_from
 from reconciler.latencies import LatencyRecorder
 from reconciler.listeners import FinishedRun, RunListener, ScanListener, notify_finished
-from reconciler.run import RunOptions, run
+from reconciler.run import Run, RunOptions, check_nothing
 from reconciler.run_log import RunLog
 from reconciler.shard_report import ShardReportWriter
 from reconciler.shards import Shard
@@ -45,16 +46,16 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
         try:
             bucket = await stack.enter_async_context(open_bucket(config, call_logger(config)))
             run_listeners.append(ShardReportWriter(bucket.reports))
-            if not dry_run:  # the check writes
-                await check_conditional_writes(bucket.store)
+            run = Run(
+                open_asset_service(config, bucket),
+                _options(config, dry_run=dry_run),
+                scan_listeners,
+                check_nothing if dry_run else partial(check_conditional_writes, bucket.store),
+                _stop_on_signals(),
+                time.monotonic,
+            )
             async with progress_bar(counters.outcomes, is_wanted=sys.stderr.isatty()):
-                is_complete = await run(
-                    open_asset_service(config, bucket),
-                    _options(config, dry_run=dry_run),
-                    scan_listeners,
-                    _stop_on_signals(),
-                    time.monotonic,
-                )
+                is_complete = await run.run()
         except StoreError as store_error:
             error = store_error
         if (cronjob_ref := cronjob_ref_from(os.environ)) is not None:

@@ -94,7 +94,7 @@ class Lifecycle:
         """Reconcile this asset, this long after now."""
         now = datetime.now(UTC) + after
         result = await self._retry("reconcile", lambda: self._reconcile(now))
-        if result.delete_upload:
+        if result.can_delete_upload:
             await self._retry("delete", lambda: self.faulty.store.delete_objects([temp_key(self.asset_id)]))
         return result.outcome
 

@@ -15,7 +15,7 @@ import structlog
 
 from assetuploader.asset_service import AssetService
 from assetuploader.state_machine import LifecyclePolicy
-from reconciler.run import RunOptions, run
+from reconciler.run import Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters
 from tests.perf.endless import EndlessS3
@@ -62,7 +62,7 @@ def _run_here(objects: int) -> Peak:
     started = time.monotonic()
     counters = RunCounters()
     options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=5, max_run_seconds=3000)
-    asyncio.run(run(assets, options, [counters], asyncio.Event(), time.monotonic))
+    asyncio.run(Run(assets, options, [counters], check_nothing, asyncio.Event(), time.monotonic).run())
     seconds = round(time.monotonic() - started, 1)
     outcomes = {outcome.value: count for outcome, count in counters.outcomes.items()}
     return Peak(objects, outcomes, s3.deleted, _peak_bytes(), seconds)

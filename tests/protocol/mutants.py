@@ -19,16 +19,14 @@ _MARK_LOST: Final = """            except PreconditionFailedError:
                 continue
             return
 """
-_APPLY_LOST: Final = """                except PreconditionFailedError:
-                    continue
-                return self._build_result"""
+_APPLY_LOST: Final = "outcome = Outcome.SWEPT if is_done else Outcome.WAITING"
 _MARK_READS: Final = """            placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
                 raise AssetNotFoundError
             action"""
-_RECONCILE_READS: Final = """                placeholder = await read_placeholder(self.store, asset_id)
-                if placeholder is None:
-                    return ReconcileResult"""
+_RECONCILE_READS: Final = """            placeholder = await read_placeholder(self.store, asset_id)
+            if placeholder is None:
+                return ReconcileResult"""
 _INSPECTS: Final = """upload = await self.store.head_object(temp_key(asset_id))
         except ObjectUnreadableError:
             return await"""
@@ -70,11 +68,11 @@ MUTANTS: Final = (
     Mutant("a mark takes a 412 for success", (_service(_MARK_LOST, _MARK_LOST.replace("continue", "return")),)),
     Mutant(
         "the reconciler takes a 412 for failure",
-        (_service(_APPLY_LOST, _APPLY_LOST.replace("continue", _LOST)),),
+        (_service(_APPLY_LOST, _LOST),),
     ),
     Mutant(
         "temp/ is deleted though the copy or the expire lost",
-        (_service(_APPLY_LOST, _APPLY_LOST.replace("continue", "return ReconcileResult(Outcome.SWEPT)")),),
+        (_service(_APPLY_LOST, "outcome = Outcome.SWEPT"),),
     ),
     Mutant(
         "create takes a 412 for failure",
@@ -147,11 +145,12 @@ MUTANTS: Final = (
         (
             _service(
                 _RECONCILE_READS,
-                f"                listed = await self.store.head_object(temp_key(asset_id))\n{_RECONCILE_READS}",
+                f"            listed = await self.store.head_object(temp_key(asset_id))\n{_RECONCILE_READS}",
             ),
             _service("_apply(asset_id, placeholder, now,", "_apply(asset_id, placeholder, now, listed,"),
             _service(
-                "now: datetime, *, dry_run: bool) -> Outcome", "now: datetime, listed, *, dry_run: bool) -> Outcome"
+                "placeholder: Placeholder, now: datetime, *, max",
+                "placeholder: Placeholder, now: datetime, listed, *, max",
             ),
             _service(_INSPECTS, _INSPECTS.replace("await self.store.head_object(temp_key(asset_id))", "listed")),
         ),

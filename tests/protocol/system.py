@@ -303,7 +303,7 @@ def reconciles() -> Script:
             result = await service.reconcile(asset_id, page.server_time)
             if result.error is not None:
                 _require_fault(actor, result.error)
-            if result.delete_upload:
+            if result.can_delete_upload:
                 garbage.append(found.key)
         if garbage:
             try:

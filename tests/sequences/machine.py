@@ -17,7 +17,7 @@ from assetuploader.asset_service import AssetService
 from assetuploader.errors import StoreError
 from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectAttributes
-from reconciler.run import RunOptions, run
+from reconciler.run import Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters
 from service.context import Context
@@ -233,7 +233,7 @@ class Sequences(RuleBasedStateMachine):
         assert response.headers["cache-control"] == "no-store"
 
     async def _run(self, options: RunOptions) -> None:
-        await run(self.assets, options, [RunCounters()], asyncio.Event(), self.s3.now.timestamp)
+        await Run(self.assets, options, [RunCounters()], check_nothing, asyncio.Event(), self.s3.now.timestamp).run()
 
     def _wait_for(self, running: Coroutine[Any, Any, None]) -> None:
         self.service.loop.run_until_complete(running)

@@ -65,4 +65,13 @@ def build_scan(  # noqa: PLR0913 -- as above
     dry_run: bool = False,
 ) -> Scan:
     """Return a scan of this bucket."""
-    return Scan(service_on(s3), shard or Shard(), listeners, should_stop, max_age, dry_run, monotonic=lambda: 0.0)
+    return Scan(
+        service_on(s3),
+        shard or Shard(),
+        listeners,
+        should_stop,
+        max_age,
+        dry_run,
+        monotonic=lambda: 0.0,
+        is_first_full_scan=max_age is None,
+    )

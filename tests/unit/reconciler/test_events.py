@@ -14,6 +14,7 @@ from kubernetes.client import ApiClient, Configuration
 from structlog.testing import capture_logs
 
 from reconciler.events import CronJobRef, connect_from_pod, cronjob_ref_from, post_run_event
+from reconciler.shards import Shard
 
 OWNER = CronJobRef(cronjob="assets-reconciler", namespace="assets", pod="assets-reconciler-1-x")
 CRONJOB_PATH = "/apis/batch/v1/namespaces/assets/cronjobs/assets-reconciler"
@@ -92,7 +93,7 @@ def _posted(api: ApiServer) -> dict[str, Any]:
 
 def test_a_run_that_changed_something_posts_one_event_about_the_cronjob(api: ApiServer) -> None:
     """The Event carries the CronJob's uid, the counts that are not 0, and every field that the API requires."""
-    post_run_event(OWNER, {"finalized": 3, "expired": 0, "swept": 1}, 0, "", api.connect)
+    post_run_event(OWNER, Shard(), {"finalized": 3, "expired": 0, "swept": 1}, 0, "", api.connect)
     body = _posted(api)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", body.pop("eventTime"))
     assert body == {
@@ -115,21 +116,28 @@ def test_a_run_that_changed_something_posts_one_event_about_the_cronjob(api: Api
 
 def test_a_failed_run_posts_a_warning_with_its_exit_code(api: ApiServer) -> None:
     """A run that ends with another code than 0 is a Warning, although it changed nothing."""
-    post_run_event(OWNER, {}, 75, "S3 is unreachable", api.connect)
+    post_run_event(OWNER, Shard(), {}, 75, "S3 is unreachable", api.connect)
     body = _posted(api)
     assert (body["type"], body["reason"], body["note"]) == ("Warning", "RunFailed", "exit code 75. S3 is unreachable")
 
 
 def test_a_run_without_changes_sends_nothing_to_the_api_server(api: ApiServer) -> None:
     """An idle run every minute fills no list of Events."""
-    post_run_event(OWNER, {"finalized": 0}, 0, "", api.connect)
+    post_run_event(OWNER, Shard(), {"finalized": 0}, 0, "", api.connect)
     assert api.requests == []
 
 
 def test_a_long_note_is_cut_to_what_the_api_takes(api: ApiServer) -> None:
-    """A note has 1,024 characters at most."""
-    post_run_event(OWNER, {"failed": 1}, 1, "x" * 2000, api.connect)
-    assert len(_posted(api)["note"]) == 1024
+    """A note has 1,024 bytes at most, and no half of a character."""
+    post_run_event(OWNER, Shard(), {"failed": 1}, 1, "x" + "\u00fc" * 2000, api.connect)
+    assert len(_posted(api)["note"].encode()) in {1023, 1024}
+    assert _posted(api)["note"].endswith("\u00fc\u2026")
+
+
+def test_an_event_of_a_sharded_run_names_the_shard(api: ApiServer) -> None:
+    """All shards post their Events on the same CronJob."""
+    post_run_event(OWNER, Shard(3, 16), {"finalized": 1}, 0, "", api.connect)
+    assert _posted(api)["note"] == "shard 3 of 16: finalized 1"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,7 @@ def test_a_rejected_event_is_one_warning_and_no_error(api: ApiServer, statuses: 
     """A rejected Event is logged once, with the status, and the run continues."""
     api.statuses.update(statuses)
     with capture_logs() as logs:
-        post_run_event(OWNER, {"finalized": 1}, 0, "", api.connect)
+        post_run_event(OWNER, Shard(), {"finalized": 1}, 0, "", api.connect)
     assert logs == [
         {
             "event": "kubernetes_event_failed",
@@ -162,7 +170,7 @@ def _connect_to_nobody() -> ApiClient:
 def test_an_absent_api_server_is_one_warning_and_no_error(connect: Callable[[], ApiClient]) -> None:
     """Neither a closed port nor a machine outside a cluster raises an error."""
     with capture_logs() as logs:
-        post_run_event(OWNER, {"finalized": 1}, 0, "", connect)
+        post_run_event(OWNER, Shard(), {"finalized": 1}, 0, "", connect)
     assert [entry["event"] for entry in logs] == ["kubernetes_event_failed"]
 
 

@@ -1,7 +1,7 @@
 """A whole run: the full scan, watching, the stop and the time limit."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from assetuploader.errors import StoreUnavailableError
+from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import Status
-from assetuploader.store import ListPage, ObjectInfo
-from reconciler.run import SHUTDOWN_TIMEOUT_SECONDS, RunOptions, run
+from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo
+from reconciler.run import SHUTDOWN_TIMEOUT_SECONDS, Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters, RunSummary
 from tests.support.builders import SOON, add, service_on, status_of
-from tests.support.in_memory_s3 import START, InMemoryS3
+from tests.support.in_memory_s3 import START, InMemoryS3, etag_of
 
 YOUNG = START - timedelta(seconds=5)
 
@@ -55,7 +55,9 @@ async def _run(
     s3: InMemoryS3, options: RunOptions, clock: Callable[[], float] | None = None, stop: asyncio.Event | None = None
 ) -> RunSummary:
     counters = RunCounters()
-    is_complete = await run(service_on(s3), options, [counters], stop or asyncio.Event(), clock or Clock())
+    is_complete = await Run(
+        service_on(s3), options, [counters], check_nothing, stop or asyncio.Event(), clock or Clock()
+    ).run()
     return counters.summarize(is_complete=is_complete)
 
 
@@ -119,10 +121,142 @@ async def test_a_failed_poll_does_not_end_the_run() -> None:
     assert [line["reason"] for line in logs if line["event"] == "poll_failed"] == ["away"]
 
 
-async def test_a_failed_full_scan_ends_the_run() -> None:
+async def test_without_watching_a_failed_scan_ends_the_run() -> None:
     """S3 is unavailable at the first listing: the run ends with the reason, for exit code 75."""
     with pytest.raises(StoreUnavailableError, match="away"):
-        await _run(InMemoryS3(fails_with=StoreUnavailableError("away")), options(watch_seconds=50))
+        await _run(InMemoryS3(fails_with=StoreUnavailableError("away")), options(watch_seconds=0))
+
+
+async def test_an_error_that_no_retry_cures_ends_the_run_at_once() -> None:
+    """The run does not wait for the next poll to end with S3's refusal."""
+    s3 = ObservedS3(fails_with=StoreAccessDeniedError("403"))
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreAccessDeniedError):
+            await _run(s3, options(watch_seconds=50, poll_interval_seconds=1_000))
+
+
+async def test_a_run_waits_for_a_store_that_is_unavailable_at_its_start() -> None:
+    """The minute is not lost: the check of the store and the full scan are tried again as long as the run watches."""
+    s3, clock = ObservedS3(), Clock()
+    add(s3, 1)
+    failures = iter([StoreUnavailableError("no check"), None])
+    s3.at_listing = {
+        0: lambda: setattr(s3, "fails_with", StoreUnavailableError("no listing")),
+        1: lambda: setattr(s3, "fails_with", None),
+        2: lambda: setattr(clock, "now", 60.0),
+    }
+
+    async def check_store() -> None:
+        assert s3.calls == []
+        if (failure := next(failures)) is not None:
+            raise failure
+
+    with capture_logs() as logs:
+        watching = options(watch_seconds=50, poll_interval_seconds=0.001)
+        counters = RunCounters()
+        is_complete = await Run(service_on(s3), watching, [counters], check_store, asyncio.Event(), clock).run()
+
+    assert (is_complete, counters.outcomes) == (True, {Outcome.FINALIZED: 1})
+    assert [line["reason"] for line in logs if line["event"] == "scan_failed"] == ["no check", "no listing"]
+
+
+async def test_a_store_that_stays_unavailable_fails_the_run() -> None:
+    """When the run has watched to its end without a full scan, it ends with the reason, for exit code 75."""
+    s3, clock = ObservedS3(fails_with=StoreUnavailableError("away")), Clock()
+    s3.at_listing = {3: lambda: setattr(clock, "now", 60.0)}
+    with pytest.raises(StoreUnavailableError, match="away"):
+        await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+    assert s3.listings == 4
+
+
+async def _continue(_target: str) -> None:
+    """Do nothing before a copy."""
+
+
+@dataclass(slots=True)
+class CopyingS3(ObservedS3):
+    """A store that calls back before each copy, with the key that it writes."""
+
+    before_copy: Callable[[str], Awaitable[None]] = _continue
+    copies: list[str] = field(default_factory=list)
+
+    async def copy_object(
+        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    ) -> str:
+        """Call back, and copy."""
+        self.copies.append(target)
+        await self.before_copy(target)
+        return await InMemoryS3.copy_object(
+            self, source, target, attributes, source_if_match=source_if_match, if_match=if_match
+        )
+
+
+async def test_no_asset_waits_for_the_copy_of_another_one() -> None:
+    """While a copy takes its time, polls go on, and assets that are marked meanwhile become final."""
+    s3, clock, go_on = CopyingS3(), Clock(), asyncio.Event()
+    slow = add(s3, 1)
+    marked: list[str] = []
+
+    async def wait(target: str) -> None:
+        if target == uploaded_key(slow):
+            await go_on.wait()
+
+    def mark() -> None:
+        marked.extend(add(s3, number, pin=b"bytes %d" % number, uploaded_at=YOUNG) for number in (2, 3, 4))
+
+    def end() -> None:
+        assert ({status_of(s3, name) for name in marked}, status_of(s3, slow)) == ({"uploaded"}, "marked")
+        clock.now = 55.0  # the run does not watch any more, and its copy is still under way
+        go_on.set()
+
+    s3.before_copy = wait
+    s3.at_listing = {2: mark, 5: end}
+    summary = await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.01), clock)
+
+    assert (summary.is_complete, summary.outcomes) == (True, {Outcome.FINALIZED: 4})
+    assert sorted(s3.copies) == sorted(uploaded_key(name) for name in (slow, *marked))
+
+
+async def test_a_run_that_outlasts_its_minute_scans_everything_again() -> None:
+    """Kubernetes starts no other run beside it: the run itself finds what becomes due."""
+    s3, clock, go_on = CopyingS3(), Clock(), asyncio.Event()
+    slow = add(s3, 1)
+    due: list[str] = []
+
+    async def wait(target: str) -> None:
+        if target == uploaded_key(slow):
+            await go_on.wait()
+        else:
+            go_on.set()
+
+    def outlast() -> None:
+        due.append(add(s3, 2))
+        clock.now = 61.0
+
+    s3.before_copy = wait
+    s3.at_listing = {1: outlast}
+    summary = await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.01), clock)
+
+    assert (status_of(s3, due[0]), summary.outcomes) == ("uploaded", {Outcome.FINALIZED: 2})
+
+
+async def test_a_client_that_marks_during_the_copy_fails_nothing() -> None:
+    """A lost race is left to the next scan: no failure, and no copy at once."""
+    s3, clock = CopyingS3(), Clock()
+    name = add(s3, 1, pin=b"bytes 1", uploaded_at=YOUNG)
+    client = service_on(s3)
+
+    async def mark(_target: str) -> None:
+        if len(s3.copies) < 3:
+            await client.mark(name, None)
+            await client.mark(name, etag_of(b"bytes 1"))
+
+    s3.before_copy = mark
+    s3.at_listing = {4: lambda: setattr(clock, "now", 60.0)}
+    summary = await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+
+    assert (len(s3.copies), status_of(s3, name)) == (3, "uploaded")
+    assert (summary.outcomes[Outcome.FINALIZED], summary.has_failures) == (1, False)
 
 
 async def test_a_stop_while_watching_ends_the_run_at_once() -> None:

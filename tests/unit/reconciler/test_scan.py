@@ -14,9 +14,9 @@ from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import Status
-from assetuploader.store import ListPage, ObjectInfo
+from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo
 from reconciler.run_log import RunLog
-from reconciler.scan import BATCH_SIZE, CONCURRENCY, MAX_CONSECUTIVE_FAILURES
+from reconciler.scan import BATCH_SIZE, CONCURRENCY, LARGE_CONCURRENCY, MAX_CONSECUTIVE_FAILURES
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters
 from tests.support.builders import SOON, add, asset_id, build_scan, status_of
@@ -140,6 +140,39 @@ async def test_concurrency_is_bounded() -> None:
     await build_scan(s3).run()
 
     assert s3.most_in_flight == CONCURRENCY
+
+
+async def test_small_assets_do_not_wait_for_large_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large copies have a lane of their own, with a bound of its own; their uploads are deleted after each."""
+    monkeypatch.setattr("reconciler.scan.LARGE_COPY_BYTES", 9)
+    go_on, under_way = asyncio.Event(), 0
+
+    class LargeCopies(WatchedS3):
+        async def copy_object(
+            self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+        ) -> str:
+            """Wait before a large copy."""
+            nonlocal under_way
+            if len(self.objects[source].body) > 9:
+                under_way += 1
+                await go_on.wait()
+            return await InMemoryS3.copy_object(
+                self, source, target, attributes, source_if_match=source_if_match, if_match=if_match
+            )
+
+    s3 = LargeCopies()
+    large = [add(s3, 1000 + number) for number in range(CONCURRENCY + 10)]
+    small = [add(s3, number) for number in range(100)]
+    counters = RunCounters()
+    scanning = asyncio.create_task(build_scan(s3, listeners=[counters]).run())
+    async with asyncio.timeout(10):
+        while any(temp_key(name) in s3.objects for name in small):  # noqa: ASYNC110 -- until they are deleted
+            await asyncio.sleep(0)
+    assert (under_way, {status_of(s3, name) for name in large}) == (LARGE_CONCURRENCY, {"marked"})
+    go_on.set()
+    await scanning
+    assert counters.outcomes == {Outcome.FINALIZED: len(large) + len(small)}
+    assert [key for key in s3.objects if key.startswith("temp/")] == []
 
 
 async def test_uploads_are_deleted_a_thousand_at_a_time() -> None:
