@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 from assetuploader.cli.config import Config, ConfigError, read_config
 from assetuploader.cli.exit_codes import ExitCode
@@ -186,7 +187,11 @@ def _port(text: str) -> int:
 
 
 def _url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # an address in brackets that is none
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise argparse.ArgumentTypeError(f"{text!r} is not a URL as in http://127.0.0.1:8080")
     return text
 

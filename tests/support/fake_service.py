@@ -25,6 +25,8 @@ class FakeService:
     stored: bytes = b""
     waits: int = 0
     """How often a GET gets 404 before it gets 200."""
+    starting: list[tuple[int, Any]] = field(default_factory=list)
+    """The first responses to POST, in order."""
     responses: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     """Other responses, by method and path."""
 
@@ -34,6 +36,9 @@ class FakeService:
             status, body_ = self.responses[method, path]
             return status, {}, body_
         match method, path:
+            case "POST", "/asset" if self.starting:
+                status, body_ = self.starting.pop(0)
+                return status, {}, body_
             case "POST", "/asset":
                 return 201, {}, {"id": ID, "upload_url": f"{self.public_url}/temp?X-Amz-Signature=secret"}
             case "PUT", "/temp":

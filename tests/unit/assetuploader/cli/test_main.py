@@ -31,6 +31,10 @@ def _refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[
             "assetuploader selftest: argument URL: '127.0.0.1:8080' is not a URL as in http://127.0.0.1:8080",
         ),
         (
+            ["selftest", "http://["],
+            "assetuploader selftest: argument URL: 'http://[' is not a URL as in http://127.0.0.1:8080",
+        ),
+        (
             ["selftest", "http://x", "--connect-to", "y"],
             "assetuploader selftest: argument --connect-to: 'y' is not HOST:PORT",
         ),
