@@ -1,9 +1,7 @@
 """A release in a namespace that enforces Pod Security `restricted`, used as users use it."""
 
 import os
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -61,39 +59,6 @@ def test_the_api_works_behind_the_ingress(release: Release, cluster: Cluster) ->
         client = Client("http://assets.example.com", ("127.0.0.1", ingress), ("127.0.0.1", s3))
         asset_id = client.store(CONTENT, is_pinned=True)
         assert client.download(asset_id, 60) == CONTENT
-
-
-def test_the_commands_of_the_notes_work(release: Release, free_port: int, tmp_path: Path) -> None:
-    """The port-forwards and curl commands that helm prints upload and download a file."""
-    notes = release.cluster.helm("get", "notes", release.name, "-n", release.namespace)
-    commands = [line.strip() for line in notes.splitlines() if line.startswith("  ")]
-    forwards = [line for line in commands if line.startswith("kubectl") and "port-forward" in line]
-    curls = [line for line in commands if line not in forwards]
-    assert (
-        f"kubectl -n {release.namespace} port-forward service/{release.fullname}-s3 {free_port}:{free_port}" in forwards
-    )
-    content = tmp_path / "content"
-    content.write_bytes(CONTENT)
-    # This machine cannot resolve the host name of the Ingress.
-    with (
-        release.cluster.forward(release.namespace, f"service/{release.fullname}", "http") as api,
-        release.cluster.forward(release.namespace, f"service/{release.fullname}-s3", "s3", local=free_port),
-    ):
-        script = "\n".join(curls).replace("http://assets.example.com", f"http://localhost:{api}")
-        script = script.replace("FILE=/etc/hostname", f"FILE={content}")
-        script += (
-            '\ncurl -fsS -o downloaded "$(curl -fsS http://localhost:' + f"{api}/asset/$ID" + " | cut -d'\"' -f4)\""
-        )
-        done = subprocess.run(  # noqa: S603
-            ["bash", "-euo", "pipefail", "-c", script],  # noqa: S607
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=150,
-        )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "downloaded").read_bytes() == CONTENT
 
 
 def test_the_service_never_routes_to_cronjob_pods(release: Release) -> None:
