@@ -181,11 +181,17 @@ OPERATIONS: Final = (
         ("/readyz",),
         handlers.readyz,
         summary="Check whether to send requests here",
-        description="Does not call S3. The service becomes ready when it has reached S3 once and has verified the store; "
-        "a later outage of S3 does not change that.",
+        description=(
+            "Does not call S3. The service becomes ready when it has reached S3 once and has verified the store; "
+            "a later outage of S3 does not change that."
+        ),
         responses=(
             Response(HTTPStatus.OK, "Ready.", ReadyResponse),
-            Response(HTTPStatus.SERVICE_UNAVAILABLE, "Starting (the store is not verified yet) or draining.", NotReadyResponse),
+            Response(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Starting (the store is not verified yet) or draining.",
+                NotReadyResponse,
+            ),
         ),
         tag="Health",
         is_probe=True,

@@ -78,6 +78,13 @@ def test_a_command_on_a_cluster_names_namespace_and_release(page: str) -> None:
                 assert re.search(r" -n \S| --all-namespaces| namespace assets| --local |create -f -", line), line
 
 
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+def test_no_command_has_a_comment_behind_it(page: str) -> None:
+    """A pasted comment is arguments in zsh, the shell of macOS, unless interactive_comments is set."""
+    lines = [line for command in read_commands(page) for line in command.text.splitlines()]
+    assert [line for line in lines if re.search(r"\s#\s", line)] == []
+
+
 @pytest.mark.parametrize(
     ("release", "values"),
     [
