@@ -14,10 +14,11 @@ from tests.support.printed_commands import ROOT
 
 _END: Final = "--- end of the pasted commands ---"
 # Each command that fails is recorded with its exit code. The commands after it run, as they would in a terminal.
-_SETUP: Final = """\
+_SETUP: Final = r"""
 set -E -o pipefail
 failures=
-trap 'code=$?; failures+="$code $BASH_COMMAND"$'"'\\n'"'' ERR
+record() { failures+="$1 $2"$'\n'; }
+trap 'record $? "$BASH_COMMAND"' ERR
 """
 _REPORT: Final = f"""printf '\\n%s\\n' '{_END}' "$failures" '{_END}'; failures=\n"""
 
