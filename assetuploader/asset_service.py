@@ -6,8 +6,8 @@ the protocol: the placeholder is read before `temp/`, and a write names the vers
 The methods await nothing but the store and the presigner, so that a test can step them one S3 call at a time.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
@@ -27,9 +27,11 @@ from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import CHANGES, Outcome
 from assetuploader.state_machine import (
     NOT_READ,
+    OF_PLACEHOLDER,
     UNREADABLE,
     Action,
     AssetState,
+    EtagSentinel,
     InvalidPlaceholderError,
     LifecyclePolicy,
     MarkAction,
@@ -39,6 +41,11 @@ from assetuploader.state_machine import (
     decide_mark,
     due_at,
     from_metadata,
+    is_meant,
+    is_placeholder_body,
+    is_upload_over,
+    may_be_placeholder_body,
+    placeholder_body,
     to_metadata,
     to_tags,
 )
@@ -84,6 +91,16 @@ class ReconcileResult:
 
 
 @dataclass(frozen=True, slots=True)
+class _Upload:
+    """The object at `temp/{id}`."""
+
+    etag: str | EtagSentinel
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those of `SYSTEM_METADATA_HEADERS` that the client sent."""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AssetService:
     """The assets of one bucket. The sources of ids and nonces are arguments, so that tests are reproducible."""
 
@@ -92,7 +109,7 @@ class AssetService:
     policy: LifecyclePolicy
     make_id: Callable[[], UUID]
     make_nonce: Callable[[], bytes]
-    """Returns a new body for a placeholder, so that its ETag is unique and no client can produce it."""
+    """Returns new random bytes for the body of a placeholder, so that its ETag is unique."""
 
     async def create(self) -> CreatedAsset:
         """Create a pending asset.
@@ -102,29 +119,30 @@ class AssetService:
         """
         asset_id = str(self.make_id())
         upload = await self.presigner.presign_put(temp_key(asset_id), self.policy.upload_url_ttl_seconds)
-        state = AssetState(Status.PENDING, upload.expires_at)
+        attributes = _to_attributes(AssetState(Status.PENDING, upload.expires_at))
+        key, body = uploaded_key(asset_id), self._new_body()
         try:
-            await self._create_placeholder(asset_id, state)
+            await self.store.put_object(key, body, attributes, if_none_match="*")
         except PreconditionFailedError:
-            placeholder = await read_placeholder(self.store, asset_id)
-            # The same state means that our own write succeeded, and that its response was lost.
-            if placeholder is None or placeholder.state != state:
-                raise StoreUnavailableError("another client is writing the key of the new asset; try again") from None
+            # Our own nonce means that our own write succeeded, and that its response was lost.
+            if await self.store.get_object(key, len(body)) != body:
+                raise StoreUnavailableError("the id of the new asset is taken; try again") from None
         return CreatedAsset(asset_id, upload)
 
-    async def mark(self, asset_id: str, pin: str | None) -> None:
+    async def mark(self, asset_id: str, pin: str | None, now: datetime) -> None:
         """Record that the client finished its upload. A pin is the ETag of the bytes that the client means.
 
         Raises:
             AssetNotFoundError, AlreadyUploadedError, AssetExpiredError: The asset's state allows no mark.
-            UploadMismatchError: `temp/` does not hold the pinned bytes.
+            UploadMismatchError: `temp/` does not hold the pinned bytes, or they are the body of a placeholder, or the
+                upload URL expired and `temp/` holds nothing.
             StoreError: A request to S3 failed, or too many clients write this asset. The mark may have been stored.
         """
         for _ in range(MAX_CAS_ATTEMPTS):
             placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
                 raise AssetNotFoundError
-            action = decide_mark(placeholder.state, pin)
+            action = decide_mark(placeholder.state, pin, now)
             match action:
                 case MarkAction.ACCEPT:
                     return
@@ -132,17 +150,21 @@ class AssetService:
                     raise AlreadyUploadedError
                 case MarkAction.EXPIRED:
                     raise AssetExpiredError
-                case MarkAction.COMPARE:
-                    if not await self._upload_matches(asset_id, pin):
-                        # A run may have finalized these bytes and deleted temp/ since the placeholder was read.
-                        if await read_placeholder(self.store, asset_id) == placeholder:
-                            raise UploadMismatchError
-                        continue
-                case MarkAction.WRITE:
+                case MarkAction.WRITE | MarkAction.COMPARE:
                     pass
                 case _:
                     assert_never(action)
             try:
+                if action is MarkAction.COMPARE:
+                    upload = await self._inspect_upload(asset_id)
+                    if upload is None and is_upload_over(placeholder.state, now, self.policy):
+                        await self._expire(asset_id, placeholder)
+                        raise AssetExpiredError
+                    if upload is None or not is_meant(upload.etag, pin):
+                        # A run may have finalized these bytes and deleted temp/ since the placeholder was read.
+                        if await read_placeholder(self.store, asset_id) == placeholder:
+                            raise UploadMismatchError
+                        continue
                 marked = replace(placeholder.state, status=Status.MARKED, pin=pin)
                 await self._replace_placeholder(asset_id, marked, placeholder.etag)
             except PreconditionFailedError:
@@ -153,24 +175,36 @@ class AssetService:
     async def resolve(self, asset_id: str, expires_in: int, now: datetime) -> PresignedUrl:
         """Return a download URL for a final asset, valid for at most `expires_in` seconds.
 
+        A marked asset expires here when its upload never came: without an object in `temp/` no run sees it.
+
         Raises:
             AssetNotFoundError, AssetNotUploadedError, AssetExpiredError: The asset is not final.
             StoreError: A request to S3 failed.
         """
-        placeholder = await read_placeholder(self.store, asset_id)
-        if placeholder is None:
-            raise AssetNotFoundError
-        match placeholder.state.status:
-            case Status.UPLOADED:
-                return await self.presigner.presign_get(uploaded_key(asset_id), expires_in)
-            case Status.EXPIRED:
-                raise AssetExpiredError
-            case Status.PENDING | Status.MARKED:
-                due = due_at(placeholder, self.policy)
-                seconds_until_due = 0 if due is None else int((due - now).total_seconds())
-                raise AssetNotUploadedError(max(MIN_RETRY_AFTER_SECONDS, seconds_until_due))
-            case _ as unknown:
-                assert_never(unknown)
+        for _ in range(MAX_CAS_ATTEMPTS):
+            placeholder = await read_placeholder(self.store, asset_id)
+            if placeholder is None:
+                raise AssetNotFoundError
+            match placeholder.state.status:
+                case Status.UPLOADED:
+                    return await self.presigner.presign_get(uploaded_key(asset_id), expires_in)
+                case Status.EXPIRED:
+                    raise AssetExpiredError
+                case Status.MARKED if is_upload_over(placeholder.state, now, self.policy):
+                    try:
+                        if await self._inspect_upload(asset_id) is None:
+                            await self._expire(asset_id, placeholder)
+                            raise AssetExpiredError
+                    except PreconditionFailedError:  # a run finalized it and deleted temp/, or it was marked again
+                        continue
+                case Status.PENDING | Status.MARKED:
+                    pass
+                case _ as unknown:
+                    assert_never(unknown)
+            due = due_at(placeholder, self.policy)
+            seconds_until_due = 0 if due is None else int((due - now).total_seconds())
+            raise AssetNotUploadedError(max(MIN_RETRY_AFTER_SECONDS, seconds_until_due))
+        raise StoreUnavailableError("too many clients mark this asset at the same time; try again")
 
     async def reconcile(
         self, asset_id: str, now: datetime, *, max_copy_bytes: int | None = None, dry_run: bool = False
@@ -225,16 +259,15 @@ class AssetService:
                 return Outcome.SWEPT
             case _:
                 pass
-        try:
-            upload = await self.store.head_object(temp_key(asset_id))
-        except ObjectUnreadableError:
-            return await self._apply_unreadable(asset_id, placeholder, now, dry_run=dry_run)
+        upload = await self._inspect_upload(asset_id)
         if upload is None:
             return Outcome.UPLOAD_MISSING
         match decide(state, upload.etag, now, self.policy):
             case Action.EXPIRE:
-                return await self._expire(asset_id, placeholder, dry_run=dry_run)
-            case Action.FINALIZE:
+                if not dry_run:
+                    await self._expire(asset_id, placeholder)
+                return Outcome.EXPIRED
+            case Action.FINALIZE if isinstance(upload.etag, str):
                 if not dry_run:
                     if max_copy_bytes is not None and upload.size > max_copy_bytes:
                         raise CopyTooLargeError
@@ -248,33 +281,32 @@ class AssetService:
                     )
                 return Outcome.FINALIZED
             case _:
-                return Outcome.ETAG_MISMATCH
+                return Outcome.UPLOAD_UNREADABLE if upload.etag is UNREADABLE else Outcome.ETAG_MISMATCH
 
-    async def _apply_unreadable(
-        self, asset_id: str, placeholder: Placeholder, now: datetime, *, dry_run: bool
-    ) -> Outcome:
-        if decide(placeholder.state, UNREADABLE, now, self.policy) is Action.EXPIRE:
-            return await self._expire(asset_id, placeholder, dry_run=dry_run)
-        return Outcome.UPLOAD_UNREADABLE
-
-    async def _expire(self, asset_id: str, placeholder: Placeholder, *, dry_run: bool) -> Outcome:
-        if not dry_run:
-            expired = replace(placeholder.state, status=Status.EXPIRED)
-            await self._replace_placeholder(asset_id, expired, placeholder.etag)
-        return Outcome.EXPIRED
-
-    async def _upload_matches(self, asset_id: str, pin: str | None) -> bool:
+    async def _inspect_upload(self, asset_id: str) -> _Upload | None:
+        """Return what `temp/` holds, or None. Only uploads of the size of a placeholder are read."""
+        key = temp_key(asset_id)
         try:
-            upload = await self.store.head_object(temp_key(asset_id))
+            info = await self.store.head_object(key)
+            if info is None:
+                return None
+            if may_be_placeholder_body(info.size):
+                body = await self.store.get_object(key, info.size, if_match=info.etag)
+                if body is not None and is_placeholder_body(body):
+                    return _Upload(OF_PLACEHOLDER)
         except ObjectUnreadableError:
-            return False
-        return upload is not None and upload.etag == pin
+            return _Upload(UNREADABLE)
+        return _Upload(info.etag, info.headers, info.size)
 
-    async def _create_placeholder(self, asset_id: str, state: AssetState) -> None:
-        await self.store.put_object(uploaded_key(asset_id), self.make_nonce(), _to_attributes(state), if_none_match="*")
+    def _new_body(self) -> bytes:
+        return placeholder_body(self.make_nonce())
+
+    async def _expire(self, asset_id: str, placeholder: Placeholder) -> None:
+        expired = replace(placeholder.state, status=Status.EXPIRED)
+        await self._replace_placeholder(asset_id, expired, placeholder.etag)
 
     async def _replace_placeholder(self, asset_id: str, state: AssetState, etag: str) -> None:
-        await self.store.put_object(uploaded_key(asset_id), self.make_nonce(), _to_attributes(state), if_match=etag)
+        await self.store.put_object(uploaded_key(asset_id), self._new_body(), _to_attributes(state), if_match=etag)
 
 
 async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | None:

@@ -30,7 +30,7 @@ class UploadMismatchError(AssetError):
 
 
 class AssetExpiredError(AssetError):
-    """The asset expired: it was not marked in time, or its pinned bytes were overwritten."""
+    """The asset expired: it was not marked or not uploaded in time, or its pinned bytes were overwritten."""
 
 
 class StoreErrorKind(StrEnum):

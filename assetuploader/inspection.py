@@ -18,6 +18,7 @@ from assetuploader.state_machine import (
     Status,
     decide,
     due_at,
+    is_upload_over,
 )
 from assetuploader.store import ObjectInfo, ObjectStore
 
@@ -33,7 +34,7 @@ class AssetPhase(StrEnum):
     OVERDUE = "overdue"
     """It is due, and no run has finalized it yet."""
     EXPIRED = "expired"
-    """It expired, or the next run expires it."""
+    """It expired, or the next run or request expires it."""
     UNKNOWN = "unknown"
     """The id belongs to no asset."""
 
@@ -123,7 +124,7 @@ def explain(
         case _ as unknown:
             assert_never(unknown)
     if upload is None:
-        return _explain_without_upload(state, now)
+        return _explain_without_upload(state, now, policy)
     asset_expires_at = state.upload_expires_at + timedelta(seconds=policy.expire_after_seconds)
     due = due_at(placeholder, policy)
     match decide(state, upload.etag, now, policy):
@@ -143,9 +144,11 @@ def explain(
             return NextStep(AssetPhase.WAITING, "uploaded: waits for its mark; expires otherwise", asset_expires_at)
 
 
-def _explain_without_upload(state: AssetState, now: datetime) -> NextStep:
+def _explain_without_upload(state: AssetState, now: datetime, policy: LifecyclePolicy) -> NextStep:
     if now < state.upload_expires_at:
         message = "nothing is uploaded yet; the upload URL expires at this time"
-    else:
-        message = "nothing was uploaded before the upload URL expired; it never becomes final"
-    return NextStep(AssetPhase.WAITING, message, state.upload_expires_at)
+        return NextStep(AssetPhase.WAITING, message, state.upload_expires_at)
+    message = "nothing was uploaded before the upload URL expired; it never becomes final"
+    is_over = state.status is Status.MARKED and is_upload_over(state, now, policy)
+    phase = AssetPhase.EXPIRED if is_over else AssetPhase.WAITING
+    return NextStep(phase, message, state.upload_expires_at)

@@ -2,12 +2,15 @@
 
 An asset uses two S3 keys. The client's bytes arrive at `temp/{id}`. `uploaded/{id}` first holds a *placeholder* and
 later the bytes. The placeholder is a compare-and-swap register: its metadata carry an `AssetState`, every write names
-the ETag that was read before, and every write has a random body, so that each version has an ETag of its own.
+the ETag that was read before, and every write has a random body, so that each version has an ETag of its own. A copy of
+such a body is never finalized: the final asset would have the ETag of a placeholder, and a late mark could replace it.
 
     pending --mark--> marked --finalize--> uploaded
        |                 |
        +-----expire------+--------------> expired
 
+An asset expires when it was not marked in time, when other bytes than the pinned ones remain, or when nothing was
+uploaded.
 `uploaded` and `expired` never change again. Nothing here does I/O, reads a clock or creates an id:
 `assetuploader.asset_service` reads what these functions need, calls them, and carries out what they decide.
 """
@@ -23,6 +26,8 @@ from assetuploader.keys import format_timestamp, parse_etag, parse_timestamp
 SCHEMA: Final = "2"
 """The version of the metadata that this program writes."""
 _READABLE_SCHEMAS: Final = frozenset({"1", SCHEMA})
+_BODY_PREFIX: Final = b"assetuploader placeholder "
+_BODY_MAX_BYTES: Final = 128
 _STATE_KEYS: Final = frozenset({"status", "expires-at", "pin", "schema"})
 
 
@@ -116,6 +121,21 @@ def from_metadata(metadata: Mapping[str, str]) -> AssetState:
     return AssetState(status, upload_expires_at, pin, others)
 
 
+def placeholder_body(nonce: bytes) -> bytes:
+    """Return the body of a placeholder. A new nonce gives each version an ETag of its own."""
+    return _BODY_PREFIX + nonce.hex().encode()
+
+
+def may_be_placeholder_body(size: int) -> bool:
+    """Whether bytes of this size may be the body of a placeholder."""
+    return len(_BODY_PREFIX) < size <= _BODY_MAX_BYTES
+
+
+def is_placeholder_body(body: bytes) -> bool:
+    """Whether these bytes are the body of a placeholder, of whichever asset and version."""
+    return body.startswith(_BODY_PREFIX) and may_be_placeholder_body(len(body))
+
+
 # --- mark: the client says that its upload is done --------------------------------------------------------------------
 
 
@@ -125,18 +145,20 @@ class MarkAction(Enum):
     WRITE = auto()
     """Write `marked`, with the pin of this mark or none."""
     COMPARE = auto()
-    """HEAD `temp/{id}`. If its ETag is the pin: WRITE. Otherwise it is a mismatch, unless the placeholder changed."""
+    """HEAD `temp/{id}`. If it has the pinned bytes, or any without a pin: WRITE. Otherwise the mark is refused, unless
+    the placeholder changed: as expired when nothing is there and `is_upload_over`, else as a mismatch."""
     ACCEPT = auto()
     """Succeed without a write: the asset is final with this pin, so the response to an earlier mark was lost."""
     ALREADY_UPLOADED = auto()
     EXPIRED = auto()
 
 
-def decide_mark(state: AssetState, pin: str | None) -> MarkAction:
-    """Decide about a mark, given the placeholder that was just read.
+def decide_mark(state: AssetState, pin: str | None, now: datetime) -> MarkAction:
+    """Decide about a mark, given the placeholder that was just read. `now` is S3's clock.
 
-    Every mark is written, even when the placeholder has the same state already. The new ETag invalidates any concurrent
-    mark or finalize that is based on an older upload. An unpinned mark removes an earlier pin.
+    Every mark that is not refused is written, even when the placeholder has the same state already. The new ETag
+    invalidates any concurrent mark or finalize that is based on an older upload. An unpinned mark removes an earlier
+    pin. It may come before the upload, but not after the upload URL expired without one.
     """
     match state.status:
         case Status.UPLOADED:
@@ -144,7 +166,12 @@ def decide_mark(state: AssetState, pin: str | None) -> MarkAction:
         case Status.EXPIRED:
             return MarkAction.EXPIRED
         case Status.PENDING | Status.MARKED:
-            return MarkAction.WRITE if pin is None else MarkAction.COMPARE
+            return MarkAction.WRITE if pin is None and now < state.upload_expires_at else MarkAction.COMPARE
+
+
+def is_upload_over(state: AssetState, now: datetime, policy: LifecyclePolicy) -> bool:
+    """Whether no upload is to be expected any more. A marked asset that has none then expires."""
+    return now >= _grace_ends_at(state, policy)
 
 
 # --- reconcile: finalize, expire and sweep what is due ----------------------------------------------------------------
@@ -168,10 +195,18 @@ class EtagSentinel(Enum):
     NOT_READ = auto()
     UNREADABLE = auto()
     """S3 does not give out these bytes, for example because the client encrypted them with a key of its own."""
+    OF_PLACEHOLDER = auto()
+    """The bytes are the body of a placeholder."""
 
 
 NOT_READ: Final = EtagSentinel.NOT_READ
 UNREADABLE: Final = EtagSentinel.UNREADABLE
+OF_PLACEHOLDER: Final = EtagSentinel.OF_PLACEHOLDER
+
+
+def is_meant(upload_etag: str | EtagSentinel, pin: str | None) -> bool:
+    """Whether a mark with this pin means these bytes: the pinned ones, or any that may become final."""
+    return isinstance(upload_etag, str) and pin in (None, upload_etag)
 
 
 def due_at(placeholder: Placeholder, policy: LifecyclePolicy) -> datetime | None:
@@ -187,9 +222,8 @@ def due_at(placeholder: Placeholder, policy: LifecyclePolicy) -> datetime | None
 def decide(state: AssetState, upload_etag: str | EtagSentinel, now: datetime, policy: LifecyclePolicy) -> Action:
     """Decide about an asset that has bytes in `temp/`. `now` is S3's clock.
 
-    Bytes other than the pinned ones, and bytes that S3 does not give out, are never finalized: the asset waits for
-    another upload and mark until it expires. There is no decision about missing bytes, because another run may have
-    finalized them: the caller does nothing then.
+    Bytes that are not meant are never finalized: the asset waits for another upload and mark until it expires. There is
+    no decision about missing bytes, because another run may have finalized them: the caller does nothing then.
     """
     match state.status:
         case Status.UPLOADED | Status.EXPIRED:
@@ -202,7 +236,7 @@ def decide(state: AssetState, upload_etag: str | EtagSentinel, now: datetime, po
             pass
     if upload_etag is NOT_READ:
         return Action.INSPECT_UPLOAD
-    if state.status is Status.MARKED and upload_etag is not UNREADABLE and state.pin in (None, upload_etag):
+    if state.status is Status.MARKED and is_meant(upload_etag, state.pin):
         return Action.FINALIZE
     return Action.EXPIRE if _is_expired(state, now, policy) else Action.WAIT
 

@@ -106,6 +106,14 @@ class ObjectStore(Protocol):
             PreconditionFailedError: One of the conditions failed, or another write happened at the same time.
         """
 
+    async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
+        """Return the bytes of the version with this ETag, or None when there is no object.
+
+        Raises:
+            PreconditionFailedError: The object is another version.
+            ObjectUnreadableError: The object is longer than `max_bytes`, or S3 does not give it out.
+        """
+
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """Return the first page of the objects with this prefix whose keys come after `start_after`."""
 

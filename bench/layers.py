@@ -71,7 +71,7 @@ def build_asset_service_app() -> Sanic[Any, Any]:
 
     @app.put("/asset/<asset_id:str>")
     async def put(request: Request, asset_id: str) -> HTTPResponse:
-        await request.app.ctx.assets.mark(asset_id, None)
+        await request.app.ctx.assets.mark(asset_id, None, datetime.now(UTC))
         return empty(202)
 
     @app.get("/asset/<asset_id:str>")

@@ -80,7 +80,7 @@ async def _measure_lifecycle(assets: int) -> LifecycleCost:
             await client.store.put_object(temp_key(asset_id), asset_id.encode(), ObjectAttributes())
             uploads.append(await client.store.head_object(temp_key(asset_id)))
         for asset_id, upload in zip(ids, uploads, strict=True):
-            await service.mark(asset_id, upload.etag if upload else None)
+            await service.mark(asset_id, upload.etag if upload else None, datetime.now(UTC))
         options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=1, max_run_seconds=600)
         await Run(service, options, (), check_nothing, asyncio.Event(), asyncio.get_running_loop().time).run()
         for asset_id in ids:

@@ -131,7 +131,9 @@ OPERATIONS: Final = (
         description=(
             "With `etag`, the ETag header of S3's response to the upload, the asset is pinned to those bytes and is "
             "final within seconds. Without it, the asset is final some time after the upload URL has expired. The "
-            "names of members may be in any case. You may mark an asset again until it is final."
+            "names of members may be in any case. After expires_at, a mark "
+            "without an upload is refused. Until the asset is final, everyone who knows its id "
+            "may mark it again, and the last mark counts."
         ),
         body=MarkRequest,
         responses=(Response(HTTPStatus.ACCEPTED, "The mark is stored."),),

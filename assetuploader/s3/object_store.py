@@ -163,19 +163,20 @@ class S3ObjectStore:
         )
         return await self.client.execute(operation, lambda response: parse_deletions(response.body))
 
-    async def get_object(self, key: str, max_bytes: int) -> bytes | None:
-        """See `ShardReportStore.get_object`."""
+    async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
+        """See `ObjectStore.get_object` and `ShardReportStore.get_object`."""
+        # One byte more than allowed, so that a longer object is noticed.
+        headers = [("range", f"bytes=0-{max_bytes}")]
+        if if_match is not None:
+            headers.append(("if-match", if_match))
         operation = S3Operation(
             "GetObject",
             "GET",
             key,
             On404.RETURN_NONE,
-            headers=[
-                ("range", f"bytes=0-{max_bytes}")
-            ],  # one byte more than allowed, so that a longer object is noticed
-            max_response_bytes=max(
-                max_bytes + 1, MAX_RESPONSE_BYTES
-            ),  # an error document may be longer than the object
+            headers=headers,
+            # An error document may be longer than the object.
+            max_response_bytes=max(max_bytes + 1, MAX_RESPONSE_BYTES),
         )
 
         def parse(response: Response) -> bytes | None:

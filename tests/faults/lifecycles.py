@@ -88,7 +88,7 @@ class Lifecycle:
     async def mark(self, pin: bytes | None) -> None:
         """PUT /asset/{id}."""
         etag = None if pin is None else etag_of(pin)
-        await self._retry("mark", lambda: self.service(self.faulty).mark(self.asset_id, etag))
+        await self._retry("mark", lambda: self.service(self.faulty).mark(self.asset_id, etag, _now()))
 
     async def run(self, after: timedelta) -> Outcome:
         """Reconcile this asset, this long after now."""

@@ -7,6 +7,7 @@ import re
 import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
@@ -90,7 +91,7 @@ class Overlap:
                 body = f"{number} ".encode() * 100
                 created = await assets.create()
                 response = await request_url(created.upload.url, "PUT", body)
-                await assets.mark(created.asset_id, response.headers["etag"].strip('"'))
+                await assets.mark(created.asset_id, response.headers["etag"].strip('"'), datetime.now(UTC))
                 self.bodies[created.asset_id] = body
 
         async with asyncio.TaskGroup() as group:

@@ -57,6 +57,10 @@ class EndlessS3:
         """See `ObjectStore.copy_object`."""
         return _ETAG
 
+    async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
+        """See `ObjectStore.get_object`: nothing here needs it."""
+        raise NotImplementedError
+
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:  # noqa: ARG002
         """See `ObjectStore.list_objects`."""
         after = start_after.rpartition("-")

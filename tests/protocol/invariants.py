@@ -27,6 +27,11 @@ class AssetRecord:
     """A mark succeeded after an upload had arrived."""
     is_latest_promised: bool = False
     """A mark succeeded that began after the latest upload had arrived, and that meant it."""
+    is_created: bool = False
+    has_upload_in_time: bool = False
+    """An upload arrived before its grace was over."""
+    placeholders: set[bytes] = field(default_factory=set)
+    """Every body that a placeholder had. Nobody is promised an asset with such bytes."""
 
 
 _STEPS: Final = {
@@ -52,13 +57,23 @@ class InvariantChecker:
 
     def copy(self, s3: InMemoryS3) -> "InvariantChecker":
         """Return an independent checker for a copy of the bucket."""
-        records = {asset_id: replace(record, uploads=list(record.uploads)) for asset_id, record in self.records.items()}
+        records = {
+            asset_id: replace(record, uploads=list(record.uploads), placeholders=set(record.placeholders))
+            for asset_id, record in self.records.items()
+        }
         return replace(self, s3=s3, records=records)
 
     def fingerprint(self) -> object:
         """Return the records as one comparable value."""
         return tuple(
-            (*record.uploads, record.has_promise, record.is_latest_promised) for record in self.records.values()
+            (
+                *record.uploads,
+                record.is_created,
+                record.has_upload_in_time,
+                record.has_promise,
+                record.is_latest_promised,
+            )
+            for record in self.records.values()
         )
 
     def record(self, asset_id: str) -> AssetRecord:
@@ -67,13 +82,22 @@ class InvariantChecker:
 
     # --- results that clients got -------------------------------------------------------------------------------------
 
-    def accepted(self, asset_id: str, uploads_before: int, pin: str | None) -> None:
-        """Record that a mark succeeded, which began after this many uploads had arrived."""
+    def created(self, asset_id: str) -> None:
+        """Record that a client got this id as a new one."""
+        record = self.record(asset_id)
+        if record.is_created:
+            raise ViolationError("I7: two clients created the same asset")
+        record.is_created = True
+
+    def accepted(self, asset_id: str, uploads_before: int, pin: str | None, began_at: datetime) -> None:
+        """Record that a mark succeeded, which began at this time, after this many uploads had arrived."""
         record = self.record(asset_id)
         status = record.current.metadata["status"] if record.current else None
         if status not in {"marked", "uploaded"} and not (status == "expired" and pin is not None):
             raise ViolationError(f"I3: a mark succeeded, and the asset is {status}")
-        if not uploads_before:
+        if not record.uploads and record.current and began_at >= _expiry(record.current):
+            raise ViolationError("a mark succeeded after the upload URL expired, and nothing is uploaded")
+        if not uploads_before or record.uploads[-1] in record.placeholders:
             return
         record.has_promise = True
         if uploads_before == len(record.uploads) and pin in (None, etag_of(record.uploads[-1])):
@@ -102,6 +126,8 @@ class InvariantChecker:
                 case "put", "temp":
                     record.uploads.append(self.s3.objects[key].body)
                     record.is_latest_promised = False
+                    if record.current and self.s3.now < _expiry(record.current) + timedelta(seconds=self.grace_seconds):
+                        record.has_upload_in_time = True
                 case (("put_object" | "copy_object"), "uploaded"):
                     self._changed(record, self.s3.objects[key])
                 case "delete_objects", "temp":
@@ -115,6 +141,8 @@ class InvariantChecker:
         record.current = new
         old_status = before.metadata["status"] if before else None
         status = new.metadata["status"]
+        if status != "uploaded":
+            record.placeholders.add(new.body)
         if status not in _STEPS[old_status]:
             name = "I1" if old_status == "uploaded" else "I3"
             raise ViolationError(f"{name}: {old_status} became {status}")
@@ -144,7 +172,8 @@ class InvariantChecker:
             raise ViolationError("I3: a mark succeeded, and the asset expired")
         if before and pin != before.metadata.get("pin"):
             raise ViolationError("I3: the pin changed")
-        if self.s3.now < _expiry(new) + timedelta(seconds=self.expire_after_seconds):
+        wait_seconds = self.expire_after_seconds if record.has_upload_in_time else self.grace_seconds
+        if self.s3.now < _expiry(new) + timedelta(seconds=wait_seconds):
             raise ViolationError("expired before its time")
 
     def _require_kept(self, asset_id: str, record: AssetRecord) -> None:
@@ -162,19 +191,21 @@ class InvariantChecker:
 
     def require_finished(self) -> None:
         """Check I5 after clean runs: all work that is due is done."""
-        for asset_id in self.records:
+        for asset_id, record in self.records.items():
             placeholder = self.s3.objects.get(f"uploaded/{asset_id}")
             waiting = self.s3.objects.get(f"temp/{asset_id}")
-            if placeholder is not None and waiting is not None and self._is_due(placeholder, waiting):
+            if placeholder is not None and waiting is not None and self._is_due(placeholder, waiting, record):
                 raise ViolationError(
                     f"I5: {placeholder.metadata['status']}, due, and not finished after the clean runs"
                 )
 
-    def _is_due(self, placeholder: Stored, waiting: Stored) -> bool:
+    def _is_due(self, placeholder: Stored, waiting: Stored, record: AssetRecord) -> bool:
         expiry = _expiry(placeholder)
         is_expired = self.s3.now >= expiry + timedelta(seconds=self.expire_after_seconds)
         match placeholder.metadata["status"], placeholder.metadata.get("pin"):
             case "pending", _:
+                return is_expired
+            case "marked", _ if waiting.body in record.placeholders:
                 return is_expired
             case "marked", None:
                 return self.s3.now >= expiry + timedelta(seconds=self.grace_seconds)
@@ -187,6 +218,7 @@ class InvariantChecker:
         """Check I3 long after all deadlines and clean runs: what was promised is final."""
         for asset_id, record in self.records.items():
             if not record.has_promise:
+                self._require_end(asset_id)
                 continue
             final = self.s3.objects.get(f"uploaded/{asset_id}")
             if final is None:
@@ -201,6 +233,12 @@ class InvariantChecker:
                     is_kept = status == "expired" and not record.is_latest_promised
             if not is_kept:
                 raise ViolationError(f"I3: a mark succeeded, and the asset ended as {final.metadata}")
+
+    def _require_end(self, asset_id: str) -> None:
+        """Check that nobody waits for an upload that never came. A GET has happened since."""
+        found = self.s3.objects.get(f"uploaded/{asset_id}")
+        if found and found.metadata["status"] == "marked" and f"temp/{asset_id}" not in self.s3.objects:
+            raise ViolationError("I5: marked, nothing is uploaded, and it never ends")
 
 
 def _expiry(stored: Stored) -> datetime:

@@ -27,26 +27,32 @@ _MARK_READS: Final = """            placeholder = await read_placeholder(self.st
 _RECONCILE_READS: Final = """            placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
                 return ReconcileResult"""
-_INSPECTS: Final = """upload = await self.store.head_object(temp_key(asset_id))
-        except ObjectUnreadableError:
-            return await"""
+_INSPECTS: Final = """upload = await self._inspect_upload(asset_id)
+        if upload is None:"""
 _COPIES: Final = "                    await self.store.copy_object("
 _WRITES: Final = "return ObjectAttributes(to_metadata(state), to_tags(state))"
-_RESOLVES: Final = """            case Status.UPLOADED:
-                return await self.presigner"""
+_RESOLVES: Final = """                case Status.UPLOADED:
+                    return await self.presigner"""
 _SWEEPS: Final = """        case Status.UPLOADED | Status.EXPIRED:
             return Action.SWEEP"""
 _FINAL: Final = "return MarkAction.ACCEPT if pin is not None and pin == state.pin else MarkAction.ALREADY_UPLOADED"
 _MARK: Final = """        case Status.PENDING | Status.MARKED:
             return MarkAction.WRITE if"""
+_COMPARES: Final = """upload = await self._inspect_upload(asset_id)
+                    if upload is None and"""
+_OVER: Final = "return now >= _grace_ends_at(state, policy)"
 _MARKED_ALREADY: Final = """        case Status.MARKED if CONDITION:
             return MarkAction.ACCEPT
 """
 _NOT_DUE: Final = "case Status.MARKED if state.pin is None and now < _grace_ends_at(state, policy):"
 _GRACE: Final = "return state.upload_expires_at + timedelta(seconds=policy.grace_seconds)"
-_FINALIZES: Final = (
-    "if state.status is Status.MARKED and upload_etag is not UNREADABLE and state.pin in (None, upload_etag):"
-)
+_MEANT: Final = "return isinstance(upload_etag, str) and pin in (None, upload_etag)"
+_CREATED: Final = "if await self.store.get_object(key, len(body)) != body:"
+_IS_COPIED: Final = "if body is not None and is_placeholder_body(body):"
+_RENEWS: Final = """if upload.etag == placeholder.etag:
+            await self._replace_placeholder(asset_id, state, placeholder.etag)
+            raise PreconditionFailedError
+        match decide(state, upload.etag,"""
 _LOST: Final = 'raise StoreUnavailableError("lost") from None'
 
 MUTANTS: Final = (
@@ -58,7 +64,7 @@ MUTANTS: Final = (
     Mutant("a mark is a PutObjectTagging", store=MarksByTagging),
     Mutant(
         "the nonce is constant",
-        (_service("self.make_nonce(), _to_attributes(state), if_match", 'b"", _to_attributes(state), if_match'),),
+        (_service("self._new_body(), _to_attributes(state), if_match", 'b"", _to_attributes(state), if_match'),),
     ),
     Mutant(
         "temp/ is deleted before the copy",
@@ -76,7 +82,21 @@ MUTANTS: Final = (
     ),
     Mutant(
         "create takes a 412 for failure",
-        (_service("placeholder is None or placeholder.state != state:", "placeholder or not placeholder:"),),
+        (_service(_CREATED, "if True:"),),
+    ),
+    Mutant(
+        "create takes any 412 for its own success",
+        (_service(_CREATED, "if False:"),),
+    ),
+    Mutant(
+        "create takes an equal state for its own success",
+        (
+            _service(
+                _CREATED,
+                "found = await read_placeholder(self.store, asset_id)\n"
+                "            if found is None or _to_attributes(found.state) != attributes:",
+            ),
+        ),
     ),
     Mutant(
         "a marked asset is swept",
@@ -96,11 +116,11 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a marked asset that is due expires",
-        (_machine(_FINALIZES, _FINALIZES.replace("in (None, upload_etag)", "== upload_etag")),),
+        (_machine(_MEANT, _MEANT.replace("in (None, upload_etag)", "== upload_etag")),),
     ),
     Mutant(
         "a pin does not matter to finalize",
-        (_machine(_FINALIZES, _FINALIZES.replace(" and state.pin in (None, upload_etag)", "")),),
+        (_machine(_MEANT, _MEANT.replace(" and pin in (None, upload_etag)", "")),),
     ),
     Mutant(
         "finalize forgets the pin",
@@ -127,8 +147,8 @@ MUTANTS: Final = (
     Mutant(
         "pin: temp/ is read before the placeholder",
         (
-            _service(_MARK_READS, f"            early = await self._upload_matches(asset_id, pin)\n{_MARK_READS}"),
-            _service("if not await self._upload_matches(asset_id, pin):", "if not early:"),
+            _service(_MARK_READS, f"            early = await self._inspect_upload(asset_id)\n{_MARK_READS}"),
+            _service(_COMPARES, _COMPARES.replace("await self._inspect_upload(asset_id)", "early")),
         ),
     ),
     Mutant(
@@ -145,16 +165,46 @@ MUTANTS: Final = (
         (
             _service(
                 _RECONCILE_READS,
-                f"            listed = await self.store.head_object(temp_key(asset_id))\n{_RECONCILE_READS}",
+                f"            listed = await self._inspect_upload(asset_id)\n{_RECONCILE_READS}",
             ),
             _service("_apply(asset_id, placeholder, now,", "_apply(asset_id, placeholder, now, listed,"),
             _service(
                 "placeholder: Placeholder, now: datetime, *, max",
                 "placeholder: Placeholder, now: datetime, listed, *, max",
             ),
-            _service(_INSPECTS, _INSPECTS.replace("await self.store.head_object(temp_key(asset_id))", "listed")),
+            _service(_INSPECTS, _INSPECTS.replace("await self._inspect_upload(asset_id)", "listed")),
         ),
         best_seen_in="pinned again while it expires",
+    ),
+    Mutant("an asset that was marked and never uploaded has no end", (_machine(_OVER, "return False"),)),
+    Mutant("a marked asset expires before its upload", (_machine(_OVER, "return True"),)),
+    Mutant(
+        "GET expires a marked asset whose upload is there",
+        (_service("if await self._inspect_upload(asset_id) is None:", "if True:"),),
+    ),
+    Mutant(
+        "GET takes a 412 for expired",
+        (
+            _service(
+                "except PreconditionFailedError:  # a run finalized it",
+                "except PreconditionFailedError:\n                        raise AssetExpiredError\n"
+                "                        # a run finalized it",
+            ),
+        ),
+    ),
+    Mutant(
+        "a mark is written without an upload that can still come",
+        (_machine("pin is None and now < state.upload_expires_at else", "pin is None else"),),
+    ),
+    Mutant(
+        "the body of a placeholder is finalized",
+        (_service(_IS_COPIED, "if False:"),),
+        best_seen_in="the upload is the placeholder's body",
+    ),
+    Mutant(
+        "the body of a placeholder is finalized once the placeholder is renewed",
+        (_service("match decide(state, upload.etag,", _RENEWS), _service(_IS_COPIED, "if False:")),
+        best_seen_in="the upload is the placeholder's body",
     ),
 )
 

@@ -7,9 +7,11 @@ from tests.protocol.schedule import Scenario
 from tests.protocol.system import (
     InitialState,
     clock,
+    creates_with_the_same_id,
     full_lifecycle,
     gets,
     marks,
+    marks_with_the_etag_of_its_upload,
     reconciles,
     uploads,
     uploads_and_marks,
@@ -33,6 +35,7 @@ _MARKED = InitialState("A uploaded and marked", (A,), (None,))
 _DUE_NOW = InitialState("A marked and due", (A,), (None,), _DUE)
 _PINNED = InitialState("A pinned", (A,), (A,))
 _UNMARKED = InitialState("A never marked, about to expire", (A,), (), _EXPIRED_ASSET)
+_COPIED = InitialState("the placeholder's body uploaded", uploads_placeholder=True)
 
 SCENARIOS: Final = (
     Scenario(
@@ -69,6 +72,24 @@ SCENARIOS: Final = (
             ("client", full_lifecycle(A, pinned=True)),
             ("reconciler", reconciles()),
             ("getter", gets()),
+        ),
+    ),
+    Scenario(
+        "two creators, same id",
+        _FRESH,
+        (
+            ("creator 1", creates_with_the_same_id()),
+            ("creator 2", creates_with_the_same_id()),
+            ("creator 3", creates_with_the_same_id()),
+        ),
+    ),
+    Scenario(
+        "an id that is taken",
+        _UPLOADED,
+        (
+            ("creator", creates_with_the_same_id()),
+            ("marker", marks(A)),
+            ("reconciler", reconciles()),
         ),
     ),
     Scenario(
@@ -209,6 +230,56 @@ SCENARIOS: Final = (
             ("late client", uploads_late_and_marks(B, A)),
             ("reconciler 1", reconciles()),
             ("reconciler 2", reconciles()),
+        ),
+    ),
+    Scenario(
+        "marked and never uploaded",
+        InitialState("marked, nothing uploaded, grace over", (), (None,), _DUE),
+        (
+            ("getter", gets()),
+            ("late client", uploads(A, is_late=True)),
+            ("marker", marks(None)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "marked before the upload",
+        InitialState("marked, nothing uploaded", (), (None,)),
+        (
+            ("client", uploads_and_marks((A, False))),
+            ("clock", clock(_EXPIRED, _GRACE)),
+            ("getter", gets()),
+            ("marker", marks(None)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "marked when the upload URL has expired",
+        InitialState("nothing uploaded, URL expired", after=_EXPIRED),
+        (
+            ("marker", marks(None)),
+            ("clock", clock(_GRACE)),
+            ("marker A", marks(A)),
+            ("late client", uploads(A, is_late=True)),
+        ),
+    ),
+    Scenario(
+        "the upload is the placeholder's body",
+        _COPIED,
+        (
+            ("marker 1", marks(None)),
+            ("clock", clock(_DUE)),
+            ("marker 2", marks(None)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "the upload is the placeholder's body, pinned",
+        _COPIED,
+        (
+            ("marker 1", marks(None)),
+            ("marker 2", marks_with_the_etag_of_its_upload()),
+            ("reconciler", reconciles()),
         ),
     ),
 )

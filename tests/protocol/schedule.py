@@ -13,7 +13,7 @@ from assetuploader.errors import StoreUnavailableError
 from tests.protocol.code_under_test import Code
 from tests.protocol.invariants import ViolationError
 from tests.protocol.steps import Call, StepOutcome
-from tests.protocol.system import Actor, InitialState, Script, System, reconciles
+from tests.protocol.system import Actor, InitialState, Script, System, gets, reconciles
 
 _AGES: Final = timedelta(days=30)
 _FAULTS_SEEN_BY_CALLER: Final = frozenset({StepOutcome.NOT_SENT, StepOutcome.LOST, StepOutcome.LATE})
@@ -206,22 +206,23 @@ def _act(call: Call) -> tuple[object, Exception | None]:
 
 
 def _finish(system: System) -> None:
-    """Check the end without faults: two clean runs now, two much later, and one with nothing to do."""
+    """Check the end without faults: two clean runs now, two and a GET much later, and a run with nothing to do."""
     for name, wait in (("now", timedelta()), ("ages later", _AGES)):
         system.s3.now += wait
         for number in (1, 2):
-            _clean_run(system, f"clean run {number} {name}")
+            _play_alone(system, f"clean run {number} {name}", reconciles())
         system.checker.require_finished()
+    _play_alone(system, "last getter", gets())
     system.checker.require_remembered()
     written = len(system.s3.writes)
-    _clean_run(system, "idle run")
+    _play_alone(system, "idle run", reconciles())
     if len(system.s3.writes) != written:
         raise ViolationError(f"I6: a clean run over finished work wrote {system.s3.writes[written:]}")
 
 
-def _clean_run(system: System, name: str) -> None:
+def _play_alone(system: System, name: str, script: Script) -> None:
     actor = Actor(name)
-    player = _Player(actor, reconciles()(system, actor))
+    player = _Player(actor, script(system, actor))
     player.go_on()
     while player.call is not None:
         result, error = _act(player.call)

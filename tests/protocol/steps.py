@@ -104,6 +104,12 @@ class SteppedStore:
         written: str = await ask(Call("copy to", target, act, WRITE_OUTCOMES))
         return written
 
+    async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
+        """See `ObjectStore.get_object`."""
+        act = lambda: run_now(self.s3.get_object(key, max_bytes, if_match=if_match))  # noqa: E731 -- one step of the schedule
+        body: bytes | None = await ask(Call("get_object", key, act, READ_OUTCOMES))
+        return body
+
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""
         act = lambda: run_now(self.s3.list_objects(prefix, start_after))  # noqa: E731 -- one step of the schedule

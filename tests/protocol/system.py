@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
@@ -106,6 +106,8 @@ class InitialState:
     after: timedelta = timedelta()
     is_created: bool = True
     signer_is_ahead: timedelta = timedelta()
+    uploads_placeholder: bool = False
+    """A client that can read the bucket uploads the body of the placeholder."""
 
     def start(self, code: Code) -> System:
         """Return a new system in this state."""
@@ -122,14 +124,16 @@ class InitialState:
         if self.is_created:
             system.upload_url = run_now(service.create()).upload.url
             system.checker.check()
-        for body in self.uploads:
+            system.checker.created(ASSET)
+        for body in (*self.uploads, *([s3.objects[f"uploaded/{ASSET}"].body] if self.uploads_placeholder else [])):
             s3.put(system.upload_url, body)
             system.checker.check()
         for meant in self.marks:
             pin = None if meant is None else etag_of(meant)
-            run_now(service.mark(ASSET, pin))
+            began_at = s3.now
+            run_now(service.mark(ASSET, pin, began_at))
             system.checker.check()
-            system.checker.accepted(ASSET, len(self.uploads), pin)
+            system.checker.accepted(ASSET, len(self.uploads), pin, began_at)
         s3.now += self.after
         system.checker.check()
         return system
@@ -192,23 +196,32 @@ def marks(body: bytes | None, *, tries: int = 2) -> Script:
     return script
 
 
+def marks_with_the_etag_of_its_upload() -> Script:
+    """A client that pins what was uploaded last."""
+
+    async def script(system: System, actor: Actor) -> None:
+        await mark(system, actor, system.checker.record(ASSET).uploads[-1])
+
+    return script
+
+
 async def mark(system: System, actor: Actor, body: bytes | None, *, tries: int = 2) -> None:
     """Mark with the pin of these bytes, and check the result against the bucket."""
     pin = None if body is None else etag_of(body)
     record = system.checker.record(ASSET)
     service = system.service(actor)
     for _ in range(tries):
-        uploads_before = len(record.uploads)
+        uploads_before, began_at = len(record.uploads), system.s3.now
         actor.had_fault = False
         try:
-            await service.mark(ASSET, pin)
+            await service.mark(ASSET, pin, began_at)
         except StoreError as error:
             _require_fault(actor, error)
         except AssetError as error:
             _require_true(system, error, pin, uploads_before)
             return
         else:
-            system.checker.accepted(ASSET, uploads_before, pin)
+            system.checker.accepted(ASSET, uploads_before, pin, began_at)
             return
 
 
@@ -216,7 +229,7 @@ def _require_true(system: System, error: AssetError, pin: str | None, uploads_be
     """Check a rejected mark against the bucket."""
     final = system.s3.objects.get(f"uploaded/{ASSET}")
     status = final.metadata["status"] if final else None
-    uploaded = system.checker.record(ASSET).uploads
+    record = system.checker.record(ASSET)
     match error:
         case AssetNotFoundError():
             is_true = final is None
@@ -225,8 +238,12 @@ def _require_true(system: System, error: AssetError, pin: str | None, uploads_be
         case AlreadyUploadedError():
             is_true = status == "uploaded" and (pin is None or final is None or final.metadata.get("pin") != pin)
         case UploadMismatchError():
-            # Wrong when only the pinned bytes were ever uploaded.
-            is_true = not uploads_before or {etag_of(body) for body in uploaded} != {pin}
+            # Wrong when only the pinned bytes were ever uploaded, unless they are the body of a placeholder.
+            is_true = not uploads_before or {etag_of(body) for body in record.uploads} != {pin}
+            is_true = is_true or pin in {etag_of(body) for body in record.placeholders}
+            if pin is None:
+                is_over = final is not None and system.s3.now >= datetime.fromisoformat(final.metadata["expires-at"])
+                is_true = is_over and (not uploads_before or record.uploads[-1] in record.placeholders)
         case _:
             is_true = False
     if not is_true:
@@ -249,9 +266,26 @@ def full_lifecycle(body: bytes, *, pinned: bool) -> Script:
         except StoreError as error:
             _require_fault(actor, error)
             return
+        system.checker.created(ASSET)
         system.upload_url = created.upload.url
         await upload(system, body)
         await mark(system, actor, body if pinned else None)
+
+    return script
+
+
+def creates_with_the_same_id() -> Script:
+    """A service whose id of a new asset belongs to another client's asset, or soon will."""
+
+    async def script(system: System, actor: Actor) -> None:
+        actor.had_fault = False
+        try:
+            await system.service(actor).create()
+        except StoreError as error:
+            if system.status() is None:
+                _require_fault(actor, error)
+        else:
+            system.checker.created(ASSET)
 
     return script
 
@@ -280,6 +314,8 @@ def gets() -> Script:
         except (AssetNotUploadedError, AssetExpiredError, AssetNotFoundError) as error:
             if was_final:
                 raise ViolationError(f"I1: resolving a final asset ended in {type(error).__name__}") from None
+            if isinstance(error, AssetExpiredError) and system.status() != "expired":
+                raise ViolationError(f"a client was told that the asset expired, and it is {system.status()}") from None
         else:
             body = await ask(Call("GET", f"uploaded/{ASSET}", lambda: system.s3.get(found.url).body))
             system.checker.downloaded(ASSET, body)

@@ -58,6 +58,10 @@ class FlakyStore:
             )
         )
 
+    async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
+        """See `ObjectStore.get_object`."""
+        return await self._through(lambda: self.store.get_object(key, max_bytes, if_match=if_match))
+
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""
         return await self._through(lambda: self.store.list_objects(prefix, start_after))

@@ -117,7 +117,7 @@ class Sequences(RuleBasedStateMachine):
     def mark(self, asset_id: str, body: bytes | None, is_quoted: bool) -> None:  # noqa: FBT001 -- Hypothesis's way
         """PUT /asset/{id}: the response and the state are the model's."""
         pin = None if body is None else etag_of(body)
-        status, code, after = self.models[asset_id].marked(pin)
+        status, code, after = self._marked(self.models[asset_id], pin)
         self._require(self._mark(asset_id, pin, '"{}"' if is_quoted else "{}"), status, code)
         self.models[asset_id] = after
 
@@ -126,7 +126,7 @@ class Sequences(RuleBasedStateMachine):
         """The same while S3 fails one call: 503, and the asset is as before, or as after."""
         pin = None if body is None else etag_of(body)
         before = self.models[asset_id]
-        status, code, after = before.marked(pin)
+        status, code, after = self._marked(before, pin)
         with _Failing(self.store, calls, takes_effect=takes_effect) as failing:
             response = self._mark(asset_id, pin, "{}")
         if failing.has_failed:
@@ -141,7 +141,7 @@ class Sequences(RuleBasedStateMachine):
     def get(self, asset_id: str) -> None:
         """GET /asset/{id}: exactly the uploaded bytes once final, and never any other."""
         response = self.service.request("GET", f"/assets/{asset_id}?timeout=5")
-        model = self.models[asset_id]
+        model = self.models[asset_id] = self.models[asset_id].resolved(self.s3.now, POLICY.grace_seconds)
         match model.stage:
             case Stage.UPLOADED:
                 self._require(response, 200, None)
@@ -153,6 +153,16 @@ class Sequences(RuleBasedStateMachine):
             case _:
                 self._require(response, 404, "asset_not_uploaded")
                 assert int(response.headers["retry-after"]) >= 1
+
+    @rule(asset_id=ids, calls=st.integers(0, 3), takes_effect=st.booleans())
+    def get_and_fail(self, asset_id: str, calls: int, takes_effect: bool) -> None:  # noqa: FBT001 -- Hypothesis's way
+        """The same while S3 fails one call: the asset is as before, or expired for want of an upload."""
+        before = self.models[asset_id]
+        with _Failing(self.store, calls, takes_effect=takes_effect) as failing:
+            response = self.service.request("GET", f"/asset/{asset_id}")
+        if failing.has_failed:
+            self._require(response, 503, "store_unavailable")
+        self._settle(asset_id, before, before.resolved(self.s3.now, POLICY.grace_seconds))
 
     @rule()
     def request_an_unknown_id(self) -> None:
@@ -231,6 +241,9 @@ class Sequences(RuleBasedStateMachine):
     def _require(self, response: Response, status: int, code: str | None) -> None:
         assert (response.status, response.document.get("code")) == (status, code)
         assert response.headers["cache-control"] == "no-store"
+
+    def _marked(self, model: Model, pin: str | None) -> tuple[int, str | None, Model]:
+        return model.marked(pin, self.s3.now, POLICY.grace_seconds)
 
     async def _run(self, options: RunOptions) -> None:
         await Run(self.assets, options, [RunCounters()], check_nothing, asyncio.Event(), self.s3.now.timestamp).run()

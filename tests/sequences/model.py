@@ -27,7 +27,7 @@ class Model:
     """What lies in `temp/{id}`."""
     final: bytes | None = None
 
-    def marked(self, pin: str | None) -> tuple[int, str | None, "Model"]:
+    def marked(self, pin: str | None, now: datetime, grace_seconds: int) -> tuple[int, str | None, "Model"]:
         """Return the response to a mark (status and code), and change the asset."""
         match self.stage:
             case Stage.EXPIRED:
@@ -36,10 +36,23 @@ class Model:
                 return 202, None, self
             case Stage.UPLOADED:
                 return 409, "already_uploaded", self
+            case _ if self.temp is None and self._is_over(now, grace_seconds):
+                return 410, "asset_expired", Model(self.expires_at, Stage.EXPIRED, self.pin)
+            case _ if self.temp is None and now >= self.expires_at:
+                return 409, "upload_mismatch", self
             case _ if pin is not None and (self.temp is None or etag_of(self.temp) != pin):
                 return 409, "upload_mismatch", self
             case _:
                 return 202, None, Model(self.expires_at, Stage.MARKED, pin, self.temp)
+
+    def resolved(self, now: datetime, grace_seconds: int) -> "Model":
+        """Return the asset after a GET."""
+        if self.stage is Stage.MARKED and self.temp is None and self._is_over(now, grace_seconds):
+            return Model(self.expires_at, Stage.EXPIRED, self.pin)
+        return self
+
+    def _is_over(self, now: datetime, grace_seconds: int) -> bool:
+        return now >= self.expires_at + timedelta(seconds=grace_seconds)
 
     def reconciled(self, now: datetime, grace_seconds: int, expire_after_seconds: int) -> "Model":
         """Return the asset after a complete run."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from assetuploader.errors import PreconditionFailedError
+from assetuploader.errors import ObjectUnreadableError, PreconditionFailedError
 from assetuploader.s3.object_store import copyable_headers
 from assetuploader.store import (
     SYSTEM_METADATA_HEADERS,
@@ -102,6 +102,18 @@ class InMemoryS3:
         """See `ObjectStore.copy_object`."""
         self._enter("copy_object", target)
         return self.finish_copy(self.read_source(source, source_if_match), target, if_match, attributes)
+
+    async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
+        """See `ObjectStore.get_object`."""
+        self._enter("get_object", key)
+        found = self.objects.get(key)
+        if found is None:
+            return None
+        if if_match is not None:
+            self._require(key, if_match)
+        if len(found.body) > max_bytes:
+            raise ObjectUnreadableError(f"{key} is longer than {max_bytes} bytes")
+        return found.body
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""

@@ -60,7 +60,7 @@ class Service:
         """Create an asset that is final and pinned to these bytes; return its id."""
         asset_id, upload_url = await self.create()
         self.s3.put(upload_url, body)
-        await self.assets.mark(asset_id, etag_of(body))
+        await self.assets.mark(asset_id, etag_of(body), self.s3.now)
         await self.assets.reconcile(asset_id, self.s3.now)
         await self.s3.delete_objects([temp_key(asset_id)])
         return asset_id

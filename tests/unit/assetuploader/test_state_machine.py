@@ -8,6 +8,7 @@ import pytest
 
 from assetuploader.state_machine import (
     NOT_READ,
+    OF_PLACEHOLDER,
     UNREADABLE,
     Action,
     AssetState,
@@ -20,6 +21,10 @@ from assetuploader.state_machine import (
     decide_mark,
     due_at,
     from_metadata,
+    is_placeholder_body,
+    is_upload_over,
+    may_be_placeholder_body,
+    placeholder_body,
     to_metadata,
     to_tags,
 )
@@ -45,10 +50,10 @@ CLOCKS = {
 # --- mark -------------------------------------------------------------------------------------------------------------
 
 MARKS = {
-    # status, its pin: the mark without a pin, with pin A, with pin B
-    (Status.PENDING, None): (MarkAction.WRITE, MarkAction.COMPARE, MarkAction.COMPARE),
-    (Status.MARKED, None): (MarkAction.WRITE, MarkAction.COMPARE, MarkAction.COMPARE),
-    (Status.MARKED, A): (MarkAction.WRITE, MarkAction.COMPARE, MarkAction.COMPARE),
+    # status, its pin: the mark without a pin (None: the clock decides), with pin A, with pin B
+    (Status.PENDING, None): (None, MarkAction.COMPARE, MarkAction.COMPARE),
+    (Status.MARKED, None): (None, MarkAction.COMPARE, MarkAction.COMPARE),
+    (Status.MARKED, A): (None, MarkAction.COMPARE, MarkAction.COMPARE),
     (Status.UPLOADED, None): (MarkAction.ALREADY_UPLOADED, MarkAction.ALREADY_UPLOADED, MarkAction.ALREADY_UPLOADED),
     (Status.UPLOADED, A): (MarkAction.ALREADY_UPLOADED, MarkAction.ACCEPT, MarkAction.ALREADY_UPLOADED),
     (Status.EXPIRED, None): (MarkAction.EXPIRED, MarkAction.EXPIRED, MarkAction.EXPIRED),
@@ -57,10 +62,19 @@ MARKS = {
 
 
 @pytest.mark.parametrize(("status", "known"), MARKS)
-def test_a_mark_is_decided_by_the_placeholder_alone(status: Status, known: str | None) -> None:
-    """Each mark of an asset that is not final is a write; a final one accepts only a retry with its own pin."""
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_a_mark_is_decided_by_the_placeholder_and_the_clock(status: Status, known: str | None, now: datetime) -> None:
+    """A mark may come before its upload while the URL is valid; a final asset accepts only a retry with its own pin."""
     state = AssetState(status, EXPIRY, known)
-    assert tuple(decide_mark(state, pin) for pin in (None, A, B)) == MARKS[status, known]
+    unpinned, *pinned = MARKS[status, known]
+    unpinned = unpinned or (MarkAction.WRITE if CLOCKS[now] is URL_VALID else MarkAction.COMPARE)
+    assert tuple(decide_mark(state, pin, now) for pin in (None, A, B)) == (unpinned, *pinned)
+
+
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_uploads_are_over_when_grace_is(now: datetime) -> None:
+    """An upload that began in time may still arrive until grace is over."""
+    assert is_upload_over(AssetState(Status.MARKED, EXPIRY), now, POLICY) is (CLOCKS[now] in {DUE, EXPIRED})
 
 
 # --- reconcile --------------------------------------------------------------------------------------------------------
@@ -134,6 +148,26 @@ def test_a_known_etag_changes_only_decisions_that_asked_for_it(
     assert first is Action.INSPECT_UPLOAD or decide(state, etag, now, POLICY) is first
 
 
+@pytest.mark.parametrize("pin", [None, A])
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_the_body_of_a_placeholder_is_never_finalized(pin: str | None, now: datetime) -> None:
+    """Bytes that a placeholder had wait for another mark until the asset expires, whatever the pin is."""
+    expected = Action.EXPIRE if CLOCKS[now] is EXPIRED else Action.WAIT
+    assert decide(AssetState(Status.MARKED, EXPIRY, pin), OF_PLACEHOLDER, now, POLICY) is expected
+
+
+def test_the_body_of_a_placeholder_is_recognised() -> None:
+    """Each nonce gives another body, and no other bytes are taken for one."""
+    body = placeholder_body(b"\x00\xff")
+    assert body == b"assetuploader placeholder 00ff"
+    assert is_placeholder_body(body)
+    assert may_be_placeholder_body(len(body))
+    assert not is_placeholder_body(b"assetuploader placeholdex 00ff")
+    assert not is_placeholder_body(b" " + body)
+    assert not is_placeholder_body(body.ljust(129, b"0"))
+    assert [size for size in range(1000) if may_be_placeholder_body(size)] == list(range(27, 129))
+
+
 @pytest.mark.parametrize("status", [Status.PENDING, Status.UPLOADED, Status.EXPIRED])
 def test_only_a_marked_asset_is_ever_due(status: Status) -> None:
     """A pending, final or expired asset is never due."""
@@ -162,7 +196,7 @@ def test_a_pin_is_compared_by_value() -> None:
     """Two equal ETags are the same ETag, wherever they were read."""
     again = "".join(list(A))
     assert again is not A
-    assert decide_mark(AssetState(Status.UPLOADED, EXPIRY, A), again) is MarkAction.ACCEPT
+    assert decide_mark(AssetState(Status.UPLOADED, EXPIRY, A), again, EXPIRY) is MarkAction.ACCEPT
 
 
 @pytest.mark.parametrize(

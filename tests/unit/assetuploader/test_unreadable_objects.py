@@ -50,13 +50,13 @@ def _service(s3: GuardedS3) -> AssetService:
 async def test_an_unreadable_upload_does_not_match_a_pin(s3: GuardedS3) -> None:
     """The client is told to upload again; it is no outage of S3."""
     with pytest.raises(UploadMismatchError):
-        await _service(s3).mark(ID, etag_of(b"bytes"))
+        await _service(s3).mark(ID, etag_of(b"bytes"), s3.now)
 
 
 async def test_an_unreadable_upload_is_never_finalized_and_expires(s3: GuardedS3) -> None:
     """A marked asset waits for another upload, without failing the run, until it expires."""
     service = _service(s3)
-    await service.mark(ID, None)
+    await service.mark(ID, None, s3.now)
     assert (await service.reconcile(ID, AFTER_GRACE)).outcome is Outcome.UPLOAD_UNREADABLE
     inspected = await inspect_asset(s3, ID, POLICY)
     assert (inspected.next_step.phase, inspected.upload) == (AssetPhase.WAITING, None)
@@ -67,7 +67,7 @@ async def test_an_unreadable_upload_is_never_finalized_and_expires(s3: GuardedS3
 async def test_another_upload_makes_the_asset_final(s3: GuardedS3) -> None:
     """Bytes that can be read replace those that cannot."""
     service = _service(s3)
-    await service.mark(ID, None)
+    await service.mark(ID, None, s3.now)
     s3.unreadable.clear()
     assert (await service.reconcile(ID, AFTER_GRACE)).outcome is Outcome.FINALIZED
 

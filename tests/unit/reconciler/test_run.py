@@ -248,8 +248,8 @@ async def test_a_client_that_marks_during_the_copy_fails_nothing() -> None:
 
     async def mark(_target: str) -> None:
         if len(s3.copies) < 3:
-            await client.mark(name, None)
-            await client.mark(name, etag_of(b"bytes 1"))
+            await client.mark(name, None, s3.now)
+            await client.mark(name, etag_of(b"bytes 1"), s3.now)
 
     s3.before_copy = mark
     s3.at_listing = {4: lambda: setattr(clock, "now", 60.0)}

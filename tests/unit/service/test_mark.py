@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -249,3 +250,30 @@ async def test_an_unpinned_mark_keeps_the_last_bytes(service: Service) -> None:
     await service.assets.reconcile(asset_id, service.s3.now)
 
     assert service.s3.objects[f"uploaded/{asset_id}"].body == b"last"
+
+
+@pytest.mark.parametrize("pin", [{}, {"etag": PIN}])
+async def test_a_mark_without_an_upload_is_refused_when_none_can_come(service: Service, pin: dict[str, str]) -> None:
+    """Until grace is over an upload may still be on its way, so the refusal is not the end; then it is."""
+    asset_id, _ = await service.create()
+    mark = {"Status": "uploaded", **pin}
+
+    service.s3.now += timedelta(seconds=900)
+    too_early = await service.client.put(f"/asset/{asset_id}", json=mark)
+    service.s3.now += timedelta(seconds=60)
+    too_late = [await service.client.put(f"/asset/{asset_id}", json=mark) for _ in range(2)]
+
+    assert problem_of(too_early) == (409, "upload_mismatch")
+    assert [problem_of(response) for response in too_late] == [(410, "asset_expired")] * 2
+    assert service.s3.objects[f"uploaded/{asset_id}"].tags["status"] == "expired"
+
+
+async def test_an_upload_may_be_marked_after_its_url_expired(service: Service) -> None:
+    """A mark that comes late counts, as long as its upload is there."""
+    asset_id, upload_url = await service.create()
+    service.s3.put(upload_url, b"bytes")
+
+    service.s3.now += timedelta(hours=1)
+    response = await service.client.put(f"/asset/{asset_id}", json={"Status": "uploaded"})
+
+    assert response.status_code == 202

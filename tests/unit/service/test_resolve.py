@@ -39,6 +39,34 @@ BAD_TIMEOUTS = [
 ]
 
 
+async def test_a_marked_asset_without_an_upload_expires_when_grace_is_over(service: Service) -> None:
+    """Nobody waits for ever for an upload that never came, and the lifecycle rule for `expired` applies to it."""
+    asset_id, _ = await service.create()
+    assert (await service.client.put(f"/asset/{asset_id}", json={"Status": "uploaded"})).status_code == 202
+
+    service.s3.now += timedelta(seconds=959)
+    waiting = await service.client.get(f"/asset/{asset_id}")
+    service.s3.now += timedelta(seconds=1)
+    expired = [await service.client.get(f"/asset/{asset_id}") for _ in range(2)]
+    marked = await service.client.put(f"/asset/{asset_id}", json={"Status": "uploaded"})
+
+    assert problem_of(waiting) == (404, "asset_not_uploaded")
+    assert [problem_of(response) for response in (*expired, marked)] == [(410, "asset_expired")] * 3
+    assert service.s3.objects[f"uploaded/{asset_id}"].tags["status"] == "expired"
+
+
+async def test_a_marked_asset_whose_upload_waits_for_the_reconciler_does_not_expire(service: Service) -> None:
+    """However late the reconciler is, an upload that was marked is kept."""
+    asset_id, upload_url = await service.create()
+    service.s3.put(upload_url, b"bytes")
+    await service.client.put(f"/asset/{asset_id}", json={"Status": "uploaded"})
+
+    service.s3.now += timedelta(days=30)
+    response = await service.client.get(f"/asset/{asset_id}")
+
+    assert (*problem_of(response), response.headers["retry-after"]) == (404, "asset_not_uploaded", "5")
+
+
 @pytest.mark.parametrize("path", ["/asset", "/assets"])
 async def test_a_final_asset_has_a_url_of_its_bytes(service: Service, path: str) -> None:
     """The download URL leads to the marked bytes. It costs one S3 call."""
@@ -101,7 +129,8 @@ async def test_a_pending_asset_is_not_uploaded(service: Service) -> None:
 
 async def test_retry_after_of_a_marked_asset_is_the_time_until_it_is_due(service: Service) -> None:
     """An unpinned asset is due after expiry and grace. Retry-After counts down to that, but not below 5."""
-    asset_id, _ = await service.create()
+    asset_id, upload_url = await service.create()
+    service.s3.put(upload_url, b"bytes")
     await service.client.put(f"/asset/{asset_id}", json={"Status": "uploaded"})
     received = []
     for seconds in (0, 100, 860, 200):
