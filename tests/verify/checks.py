@@ -18,7 +18,7 @@ CHECKS: Final = (
         len(MUTANTS),
         10,
     ),
-    Check("mutation", "the unit tests notice every change of the state machine", mutation, 100_000, 100_000),
+    Check("mutation", "the unit tests notice every change of the protocol's code", mutation, 100_000, 100_000),
     Check("sequences", "bucket and responses agree with a model at every step", sequences, 10_000, 500),
     Check("reference", "the in-memory S3 behaves as a real server does", reference, 20_000, 1_000),
     Check("nth-call", "whichever S3 call fails, and how, nothing is lost, changed or invented", nth_call, 4, 1),

@@ -1,4 +1,4 @@
-"""Mutation testing of the pure modules by cosmic-ray, on a copy of the source."""
+"""Mutation testing of the state machine and the asset service by cosmic-ray, on a copy of the source."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from tests.verify.report import ROOT
 
 _CONFIG: Final = """
 [cosmic-ray]
-module-path = ["assetuploader/state_machine.py", "assetuploader/keys.py"]
+module-path = {modules}
 timeout = 60.0
 excluded-modules = []
 test-command = "{python} -m pytest -q -x -p no:cacheprovider -p no:xdist {tests}"
@@ -21,7 +21,8 @@ test-command = "{python} -m pytest -q -x -p no:cacheprovider -p no:xdist {tests}
 name = "local"
 """
 
-_TESTS: Final = "tests/unit/assetuploader/test_state_machine.py tests/unit/assetuploader/test_keys.py"
+_MODULES: Final = ("state_machine", "keys", "asset_service")
+_TESTS: Final = (*_MODULES, "unreadable_objects")
 
 EQUIVALENT: Final = {
     "if state.status == Status.MARKED and": "an enum's members are equal only to themselves",
@@ -40,7 +41,7 @@ def mutation(number: int) -> CheckOutcome:
         for name in ("assetuploader", "tests", "service", "reconciler", "dev"):
             shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
-        (Path(folder) / "config.toml").write_text(_CONFIG.format(python=sys.executable, tests=_TESTS))
+        (Path(folder) / "config.toml").write_text(_config())
         _cosmic_ray(folder, "init", "config.toml", "session.sqlite")
         say("cosmic-ray runs the unit tests once for each mutant")
         _cosmic_ray(folder, "exec", "config.toml", "session.sqlite")
@@ -58,8 +59,15 @@ def mutation(number: int) -> CheckOutcome:
         else:
             survivors.append(f"{item['mutations'][0]['operator_name']}: {made}")
     total = killed + equivalent + len(survivors)
-    size = f"{total:,} mutants of state_machine.py and keys.py, {killed:,} killed, {equivalent} equivalent"
+    names = ", ".join(f"{name}.py" for name in _MODULES)
+    size = f"{total:,} mutants of {names}, {killed:,} killed, {equivalent} equivalent"
     return CheckOutcome(size, survivors)
+
+
+def _config() -> str:
+    modules = json.dumps([f"assetuploader/{name}.py" for name in _MODULES])
+    tests = " ".join(f"tests/unit/assetuploader/test_{name}.py" for name in _TESTS)
+    return _CONFIG.format(python=sys.executable, modules=modules, tests=tests)
 
 
 def _cosmic_ray(folder: str, *arguments: str) -> str:

@@ -1,0 +1,462 @@
+"""The asset service, call by call, on an S3 in memory. `tests/protocol` has the interleavings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Final
+from uuid import UUID
+
+import pytest
+
+from assetuploader.asset_service import (
+    MAX_CAS_ATTEMPTS,
+    MIN_RETRY_AFTER_SECONDS,
+    AssetService,
+    CreatedAsset,
+    ReconcileResult,
+    read_placeholder,
+)
+from assetuploader.errors import (
+    AlreadyUploadedError,
+    AssetExpiredError,
+    AssetNotFoundError,
+    AssetNotUploadedError,
+    StoreError,
+    StoreUnavailableError,
+    UploadMismatchError,
+)
+from assetuploader.outcome import Outcome
+from assetuploader.state_machine import LifecyclePolicy
+from assetuploader.store import ObjectAttributes, ObjectInfo
+from tests.support.in_memory_s3 import START, InMemoryS3, etag_of
+
+POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
+ID: Final = "11111111-1111-4111-8111-111111111111"
+TEMP, UPLOADED = f"temp/{ID}", f"uploaded/{ID}"
+A: Final = etag_of(b"A")
+EXPIRY: Final = START + timedelta(seconds=900)
+DUE: Final = EXPIRY + timedelta(seconds=60)
+EXPIRED: Final = EXPIRY + timedelta(seconds=3600)
+
+
+@dataclass(slots=True)
+class ScriptedS3(InMemoryS3):
+    """An S3 that lets a test act before some calls, as another client would."""
+
+    before: dict[tuple[str, str], list[Callable[[], None]]] = field(default_factory=dict)
+    """What to do before the next calls of an operation on a key."""
+
+    def _enter(self, operation: str, key: str) -> None:
+        InMemoryS3._enter(self, operation, key)  # noqa: SLF001 -- `super()` fails in a class with slots
+        if actions := self.before.get((operation, key)):
+            actions.pop(0)()
+
+    def loses(self, operation: str, times: int) -> None:
+        """Let this many writes of the placeholder meet another version."""
+        self.before[operation, UPLOADED] = [self.touch] * times
+
+    def touch(self) -> None:
+        """Write the placeholder again, as a mark of another client does."""
+        found = self.objects[UPLOADED]
+        body = b"touched %d" % len(self.writes)
+        self.store("put_object", UPLOADED, body, ObjectAttributes(found.metadata, found.tags))
+
+    def finish(self) -> None:
+        """Finalize the asset and delete its upload, as another run does."""
+        found, upload = self.objects[UPLOADED], self.objects.pop(TEMP)
+        state = {**found.metadata, "status": "uploaded"}
+        self.store("copy_object", UPLOADED, upload.body, ObjectAttributes(state, state))
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One asset service on one bucket."""
+
+    s3: ScriptedS3
+    service: AssetService
+
+    @property
+    def status(self) -> str:
+        """The status in the bucket."""
+        return self.s3.objects[UPLOADED].metadata["status"]
+
+    async def begin(self, body: bytes | None = b"A", *pins: str | None) -> str:
+        """Create the asset, upload and mark; return the upload URL."""
+        created = await self.service.create()
+        if body is not None:
+            self.s3.put(created.upload.url, body, {"content-type": "text/x-test"})
+        for pin in pins:
+            await self.service.mark(ID, pin, self.s3.now)
+        self.s3.calls.clear()
+        self.s3.writes.clear()
+        return created.upload.url
+
+    async def reconcile(self, now: datetime, *, dry_run: bool = False) -> ReconcileResult:
+        """Reconcile the asset."""
+        return await self.service.reconcile(ID, now, dry_run=dry_run)
+
+
+@pytest.fixture
+def system() -> System:
+    """A system without assets."""
+    s3 = ScriptedS3()
+    nonces = (b"nonce %d" % number for number in count())
+    return System(s3, AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: next(nonces)))
+
+
+# --- create -----------------------------------------------------------------------------------------------------------
+
+
+async def test_create_writes_a_placeholder_with_a_body_of_its_own(system: System) -> None:
+    """The first write of an asset has the state as metadata and tags, and a random body."""
+    created = await system.service.create()
+    assert created == CreatedAsset(ID, created.upload)
+    assert (created.upload.expires_at, system.s3.allowed("PUT", created.upload.url)) == (EXPIRY, TEMP)
+    state = {"status": "pending", "expires-at": "2026-01-01T12:15:00Z"}
+    written = system.s3.objects[UPLOADED]
+    assert (written.metadata, written.tags) == ({**state, "schema": "2"}, state)
+    assert written.body == b"assetuploader placeholder " + b"nonce 0".hex().encode()
+
+
+async def test_create_knows_its_own_placeholder(system: System) -> None:
+    """A 412 is a success when our own write succeeded and its response was lost."""
+    written = b"assetuploader placeholder " + b"nonce 0".hex().encode()
+    system.s3.store("put_object", UPLOADED, written, ObjectAttributes())
+    assert (await system.service.create()).asset_id == ID
+
+
+@pytest.mark.parametrize("body", [b"", b"assetuploader placeholder " + b"nonce 1".hex().encode(), b"x" * 1000])
+async def test_create_never_takes_over_an_id(system: System, body: bytes) -> None:
+    """A 412 is a failure when the id belongs to somebody else, whatever its object is."""
+    system.s3.store("put_object", UPLOADED, body, ObjectAttributes())
+    with pytest.raises(StoreError):
+        await system.service.create()
+    assert system.s3.objects[UPLOADED].body == body
+
+
+async def test_create_fails_when_the_placeholder_is_gone(system: System) -> None:
+    """A 412, and no object then, proves nothing."""
+    system.s3.store("put_object", UPLOADED, b"x", ObjectAttributes())
+    system.s3.before["get_object", UPLOADED] = [system.s3.objects.clear]
+    with pytest.raises(StoreUnavailableError, match="the id of the new asset is taken; try again"):
+        await system.service.create()
+
+
+# --- mark -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_mark_costs_two_calls_and_a_pinned_one_three(system: System) -> None:
+    """The placeholder is read before `temp/`, and `temp/` only when the decision depends on it."""
+    await system.begin()
+    head, temp, put = ("head_object", UPLOADED), ("head_object", TEMP), ("put_object", UPLOADED)
+    await system.service.mark(ID, None, START)
+    assert system.s3.calls == [head, put]
+    system.s3.calls.clear()
+    await system.service.mark(ID, A, START)
+    assert system.s3.calls == [head, temp, put]
+    assert system.s3.objects[UPLOADED].metadata["pin"] == A
+    await system.service.mark(ID, None, EXPIRY)
+    assert system.s3.calls[3:] == [head, temp, put]
+    assert "pin" not in system.s3.objects[UPLOADED].metadata
+    assert system.status == "marked"
+
+
+@pytest.mark.parametrize("pin", [None, A])
+async def test_a_mark_survives_lost_races_up_to_a_bound(system: System, pin: str | None) -> None:
+    """Each lost race is a new attempt; the last one tells the client to try again."""
+    await system.begin()
+    system.s3.loses("put_object", MAX_CAS_ATTEMPTS - 1)
+    await system.service.mark(ID, pin, START)
+    assert system.status == "marked"
+    system.s3.loses("put_object", MAX_CAS_ATTEMPTS)
+    with pytest.raises(StoreUnavailableError, match="too many clients mark this asset at the same time; try again"):
+        await system.service.mark(ID, pin, START)
+
+
+async def test_an_unknown_id_is_not_found(system: System) -> None:
+    """An id without a placeholder, or with an object of somebody else, is no asset."""
+    for _ in range(2):
+        with pytest.raises(AssetNotFoundError):
+            await system.service.mark(ID, None, START)
+        with pytest.raises(AssetNotFoundError):
+            await system.service.resolve(ID, 60, START)
+        assert (await system.reconcile(START)).outcome is Outcome.ORPHANED
+        assert await read_placeholder(system.s3, ID) is None
+        system.s3.store("put", UPLOADED, b"somebody else's", ObjectAttributes({"status": "x"}))
+
+
+async def test_a_final_asset_is_marked_again_only_with_its_own_pin(system: System) -> None:
+    """A retry whose first response was lost succeeds without a write; every other mark is too late."""
+    await system.begin(b"A", A)
+    system.s3.finish()
+    before = dict(system.s3.objects)
+    await system.service.mark(ID, A, START)
+    for pin in (None, etag_of(b"B")):
+        with pytest.raises(AlreadyUploadedError):
+            await system.service.mark(ID, pin, START)
+    assert system.s3.objects == before
+
+
+async def test_an_expired_asset_takes_no_mark(system: System) -> None:
+    """Expired is for ever."""
+    await system.begin()
+    assert (await system.reconcile(EXPIRED)).outcome is Outcome.EXPIRED
+    with pytest.raises(AssetExpiredError):
+        await system.service.mark(ID, None, START)
+    with pytest.raises(AssetExpiredError):
+        await system.service.resolve(ID, 60, START)
+
+
+@pytest.mark.parametrize("body", [None, b"B"])
+async def test_a_pin_of_other_bytes_is_a_mismatch(system: System, body: bytes | None) -> None:
+    """Nothing is written when `temp/` holds other bytes, or none."""
+    await system.begin(body)
+    with pytest.raises(UploadMismatchError):
+        await system.service.mark(ID, A, START)
+    assert system.s3.writes == []
+
+
+async def test_a_mismatch_is_read_again_when_the_placeholder_changed(system: System) -> None:
+    """A run may finalize the pinned bytes between the two reads: then the mark is a success."""
+    await system.begin(b"A", A)
+    system.s3.before["head_object", TEMP] = [system.s3.finish]
+    await system.service.mark(ID, A, START)
+    assert system.status == "uploaded"
+
+
+async def test_a_placeholder_is_not_accepted_as_an_upload(system: System) -> None:
+    """The body of a placeholder cannot be pinned, and is never finalized."""
+    url = await system.begin(None)
+    copied = system.s3.objects[UPLOADED].body
+    system.s3.put(url, copied)
+    with pytest.raises(UploadMismatchError):
+        await system.service.mark(ID, etag_of(copied), START)
+    await system.service.mark(ID, None, START)
+    assert (await system.reconcile(DUE)).outcome is Outcome.ETAG_MISMATCH
+    assert (await system.reconcile(EXPIRED)).outcome is Outcome.EXPIRED
+
+
+@pytest.mark.parametrize("size", [27, 128])
+async def test_an_upload_of_the_size_of_a_placeholder_is_an_upload_like_any_other(system: System, size: int) -> None:
+    """Only its beginning tells a placeholder; the bytes that are read are those that are finalized."""
+    body = b"x" * size
+    url = await system.begin(body, etag_of(body))
+
+    def swap() -> None:
+        system.s3.put(url, b"y" * size)
+
+    system.s3.before["get_object", TEMP] = [swap]
+    assert (await system.reconcile(START)).outcome is Outcome.WAITING
+    assert (await system.reconcile(START)).outcome is Outcome.ETAG_MISMATCH
+    system.s3.put(url, body)
+    assert (await system.reconcile(START)).outcome is Outcome.FINALIZED
+
+
+async def test_an_upload_that_vanishes_while_it_is_read_is_not_a_placeholder(system: System) -> None:
+    """The copy finds out that it is gone."""
+    body = b"x" * 30
+    await system.begin(body, etag_of(body))
+    system.s3.before["get_object", TEMP] = [system.s3.finish]
+    assert (await system.reconcile(START)).outcome is Outcome.SWEPT
+
+
+@pytest.mark.parametrize("pin", [None, A])
+async def test_a_mark_without_an_upload_ends_the_asset_when_grace_is_over(system: System, pin: str | None) -> None:
+    """Before that the mark is refused, and the asset stays as it is."""
+    await system.begin(None)
+    with pytest.raises(UploadMismatchError):
+        await system.service.mark(ID, pin, DUE - timedelta(seconds=1))
+    assert system.status == "pending"
+    with pytest.raises(AssetExpiredError):
+        await system.service.mark(ID, pin, DUE)
+    assert system.status == "expired"
+
+
+async def test_a_mark_that_loses_a_race_to_the_end_of_an_asset_reads_again(system: System) -> None:
+    """An asset that a run finalized meanwhile does not expire."""
+    await system.begin(b"A", None)
+    system.s3.before["head_object", TEMP] = [system.s3.finish]
+    with pytest.raises(AlreadyUploadedError):
+        await system.service.mark(ID, None, DUE)
+    assert system.status == "uploaded"
+
+
+async def test_a_get_that_loses_a_race_to_the_end_of_an_asset_reads_again(system: System) -> None:
+    """An asset that a run finalized meanwhile does not expire."""
+    await system.begin(b"A", None)
+    system.s3.before["head_object", TEMP] = [system.s3.finish]
+    found = await system.service.resolve(ID, 60, DUE)
+    assert system.s3.get(found.url).body == b"A"
+
+
+# --- resolve ----------------------------------------------------------------------------------------------------------
+
+
+async def test_only_a_final_asset_has_a_download_url(system: System) -> None:
+    """It costs one call, leads to the bytes, and expires when it was asked to."""
+    await system.begin(b"A", A)
+    system.s3.finish()
+    system.s3.calls.clear()
+    found = await system.service.resolve(ID, 7, START)
+    assert system.s3.calls == [("head_object", UPLOADED)]
+    assert (system.s3.get(found.url).body, found.expires_at) == (b"A", START + timedelta(seconds=7))
+
+
+@pytest.mark.parametrize(
+    ("pins", "now", "seconds"),
+    [
+        ((), START, 5),
+        ((), EXPIRED, 5),
+        ((A,), START, 5),
+        ((None,), START, 960),
+        ((None,), DUE - timedelta(seconds=6, milliseconds=500), 6),
+        ((None,), DUE - timedelta(seconds=4), 5),
+        ((None,), EXPIRED, 5),
+    ],
+)
+async def test_retry_after_lasts_until_the_asset_is_due(
+    system: System, pins: tuple[str | None, ...], now: datetime, seconds: int
+) -> None:
+    """It is the time until the asset is due, and at least the shortest interval."""
+    await system.begin(b"A", *pins)
+    with pytest.raises(AssetNotUploadedError) as error:
+        await system.service.resolve(ID, 60, now)
+    assert error.value.retry_after_seconds == seconds
+    assert MIN_RETRY_AFTER_SECONDS == 5
+    assert system.s3.writes == []
+
+
+async def test_a_marked_asset_without_an_upload_ends_with_a_get(system: System) -> None:
+    """Not before grace is over; a pending asset may still be marked, so a GET does not end it."""
+    await system.begin(None)
+    with pytest.raises(AssetNotUploadedError):
+        await system.service.resolve(ID, 60, EXPIRED)
+    await system.service.mark(ID, None, START)
+    with pytest.raises(AssetNotUploadedError):
+        await system.service.resolve(ID, 60, DUE - timedelta(seconds=1))
+    with pytest.raises(AssetExpiredError):
+        await system.service.resolve(ID, 60, DUE)
+    assert system.status == "expired"
+
+
+async def test_a_get_survives_lost_races_up_to_a_bound(system: System) -> None:
+    """As a mark does."""
+    await system.begin(None, None)
+    system.s3.loses("put_object", MAX_CAS_ATTEMPTS)
+    with pytest.raises(StoreUnavailableError, match="too many clients mark this asset at the same time; try again"):
+        await system.service.resolve(ID, 60, DUE)
+    system.s3.loses("put_object", MAX_CAS_ATTEMPTS - 1)
+    with pytest.raises(AssetExpiredError):
+        await system.service.resolve(ID, 60, DUE)
+
+
+# --- reconcile --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_pinned_asset_is_finalized_with_three_calls(system: System) -> None:
+    """The final asset has the bytes and headers of the upload, and the pin of the placeholder."""
+    await system.begin(b"A", A)
+    result = await system.reconcile(START)
+    assert result == ReconcileResult(Outcome.FINALIZED, marked_at=START, due_at=START, is_pinned=True)
+    assert result.can_delete_upload
+    assert [operation for operation, _ in system.s3.calls] == ["head_object", "head_object", "copy_object"]
+    final = system.s3.objects[UPLOADED]
+    state = {"status": "uploaded", "expires-at": "2026-01-01T12:15:00Z"}
+    assert (final.body, final.metadata, final.tags) == (b"A", {**state, "schema": "2", "pin": A}, state)
+    assert final.headers == {"content-type": "text/x-test"}
+    assert await system.reconcile(START) == ReconcileResult(Outcome.SWEPT, is_pinned=True)
+
+
+async def test_an_unpinned_asset_waits_until_it_is_due(system: System) -> None:
+    """A waiting asset costs one call, and says when it is due."""
+    await system.begin(b"A", None)
+    waiting = await system.reconcile(DUE - timedelta(seconds=1))
+    assert waiting == ReconcileResult(Outcome.WAITING, marked_at=START, due_at=DUE)
+    assert not waiting.can_delete_upload
+    assert system.s3.calls == [("head_object", UPLOADED)]
+    assert (await system.reconcile(DUE)).outcome is Outcome.FINALIZED
+
+
+async def test_an_unmarked_asset_expires(system: System) -> None:
+    """It was never marked, so it was never due."""
+    await system.begin(b"A")
+    assert await system.reconcile(EXPIRED - timedelta(seconds=1)) == ReconcileResult(Outcome.WAITING)
+    expired = await system.reconcile(EXPIRED)
+    assert expired == ReconcileResult(Outcome.EXPIRED)
+    assert expired.can_delete_upload
+    assert system.status == "expired"
+
+
+async def test_missing_bytes_are_not_decided_about(system: System) -> None:
+    """Another run may have finished the asset."""
+    await system.begin(None, None)
+    assert await system.reconcile(DUE) == ReconcileResult(Outcome.UPLOAD_MISSING, marked_at=START, due_at=DUE)
+
+
+@pytest.mark.parametrize(("pin", "now", "outcome"), [(A, START, Outcome.FINALIZED), (None, EXPIRED, Outcome.EXPIRED)])
+async def test_a_dry_run_only_reads(system: System, pin: str | None, now: datetime, outcome: Outcome) -> None:
+    """It returns what a run would do, and a run without the flag does it."""
+    await system.begin(b"A", *([pin] if pin else []))
+    assert (await system.reconcile(now, dry_run=True)).outcome is outcome
+    assert system.s3.writes == []
+    assert (await system.service.reconcile(ID, now)).outcome is outcome
+    assert len(system.s3.writes) == 1
+
+
+async def test_a_lost_race_leaves_the_asset_to_the_next_scan(system: System) -> None:
+    """A client that marks meanwhile is no failure. An asset that another run finalized is swept."""
+    await system.begin(b"A", A)
+    system.s3.loses("copy_object", 1)
+    assert await system.reconcile(START) == ReconcileResult(Outcome.WAITING, START, START, is_pinned=True)
+    system.s3.before["copy_object", UPLOADED] = [system.s3.finish]
+    assert await system.reconcile(START) == ReconcileResult(Outcome.SWEPT, is_pinned=True)
+
+
+async def test_an_asset_whose_placeholder_vanishes_is_left_to_the_next_scan(system: System) -> None:
+    """Nothing is known of it then."""
+    await system.begin(b"A", A)
+    system.s3.before["copy_object", UPLOADED] = [system.s3.objects.clear]
+    assert await system.reconcile(START) == ReconcileResult(Outcome.WAITING)
+
+
+async def test_a_copy_that_is_too_large_is_left_to_the_caller(system: System) -> None:
+    """A dry run copies nothing, so it knows no limit."""
+    await system.begin(b"AB", etag_of(b"AB"))
+    left = await system.service.reconcile(ID, START, max_copy_bytes=1)
+    assert left == ReconcileResult(Outcome.WAITING, START, START, is_pinned=True, is_too_large=True)
+    assert (await system.service.reconcile(ID, START, max_copy_bytes=1, dry_run=True)).outcome is Outcome.FINALIZED
+    assert (await system.service.reconcile(ID, START, max_copy_bytes=2)).outcome is Outcome.FINALIZED
+
+
+async def test_a_failure_of_s3_is_an_outcome(system: System) -> None:
+    """One asset's failure does not end the run."""
+    await system.begin(b"A", A)
+    system.s3.fails_with = error = StoreUnavailableError("away")
+    assert await system.reconcile(START) == ReconcileResult(Outcome.FAILED, error=error)
+
+
+@pytest.mark.parametrize("value", [ReconcileResult(Outcome.SWEPT), CreatedAsset("x", None)])  # type: ignore[arg-type]
+def test_results_are_immutable(value: ReconcileResult | CreatedAsset) -> None:
+    """Results are frozen, and accept no further attributes."""
+    for name in ("outcome", "asset_id"):
+        with pytest.raises((AttributeError, TypeError)):
+            setattr(value, name, None)
+    assert not hasattr(value, "__dict__")
+
+
+async def test_the_bound_of_attempts_is_documented() -> None:
+    """Eight lost races mean eight others that made progress."""
+    assert MAX_CAS_ATTEMPTS == 8
+
+
+async def test_a_placeholder_is_read_with_its_version() -> None:
+    """ETag, state and time come from one response."""
+    s3 = InMemoryS3()
+    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"x")
+    await service.create()
+    placeholder = await read_placeholder(s3, ID)
+    info = await s3.head_object(UPLOADED)
+    assert isinstance(info, ObjectInfo)
+    assert placeholder is not None
+    assert (placeholder.etag, placeholder.last_modified) == (info.etag, START)
