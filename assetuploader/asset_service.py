@@ -14,6 +14,7 @@ from uuid import UUID
 
 from assetuploader.errors import (
     AlreadyUploadedError,
+    AssetBusyError,
     AssetExpiredError,
     AssetNotFoundError,
     AssetNotUploadedError,
@@ -136,7 +137,8 @@ class AssetService:
             AssetNotFoundError, AlreadyUploadedError, AssetExpiredError: The asset's state allows no mark.
             UploadMismatchError: `temp/` does not hold the pinned bytes, or they are the body of a placeholder, or the
                 upload URL expired and `temp/` holds nothing.
-            StoreError: A request to S3 failed, or too many clients write this asset. The mark may have been stored.
+            AssetBusyError: Other clients wrote the asset in every attempt.
+            StoreError: A request to S3 failed. The mark may have been stored.
         """
         for _ in range(MAX_CAS_ATTEMPTS):
             placeholder = await read_placeholder(self.store, asset_id)
@@ -170,7 +172,7 @@ class AssetService:
             except PreconditionFailedError:
                 continue
             return
-        raise StoreUnavailableError("too many clients mark this asset at the same time; try again")
+        raise AssetBusyError
 
     async def resolve(self, asset_id: str, expires_in: int, now: datetime) -> PresignedUrl:
         """Return a download URL for a final asset, valid for at most `expires_in` seconds.
@@ -179,6 +181,7 @@ class AssetService:
 
         Raises:
             AssetNotFoundError, AssetNotUploadedError, AssetExpiredError: The asset is not final.
+            AssetBusyError: Other clients wrote the asset in every attempt.
             StoreError: A request to S3 failed.
         """
         for _ in range(MAX_CAS_ATTEMPTS):
@@ -204,7 +207,7 @@ class AssetService:
             due = due_at(placeholder, self.policy)
             seconds_until_due = 0 if due is None else int((due - now).total_seconds())
             raise AssetNotUploadedError(max(MIN_RETRY_AFTER_SECONDS, seconds_until_due))
-        raise StoreUnavailableError("too many clients mark this asset at the same time; try again")
+        raise AssetBusyError
 
     async def reconcile(
         self, asset_id: str, now: datetime, *, max_copy_bytes: int | None = None, dry_run: bool = False

@@ -33,6 +33,10 @@ class AssetExpiredError(AssetError):
     """The asset expired: it was not marked or not uploaded in time, or its pinned bytes were overwritten."""
 
 
+class AssetBusyError(AssetError):
+    """Other clients changed the asset in every attempt, or too many wait to change it. A retry may succeed."""
+
+
 class StoreErrorKind(StrEnum):
     """Why an S3 operation failed. Exit codes, log levels, metrics and the doctor's severities derive from it."""
 

@@ -1,11 +1,12 @@
 """The singletons that every request needs, created once when the process starts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from assetuploader.asset_service import AssetService
+from service.mark_queue import MarkQueue
 from service.metrics import Metrics
 from service.readiness import Readiness
 
@@ -22,3 +23,4 @@ class Context:
     now: Callable[[], datetime]
     metrics: Metrics
     readiness: Readiness
+    marks: MarkQueue = field(default_factory=MarkQueue)

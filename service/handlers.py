@@ -49,7 +49,8 @@ async def mark_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
     context: Context = request.app.ctx.context
     _check_asset_id(request, asset_id)
     mark = parse_body(MarkRequest, request.headers.getone("content-type", None), await read_body(request))
-    await _call_store(context, context.assets.mark(asset_id, mark.pin, context.now()))
+    async with context.marks.turn(asset_id):
+        await _call_store(context, context.assets.mark(asset_id, mark.pin, context.now()))
     return JsonResponse(None, HTTPStatus.ACCEPTED)
 
 

@@ -23,6 +23,7 @@ from service.models import (
 )
 from service.problems import (
     ALREADY_UPLOADED,
+    ASSET_BUSY,
     ASSET_EXPIRED,
     ASSET_NOT_FOUND,
     ASSET_NOT_UPLOADED,
@@ -118,6 +119,7 @@ OPERATIONS: Final = (
             ASSET_NOT_FOUND,
             ASSET_NOT_UPLOADED,
             ASSET_EXPIRED,
+            ASSET_BUSY,
             STORE_UNAVAILABLE,
             INTERNAL,
         ),
@@ -144,6 +146,7 @@ OPERATIONS: Final = (
             ALREADY_UPLOADED,
             UPLOAD_MISMATCH,
             ASSET_EXPIRED,
+            ASSET_BUSY,
             BODY_TOO_LARGE,
             STORE_UNAVAILABLE,
             INTERNAL,

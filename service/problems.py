@@ -19,6 +19,7 @@ from sanic.exceptions import (
 
 from assetuploader.errors import (
     AlreadyUploadedError,
+    AssetBusyError,
     AssetExpiredError,
     AssetNotFoundError,
     AssetNotUploadedError,
@@ -98,6 +99,13 @@ UPLOAD_MISMATCH: Final = Problem(
     "Upload again before the upload URL expires, and mark the asset with the new ETag.",
 )
 ASSET_EXPIRED: Final = Problem(HTTPStatus.GONE, "asset_expired", "Expired", "The asset expired. Create a new one.")
+ASSET_BUSY: Final = Problem(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "asset_busy",
+    "Too many marks at once",
+    "Too many clients mark this asset at the same time. Repeat the request after Retry-After seconds.",
+    has_retry_after=True,
+)
 BODY_TOO_LARGE: Final = Problem(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "body_too_large",
@@ -134,6 +142,7 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     AlreadyUploadedError: ALREADY_UPLOADED,
     UploadMismatchError: UPLOAD_MISMATCH,
     AssetExpiredError: ASSET_EXPIRED,
+    AssetBusyError: ASSET_BUSY,
     PayloadTooLarge: BODY_TOO_LARGE,
     StoreError: STORE_UNAVAILABLE,
     MethodNotAllowed: METHOD_NOT_ALLOWED,
