@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
+from assetuploader.download_headers import download_headers
 from assetuploader.errors import (
     AlreadyUploadedError,
     AssetBusyError,
@@ -190,7 +191,8 @@ class AssetService:
                 raise AssetNotFoundError
             match placeholder.state.status:
                 case Status.UPLOADED:
-                    return await self.presigner.presign_get(uploaded_key(asset_id), expires_in)
+                    headers = download_headers(placeholder.headers, expires_in)
+                    return await self.presigner.presign_get(uploaded_key(asset_id), expires_in, headers)
                 case Status.EXPIRED:
                     raise AssetExpiredError
                 case Status.MARKED if is_upload_over(placeholder.state, now, self.policy):
@@ -325,7 +327,7 @@ async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | N
     if info is None:
         return None
     try:
-        return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified)
+        return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified, info.headers)
     except InvalidPlaceholderError:
         return None
 

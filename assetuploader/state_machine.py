@@ -69,6 +69,8 @@ class Placeholder:
     state: AssetState
     last_modified: datetime
     """When S3 wrote this version, by its own clock, in whole seconds."""
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The system headers of this version: those of the upload once the asset is final. Keys in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Every operation raises a `StoreError` of `assetuploader.errors` when it fails. E
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Protocol, Self
 
 from assetuploader.http_settings import HttpSettings
@@ -37,6 +37,10 @@ SYSTEM_METADATA_HEADERS: Final = (
     "content-type",
     "expires",
 )
+
+
+SAVE_AS_FILE: Final[Mapping[str, str]] = MappingProxyType({"content-disposition": "attachment"})
+"""The client chose the content type of its upload: a browser must not show it as a page of the store's host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +160,10 @@ class Presigner(Protocol):
     async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
         """Return a URL to PUT the object with, valid for at most `expires_in` seconds."""
 
-    async def presign_get(self, key: str, expires_in: int) -> PresignedUrl:
+    async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """Return a URL to GET the object with, valid for at most `expires_in` seconds.
 
-        Browsers save what it returns, whatever its content type.
+        `headers` replace those of `SYSTEM_METADATA_HEADERS` that the object has; keys in lower case.
         """
 
 

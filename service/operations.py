@@ -110,7 +110,10 @@ OPERATIONS: Final = (
         ("/asset/{id}", "/assets/{id}"),
         handlers.get_asset,
         summary="Get a download URL",
-        description="Returns a URL to download the bytes of a final asset.",
+        description=(
+            "Returns a URL to download the bytes of a final asset. Browsers save them under the file name in the "
+            "`Content-Disposition` of the upload, made safe."
+        ),
         query=ResolveQuery,
         responses=(Response(HTTPStatus.OK, "The asset is final.", DownloadResponse),),
         problems=(

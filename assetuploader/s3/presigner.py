@@ -1,16 +1,13 @@
 """`assetuploader.store.Presigner` for one bucket. Presigning sends nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from assetuploader.s3.endpoint import Endpoint
 from assetuploader.s3.signing import SigningKeyProvider
 from assetuploader.s3.sigv4 import SigningTarget
-from assetuploader.store import PresignedUrl
-
-_SAVE_AS_FILE: Final = (("response-content-disposition", "attachment"),)
-"""The client chose the content type of its upload: a browser must not render it as a page of the store's host."""
+from assetuploader.store import SAVE_AS_FILE, PresignedUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +21,10 @@ class S3Presigner:
         """See `Presigner.presign_put`."""
         return await self._presign("PUT", key, (), expires_in)
 
-    async def presign_get(self, key: str, expires_in: int) -> PresignedUrl:
+    async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`."""
-        return await self._presign("GET", key, _SAVE_AS_FILE, expires_in)
+        query = tuple((f"response-{name}", value) for name, value in sorted(headers.items()))
+        return await self._presign("GET", key, query, expires_in)
 
     async def _presign(
         self, method: str, key: str, query: tuple[tuple[str, str], ...], expires_in: int

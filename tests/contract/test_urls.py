@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import urllib3
 
+from assetuploader.download_headers import download_headers
 from dev.seaweedfs import free_port
 from tests.contract.conftest import opened
 from tests.support.stores import BUCKET, Subject
@@ -162,6 +163,37 @@ async def test_a_download_url_saves_the_bytes_whatever_their_type(subject: Subje
     response = subject.http.request("GET", signed.url)
 
     assert (response.status, response.data, response.headers["Content-Disposition"]) == (200, b"<script>", "attachment")
+
+
+async def test_a_download_has_the_headers_that_its_url_names(subject: Subject) -> None:
+    """The file name reaches the one who downloads; what the client chose for caches and decoders does not."""
+    key = subject.key()
+    stored = {
+        "content-disposition": "inline; filename*=UTF-8''na%C3%AFve%20%22%E2%82%AC%22.txt",
+        "content-encoding": "aws-chunked",
+        "cache-control": "public, max-age=31536000",
+    }
+    subject.store.raw.put_object(
+        Bucket=BUCKET,
+        Key=key,
+        Body=b"bytes",
+        ContentType="text/html",
+        ContentDisposition=stored["content-disposition"],
+        ContentEncoding=stored["content-encoding"],
+        CacheControl=stored["cache-control"],
+    )
+    signed = await subject.bucket.presigner.presign_get(key, 60, download_headers(stored, 60))
+
+    response = subject.http.request("GET", signed.url)
+
+    assert (response.status, response.data) == (200, b"bytes")
+    names = ("content-type", "content-disposition", "content-encoding", "cache-control")
+    assert [response.headers[name] for name in names] == [
+        "text/html",
+        "attachment; filename=\"naive ___.txt\"; filename*=UTF-8''na%C3%AFve%20_%E2%82%AC_.txt",
+        "identity",
+        "private, max-age=60",
+    ]
 
 
 @pytest.mark.moto_unsupported("ignores signatures")

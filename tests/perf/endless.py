@@ -7,7 +7,7 @@ from typing import Final
 
 from assetuploader.keys import TEMP_PREFIX
 from assetuploader.state_machine import AssetState, Status, to_metadata
-from assetuploader.store import ListedObject, ListPage, ObjectAttributes, ObjectInfo, PresignedUrl
+from assetuploader.store import SAVE_AS_FILE, ListedObject, ListPage, ObjectAttributes, ObjectInfo, PresignedUrl
 from tests.support.in_memory_s3 import PAGE_SIZE, START, etag_of
 
 _DUE: Final = to_metadata(AssetState(Status.MARKED, START - timedelta(days=1)))
@@ -81,6 +81,6 @@ class EndlessS3:
         """See `Presigner.presign_put`: nothing here needs it."""
         raise NotImplementedError
 
-    async def presign_get(self, key: str, expires_in: int) -> PresignedUrl:
+    async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`: nothing here needs it."""
         raise NotImplementedError

@@ -32,7 +32,7 @@ _INSPECTS: Final = """upload = await self._inspect_upload(asset_id)
 _COPIES: Final = "                    await self.store.copy_object("
 _WRITES: Final = "return ObjectAttributes(to_metadata(state), to_tags(state))"
 _RESOLVES: Final = """                case Status.UPLOADED:
-                    return await self.presigner"""
+                    headers = download"""
 _SWEEPS: Final = """        case Status.UPLOADED | Status.EXPIRED:
             return Action.SWEEP"""
 _FINAL: Final = "return MarkAction.ACCEPT if pin is not None and pin == state.pin else MarkAction.ALREADY_UPLOADED"

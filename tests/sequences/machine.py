@@ -147,7 +147,11 @@ class Sequences(RuleBasedStateMachine):
                 self._require(response, 200, None)
                 found = self.s3.get(response.document["Download_url"])
                 assert found.body == model.final
-                assert found.headers == {"content-type": "text/x-test"}
+                assert found.headers == {
+                    "content-type": "text/x-test",
+                    "content-disposition": "attachment",
+                    "cache-control": "private, max-age=5",
+                }
             case Stage.EXPIRED:
                 self._require(response, 410, "asset_expired")
             case _:

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from assetuploader.errors import ObjectUnreadableError, PreconditionFailedError
 from assetuploader.s3.object_store import copyable_headers
 from assetuploader.store import (
+    SAVE_AS_FILE,
     SYSTEM_METADATA_HEADERS,
     ListedObject,
     ListPage,
@@ -28,6 +29,10 @@ from assetuploader.store import (
 START: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAGE_SIZE: Final = 1_000
 _SPELLING: Final = "%Y%m%dT%H%M%SZ"
+
+
+_RESPONSE: Final = "response-"
+Headers = tuple[tuple[str, str], ...]
 
 
 class RefusedError(Exception):
@@ -45,6 +50,16 @@ class Stored:
     tags: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     """System headers, keys in lower case."""
+
+
+class _ReadUrl(NamedTuple):
+    """What a presigned URL says."""
+
+    key: str
+    signed_at: datetime
+    seconds: int
+    signature: str
+    headers: Mapping[str, str]
 
 
 def etag_of(body: bytes) -> str:
@@ -167,9 +182,9 @@ class InMemoryS3:
         """See `Presigner.presign_put`."""
         return self._sign("PUT", key, expires_in)
 
-    async def presign_get(self, key: str, expires_in: int) -> PresignedUrl:
+    async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`."""
-        return self._sign("GET", key, expires_in)
+        return self._sign("GET", key, expires_in, tuple(headers.items()))
 
     def put(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> str:
         """Upload as a client does; return the ETag of the response.
@@ -186,7 +201,8 @@ class InMemoryS3:
             RefusedError: The URL does not or no longer allow it.
             KeyError: The object does not exist.
         """
-        return self.objects[self.allowed("GET", url)]
+        found = self.objects[self.allowed("GET", url)]
+        return replace(found, headers={**found.headers, **_read_url(url).headers})
 
     def allowed(self, method: str, url: str) -> str:
         """Return the key that the URL allows this method on now.
@@ -194,20 +210,20 @@ class InMemoryS3:
         Raises:
             RefusedError: The URL does not or no longer allow it.
         """
-        key, signed_at, seconds, signature = _read_url(url)
-        if signature != _signature(method, key, signed_at, seconds):
+        read = _read_url(url)
+        if read.signature != _signature(method, read.key, read.signed_at, read.seconds, tuple(read.headers.items())):
             raise RefusedError("SignatureDoesNotMatch")
-        if self.now >= signed_at + timedelta(seconds=seconds):
+        if self.now >= read.signed_at + timedelta(seconds=read.seconds):
             raise RefusedError("AccessDenied: Request has expired")
-        return key
+        return read.key
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _sign(self, method: str, key: str, seconds: int) -> PresignedUrl:
+    def _sign(self, method: str, key: str, seconds: int, headers: Headers = ()) -> PresignedUrl:
         if self.fails_with is not None:
             raise self.fails_with
         signed_at = self._whole_second() + self.signer_is_ahead
-        url = _signed_url(method, key, signed_at, seconds)
+        url = _signed_url(method, key, signed_at, seconds, headers)
         return PresignedUrl(url, signed_at + timedelta(seconds=seconds))
 
     def _whole_second(self) -> datetime:
@@ -231,24 +247,26 @@ def _as_written(attributes: ObjectAttributes) -> ObjectAttributes:
 
 # The explorer signs and reads the same few URLs millions of times.
 @lru_cache(maxsize=256)
-def _signed_url(method: str, key: str, signed_at: datetime, seconds: int) -> str:
+def _signed_url(method: str, key: str, signed_at: datetime, seconds: int, headers: Headers) -> str:
     query = {
+        **{_RESPONSE + name: value for name, value in headers},
         "X-Amz-Date": signed_at.strftime(_SPELLING),
         "X-Amz-Expires": str(seconds),
-        "X-Amz-Signature": _signature(method, key, signed_at, seconds),
+        "X-Amz-Signature": _signature(method, key, signed_at, seconds, headers),
     }
     return f"https://s3.test/bucket/{quote(key)}?{urlencode(query)}"
 
 
 @lru_cache(maxsize=256)
-def _read_url(url: str) -> tuple[str, datetime, int, str]:
+def _read_url(url: str) -> _ReadUrl:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     signed_at = datetime.strptime(query["X-Amz-Date"], _SPELLING).replace(tzinfo=UTC)
     key = unquote(parts.path.removeprefix("/bucket/"))
-    return key, signed_at, int(query["X-Amz-Expires"]), query["X-Amz-Signature"]
+    headers = {name.removeprefix(_RESPONSE): value for name, value in query.items() if name.startswith(_RESPONSE)}
+    return _ReadUrl(key, signed_at, int(query["X-Amz-Expires"]), query["X-Amz-Signature"], headers)
 
 
 @lru_cache(maxsize=256)
-def _signature(method: str, key: str, signed_at: datetime, seconds: int) -> str:
-    return hashlib.sha256(f"{method} {key} {signed_at:{_SPELLING}} {seconds}".encode()).hexdigest()
+def _signature(method: str, key: str, signed_at: datetime, seconds: int, headers: Headers) -> str:
+    return hashlib.sha256(f"{method} {key} {signed_at:{_SPELLING}} {seconds} {headers}".encode()).hexdigest()

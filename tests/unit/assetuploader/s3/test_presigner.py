@@ -1,5 +1,6 @@
 """Presigned URLs equal boto3's byte for byte, and their expiry is the true one."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,7 +22,18 @@ KEY = "temp/5e0cbbde-7b5b-4d34-b8d4-5a1b1b1b1b1b"
 @pytest.mark.parametrize("endpoint_url", ["http://127.0.0.1:8333", "https://s3.example"])
 @pytest.mark.parametrize(
     ("operation", "parameters"),
-    [("put_object", {}), ("get_object", {"ResponseContentDisposition": "attachment"})],
+    [
+        ("put_object", {}),
+        ("get_object", {"ResponseContentDisposition": "attachment"}),
+        (
+            "get_object",
+            {
+                "ResponseCacheControl": "private, max-age=60",
+                "ResponseContentDisposition": "attachment; filename=\"a b.txt\"; filename*=UTF-8''%C3%A4%20b.txt",
+                "ResponseContentEncoding": "identity",
+            },
+        ),
+    ],
 )
 async def test_urls_are_boto3s(
     operation: str, parameters: dict[str, str], endpoint_url: str, token: str | None
@@ -42,8 +54,11 @@ async def test_urls_are_boto3s(
     presigner = S3Presigner(
         endpoint, SigningKeyProvider(CredentialCache(Credentials("AK", "SK", token), clock), clock, endpoint.scope)
     )
-    sign = presigner.presign_put if operation == "put_object" else presigner.presign_get
-    signed = await sign(KEY, 900)
+    if operation == "put_object":
+        signed = await presigner.presign_put(KEY, 900)
+    else:
+        headers = {re.sub("(?!^)([A-Z])", r"-\1", name[8:]).lower(): value for name, value in parameters.items()}
+        signed = await presigner.presign_get(KEY, 900, headers)
     assert signed.url == theirs
     assert signed.expires_at == at + timedelta(seconds=900)
     assert repr(signed) == f"PresignedUrl(expires_at={signed.expires_at!r})"

@@ -1,0 +1,111 @@
+"""The headers of a download, for anything that a client may have sent with its upload."""
+
+import re
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assetuploader.download_headers import download_headers, safe_name
+
+NAMES = {
+    "attachment": None,
+    "": None,
+    "inline": None,
+    'attachment; filename="report.pdf"': "report.pdf",
+    "attachment; filename=report.pdf": "report.pdf",
+    "inline; filename=page.html": "page.html",
+    'attachment; FILENAME="a b.txt"': "a b.txt",
+    r'attachment; filename="a\"b.txt"': "a_b.txt",
+    "attachment; filename*=UTF-8''na%C3%AFve%20%E2%82%AC.txt": "naïve €.txt",
+    "attachment; filename=\"naive.txt\"; filename*=UTF-8''na%C3%AFve.txt": "naïve.txt",
+    "attachment; filename*=iso-8859-1'en'%A3.txt": "£.txt",
+    'attachment; filename="../../etc/passwd"': "passwd",
+    'attachment; filename="C:\\\\Windows\\\\evil.exe"': "evil.exe",
+    'attachment; filename=".htaccess"': "htaccess",
+    'attachment; filename="a%2Fb%22.txt"': "a%2Fb%22.txt",
+    "attachment; filename*=UTF-8''a%0D%0ASet-Cookie:x.txt": "aSet-Cookie_x.txt",
+    "attachment; filename*=UTF-8''%E2%80%AEgpj.exe": "gpj.exe",
+    "attachment; filename*=UTF-8''%2F..%2F": None,
+    "attachment; filename*=UTF-8''%EF%BC%8Fetc.txt": "\uff0fetc.txt",
+    "attachment; filename*=no-charset''a.txt": "a.txt",
+    "attachment; filename*=idna''%ff": None,
+    "attachment; filename*" + "9" * 5000 + "=a": None,
+    f'attachment; filename="{"x" * 300}.tar"': "x" * 196 + ".tar",
+    f"attachment; filename*=UTF-8''{'%E2%82%AC' * 100}.txt": "€" * 65 + ".txt",
+    f'attachment; filename="x.{"y" * 300}"': "x." + "y" * 198,
+    'attachment; filename="..."': None,
+}
+
+
+@pytest.mark.parametrize("uploaded", NAMES)
+def test_a_file_keeps_its_name_as_far_as_it_is_safe(uploaded: str) -> None:
+    """Only the last part of a path, without control characters and what some file system forbids."""
+    assert _saved_as(download_headers({"content-disposition": uploaded}, 60)["content-disposition"]) == NAMES[uploaded]
+
+
+def test_a_name_outside_ascii_has_a_fallback() -> None:
+    """RFC 6266: clients that do not know `filename*` take `filename`. No percent sign is in it, which some decode."""
+    uploaded = "attachment; filename*=UTF-8''na%C3%AFve%20100%25%20%E2%82%AC.txt"
+    assert download_headers({"content-disposition": uploaded}, 60)["content-disposition"] == (
+        "attachment; filename=\"naive 100_ _.txt\"; filename*=UTF-8''na%C3%AFve%20100%25%20%E2%82%AC.txt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("uploaded", "replaced"),
+    [
+        (None, None),
+        ("gzip", None),
+        ("br", None),
+        ("gzip, br", None),
+        ("aws-chunked", "identity"),
+        ("aws-chunked,gzip", "gzip"),
+        ("GZIP", "gzip"),
+        ("compress", "identity"),
+        ("gzip, dcb", "identity"),
+        ("x\x7f", "identity"),
+        ("identity", "identity"),
+    ],
+)
+def test_only_codings_that_browsers_decode_are_given_out(uploaded: str | None, replaced: str | None) -> None:
+    """A coding that is given out unchanged is not in the URL."""
+    stored = {} if uploaded is None else {"content-encoding": uploaded}
+    assert download_headers(stored, 60).get("content-encoding") == replaced
+
+
+def test_no_cache_keeps_a_download_longer_than_its_url_lives() -> None:
+    """Whatever the client wanted: the URL is all that protects the bytes."""
+    stored = {"cache-control": "public, max-age=31536000", "expires": "Fri, 01 Jan 2100 00:00:00 GMT"}
+    assert download_headers(stored, 7)["cache-control"] == "private, max-age=7"
+
+
+@given(st.text(st.characters(max_codepoint=255)) | st.text().map(lambda text: f'attachment; filename="{text}"'))
+def test_no_upload_breaks_the_headers_of_a_download(text: str) -> None:
+    """Values are printable ASCII of bounded length, and always an attachment."""
+    headers = download_headers(dict.fromkeys(("content-disposition", "content-encoding"), text), 60)
+    for value in headers.values():
+        assert value.isascii()
+        assert value.isprintable()
+        assert len(value) < 1000
+    name = _saved_as(headers["content-disposition"])
+    assert re.match(r"attachment(;|$)", headers["content-disposition"])
+    assert name is None or name == safe_name(name)
+
+
+@given(st.text())
+def test_a_safe_name_stays_as_it_is(name: str) -> None:
+    """What was made safe once is safe."""
+    safe = safe_name(name)
+    assert safe_name(safe) == safe
+    assert not re.search(r"[/\\\x00-\x1f<>:\"|?*]", safe)
+    assert len(safe.encode()) <= 200
+
+
+def _saved_as(disposition: str) -> str | None:
+    """Return the name under which a browser saves: another parser than that of the code under test."""
+    extended = re.search(r"filename\*=UTF-8''([^;]+)$", disposition)
+    message = EmailMessage()
+    message["Content-Disposition"] = f"attachment; filename*=UTF-8''{extended[1]}" if extended else disposition
+    return message.get_filename()
