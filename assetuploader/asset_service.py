@@ -7,9 +7,9 @@ The methods await nothing but the store and the presigner, so that a test can st
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
 from assetuploader.download_headers import download_headers
@@ -92,12 +92,11 @@ class ReconcileResult:
         return self.outcome in CHANGES
 
 
-@dataclass(frozen=True, slots=True)
-class _Upload:
+class _Upload(NamedTuple):
     """The object at `temp/{id}`."""
 
     etag: str | EtagSentinel
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
     """Those of `SYSTEM_METADATA_HEADERS` that the client sent."""
     size: int = 0
 
@@ -207,8 +206,9 @@ class AssetService:
                 case _ as unknown:
                     assert_never(unknown)
             due = due_at(placeholder, self.policy)
-            seconds_until_due = 0 if due is None else int((due - now).total_seconds())
-            raise AssetNotUploadedError(max(MIN_RETRY_AFTER_SECONDS, seconds_until_due))
+            if due is None:
+                raise AssetNotUploadedError(MIN_RETRY_AFTER_SECONDS)
+            raise AssetNotUploadedError(max(MIN_RETRY_AFTER_SECONDS, int((due - now).total_seconds())))
         raise AssetBusyError
 
     async def reconcile(
@@ -298,9 +298,9 @@ class AssetService:
             if may_be_placeholder_body(info.size):
                 body = await self.store.get_object(key, info.size, if_match=info.etag)
                 if body is not None and is_placeholder_body(body):
-                    return _Upload(OF_PLACEHOLDER)
+                    return _Upload(OF_PLACEHOLDER, {})
         except ObjectUnreadableError:
-            return _Upload(UNREADABLE)
+            return _Upload(UNREADABLE, {})
         return _Upload(info.etag, info.headers, info.size)
 
     def _new_body(self) -> bytes:

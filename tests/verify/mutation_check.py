@@ -31,6 +31,10 @@ EQUIVALENT: Final = {
     "if state.status <= Status.MARKED and": "only pending and marked come here, and 'pending' is the greater text",
     "parse_etag(pin) is not pin:": "parse_etag returns its argument itself, or another string",
     "if text[:1] is text[-1:] ==": "one-letter strings are one object in CPython",
+    "if action == MarkAction.COMPARE:": "an enum's members are equal only to themselves",
+    "if placeholder.state.status == Status.MARKED else None": "the same",
+    "if upload.etag == UNREADABLE else": "the same",
+    "now: datetime, /, dry_run: bool": "it only allows another spelling of the call",
 }
 """Mutants that change nothing visible: the changed line, and why."""
 
