@@ -96,7 +96,7 @@ UPLOAD_MISMATCH: Final = Problem(
     "upload_mismatch",
     "Other bytes were uploaded",
     "The uploaded bytes do not have this ETag, or nothing is uploaded. "
-    "Upload again before the upload URL expires, and mark the asset with the new ETag.",
+    "Upload again before the upload URL expires, and mark the asset with the new ETag. Later, create a new asset.",
 )
 ASSET_EXPIRED: Final = Problem(HTTPStatus.GONE, "asset_expired", "Expired", "The asset expired. Create a new one.")
 ASSET_BUSY: Final = Problem(
