@@ -9,6 +9,7 @@ from itertools import count
 from typing import Final
 from uuid import UUID, uuid4
 
+from assetuploader.conformance import prepare_check_object
 from dev.seaweedfs import HOST, LocalS3
 from tests.faults.lifecycles import LIFECYCLES, Lifecycle, opened_bucket
 from tests.support.fault_proxy import FAULTS, Fault, running_proxy
@@ -64,6 +65,7 @@ class NthCall:
             proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, self.decide))
             faulty = await stack.enter_async_context(opened_bucket(self.s3, f"http://{HOST}:{proxy.port}"))
             direct = await stack.enter_async_context(opened_bucket(self.s3, self.s3.endpoint_url))
+            await prepare_check_object(direct.store)  # without it no 404 counts
 
             async def lead(script: Script, plan: FaultPlan) -> bool:
                 """Run one lifecycle with one plan; return whether the call that should fail was made."""
