@@ -10,7 +10,7 @@ from sanic import Sanic
 
 from service.app import build_app
 from service.context import Context
-from service.requests import HeaderDeadlineProtocol
+from service.http_protocol import ServiceProtocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class LoopbackService:
     async def _start(self) -> None:
         listening = socket.create_server(("127.0.0.1", 0))  # Sanic takes port 0 for its default, 8000
         server: Any = await self.app.create_server(
-            sock=listening, return_asyncio_server=True, protocol=HeaderDeadlineProtocol, access_log=False
+            sock=listening, return_asyncio_server=True, protocol=ServiceProtocol, access_log=False
         )
         self._server = server
         await server.startup()
