@@ -18,9 +18,9 @@ from tests.protocol.system import (
 
 A: Final = b"A"
 B: Final = b"B"
-_EXPIRED: Final = timedelta(seconds=901)
+_URL_EXPIRED: Final = timedelta(seconds=901)
 _GRACE: Final = timedelta(seconds=60)
-_DUE: Final = _EXPIRED + _GRACE
+_DUE: Final = _URL_EXPIRED + _GRACE
 _EXPIRED_ASSET: Final = timedelta(seconds=900 + 86_400)
 
 _FRESH = InitialState("nothing yet", is_created=False)
@@ -40,7 +40,7 @@ SCENARIOS: Final = (
         _FRESH,
         (
             ("client", full_lifecycle(A, pinned=False)),
-            ("clock", clock(_EXPIRED, _GRACE)),
+            ("clock", clock(_URL_EXPIRED, _GRACE)),
             ("reconciler", reconciles()),
         ),
     ),
@@ -212,4 +212,4 @@ SCENARIOS: Final = (
         ),
     ),
 )
-"""In the order in which they are explored."""
+"""All scenarios, in the order in which they are explored."""

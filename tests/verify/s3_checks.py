@@ -8,7 +8,7 @@ from typing import IO
 from dev.seaweedfs import LocalS3, free_port, running_s3
 from tests.faults.ledger import Load
 from tests.faults.lifecycles import LIFECYCLES, opened_bucket
-from tests.faults.log_levels import FORMATS, LEVELS, Levels
+from tests.faults.log_levels import FORMATS, LEVELS, LogLevels
 from tests.faults.nth_call import NthCall
 from tests.faults.overlap import Overlap
 from tests.faults.reference import Reference
@@ -16,7 +16,7 @@ from tests.faults.restarts import Restarts
 from tests.faults.s3_outage import Outage
 from tests.support.fault_proxy import FAULTS
 from tests.support.leaks import leaks
-from tests.verify.check import CheckOutcome, progress_printer
+from tests.verify.check import CheckOutcome, make_progress_printer
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def overlap(number: int) -> CheckOutcome:
 def ledger(number: int) -> CheckOutcome:
     """Send `number` assets through the service, with faults and outages."""
     with _s3() as s3:
-        trial = Load(s3, number, progress_printer("assets"))
+        trial = Load(s3, number, make_progress_printer("assets"))
         asyncio.run(trial.run())
     size = (
         f"{number:,} assets, {len(trial.entries):,} accepted, {trial.faults:,} faults on the way, "
@@ -98,7 +98,7 @@ def restarts(number: int) -> CheckOutcome:
 def log_levels(_: int) -> CheckOutcome:
     """Run a lifecycle at every log level and in every format."""
     with _s3() as s3:
-        trial = Levels(s3)
+        trial = LogLevels(s3)
         asyncio.run(trial.run())
     size = f"{len(LEVELS)} log levels, {len(FORMATS)} formats, {trial.bytes_logged:,} bytes of log"
     return CheckOutcome(size, trial.violations)
