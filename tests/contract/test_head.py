@@ -11,7 +11,7 @@ from tests.support.stores import BUCKET, Subject
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_head_tells_version_state_and_headers_together(subject: Subject) -> None:
+async def test_head_returns_version_state_and_headers_together(subject: Subject) -> None:
     """ETag, size, metadata and the system headers come from one version."""
     key = subject.key()
     written = subject.store.raw.put_object(
@@ -65,7 +65,7 @@ async def test_head_sees_what_was_just_written_and_just_deleted(subject: Subject
     assert seen == [True] * 6
 
 
-async def test_head_tells_when_the_version_was_written(subject: Subject) -> None:
+async def test_head_returns_when_the_version_was_written(subject: Subject) -> None:
     """Last-Modified is the store's clock at the write, in UTC and whole seconds."""
     key = subject.key()
     before = datetime.now(UTC).replace(microsecond=0)
