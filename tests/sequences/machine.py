@@ -25,8 +25,9 @@ from service.metrics import Metrics
 from service.readiness import Readiness
 from tests.sequences.flaky_store import FlakyStore
 from tests.sequences.model import Model, Stage
-from tests.sequences.server import LoopbackService, Response
+from tests.sequences.server import LoopbackService
 from tests.support.in_memory_s3 import InMemoryS3, RefusedError, etag_of
+from tests.support.load_client import Response
 
 POLICY = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
 FILES = st.sampled_from([b"", b"A", b"B"])
@@ -228,7 +229,8 @@ class Sequences(RuleBasedStateMachine):
         return self.service.request("PUT", f"/asset/{asset_id}", json.dumps(body).encode())
 
     def _require(self, response: Response, status: int, code: str | None) -> None:
-        assert (response.status, response.document.get("code")) == (status, code)
+        document = response.document if response.body else {}
+        assert (response.status, document.get("code")) == (status, code)
         assert response.headers["cache-control"] == "no-store"
 
     async def _run(self, options: RunOptions) -> None:

@@ -20,7 +20,7 @@ _BIN: Final = Path(sys.executable).parent
 _CASES: Final = re.compile(r"(\d+) generated, (\d+) passed")
 
 
-def raw(number: int) -> CheckOutcome:
+def check_raw(number: int) -> CheckOutcome:
     """Send `number` malformed requests."""
     corpus, output = asyncio.run(_against_service(number))
     outcomes = ", ".join(f"{count:,} × {status}" for status, count in corpus.outcomes.most_common())  # noqa: RUF001
@@ -46,7 +46,7 @@ async def _against_service(number: int) -> tuple[CorpusRun, bytes]:
     return corpus, whole
 
 
-def schema(examples: int) -> CheckOutcome:
+def check_schema(examples: int) -> CheckOutcome:
     """Run Schemathesis with `examples` examples of each operation."""
     return asyncio.run(_schema(examples))
 
@@ -79,7 +79,7 @@ async def _schema(examples: int) -> CheckOutcome:
     return CheckOutcome(f"{cases[1] if cases else '?'} cases of {examples} examples each, all checks", found)
 
 
-def suite(_: int) -> CheckOutcome:
+def check_suite(_: int) -> CheckOutcome:
     """Look for secrets in the output of the whole test suite, with log records of every level."""
     # httpx is a client of the tests, and werkzeug is moto's server: their logs are not the product's.
     options = "-n 2 -q -rA --log-level=DEBUG --log-disable=werkzeug --log-disable=httpx"

@@ -34,7 +34,7 @@ EQUIVALENT: Final = {
 """Mutants that change nothing visible: the changed line, and why."""
 
 
-def mutation(number: int) -> CheckOutcome:
+def check_mutation(number: int) -> CheckOutcome:
     """Run the unit tests against the mutants of cosmic-ray, and report on the first `number` of them."""
     with tempfile.TemporaryDirectory(prefix="assetuploader-mutants-") as folder:
         for name in ("assetuploader", "tests", "service", "reconciler", "dev"):

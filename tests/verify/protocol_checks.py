@@ -16,7 +16,7 @@ from tests.sequences.machine import Sequences
 from tests.verify.check import CheckOutcome, make_progress_printer, print_progress
 
 
-def interleavings(together: int) -> CheckOutcome:
+def check_interleavings(together: int) -> CheckOutcome:
     """Explore every schedule with up to `together` faults and switches."""
     explored = explore_on_all_cores(Bounds(together=together), make_progress_printer("schedules"))
     schedules = sum(each.schedules for each in explored)
@@ -24,7 +24,7 @@ def interleavings(together: int) -> CheckOutcome:
     return CheckOutcome(size, [str(each.violation) for each in explored if each.violation])
 
 
-def protocol_mutants(number: int) -> CheckOutcome:
+def check_protocol_mutants(number: int) -> CheckOutcome:
     """Look for a violation with each of the first `number` mutants."""
     survivors = []
     with get_context("fork").Pool(os.cpu_count()) as pool:
@@ -41,7 +41,7 @@ def _find(name: str) -> str | None:
     return str(violation) if violation else None
 
 
-def sequences(number: int) -> CheckOutcome:
+def check_sequences(number: int) -> CheckOutcome:
     """Run `number` random sequences, divided among the cores."""
     cores = os.cpu_count() or 1
     with get_context("fork").Pool(cores) as pool:

@@ -25,7 +25,7 @@ def _s3() -> Iterator[LocalS3]:
         yield s3
 
 
-def reference(number: int) -> CheckOutcome:
+def check_reference(number: int) -> CheckOutcome:
     """Send the same calls to the in-memory S3 and to a server."""
 
     async def compare(s3: LocalS3) -> Reference:
@@ -39,7 +39,7 @@ def reference(number: int) -> CheckOutcome:
     return CheckOutcome(f"{trial.calls:,} calls to both", trial.violations)
 
 
-def nth_call(number: int) -> CheckOutcome:
+def check_nth_call(number: int) -> CheckOutcome:
     """Fail every call of the first `number` lifecycles."""
     with _s3() as s3:
         trial = NthCall(s3, lifecycles=LIFECYCLES[:number])
@@ -49,7 +49,7 @@ def nth_call(number: int) -> CheckOutcome:
     return CheckOutcome(size, trial.violations)
 
 
-def overlap(number: int) -> CheckOutcome:
+def check_overlap(number: int) -> CheckOutcome:
     """Finalize `number` assets with eight reconcilers that are killed."""
     with _s3() as s3:
         trial = Overlap(s3, number)
@@ -61,7 +61,7 @@ def overlap(number: int) -> CheckOutcome:
     )
 
 
-def ledger(number: int) -> CheckOutcome:
+def check_ledger(number: int) -> CheckOutcome:
     """Send `number` assets through the service, with faults and outages."""
     with _s3() as s3:
         trial = Load(s3, number, make_progress_printer("assets"))
@@ -73,7 +73,7 @@ def ledger(number: int) -> CheckOutcome:
     return CheckOutcome(size, trial.violations + _leaks(trial.output))
 
 
-def s3_outage(seconds: int) -> CheckOutcome:
+def check_s3_outage(seconds: int) -> CheckOutcome:
     """Freeze S3, then kill it, for this many seconds each."""
     with _s3() as s3:
         trial = Outage(s3, seconds)
@@ -86,7 +86,7 @@ def s3_outage(seconds: int) -> CheckOutcome:
     return CheckOutcome(size, trial.violations + _leaks(trial.output))
 
 
-def restarts(number: int) -> CheckOutcome:
+def check_restarts(number: int) -> CheckOutcome:
     """Restart services in turn, `number` times."""
     with _s3() as s3:
         trial = Restarts(s3, number)
@@ -95,7 +95,7 @@ def restarts(number: int) -> CheckOutcome:
     return CheckOutcome(size, trial.violations + _leaks(trial.output))
 
 
-def log_levels(_: int) -> CheckOutcome:
+def check_log_levels(_: int) -> CheckOutcome:
     """Run a lifecycle at every log level and in every format."""
     with _s3() as s3:
         trial = LogLevels(s3)
