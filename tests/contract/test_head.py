@@ -89,9 +89,9 @@ async def test_an_empty_upload_has_a_version_too(subject: Subject) -> None:
     assert (head.etag, head.size) == (etag, 0)
 
 
-@pytest.mark.moto_unsupported("gives out encrypted objects without their key")
+@pytest.mark.moto_unsupported("returns encrypted objects without their key")
 async def test_an_object_with_a_key_of_its_own_is_unreadable(subject: Subject) -> None:
-    """SSE-C: S3 rejects HEAD with 400, and goes on to give out other objects."""
+    """SSE-C: S3 rejects a HEAD or GET without the object's key with 400. That is no outage."""
     key = subject.key()
     subject.store.raw.put_object(
         Bucket=BUCKET, Key=key, Body=b"bytes", SSECustomerAlgorithm="AES256", SSECustomerKey=b"k" * 32

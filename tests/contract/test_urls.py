@@ -217,7 +217,7 @@ async def test_a_urls_host_is_signed(subject: Subject) -> None:
 
 
 async def test_an_endpoint_in_upper_case_is_signed_as_clients_send_it(subject: Subject) -> None:
-    """A client sends the host in lower case. moto cannot tell: it ignores signatures."""
+    """A client sends the host in lower case. On moto this shows nothing: it ignores signatures."""
     endpoint_url = subject.store.endpoint_url.replace("127.0.0.1", "LocalHost")
     key = subject.key()
     subject.store.put(key, b"bytes")
