@@ -185,4 +185,5 @@ def test_the_commands_of_a_page_work(
             outputs[command.text] = _paste(terminal, command.text.replace("status ID", f"status {asset_id}")).output
     assert asset_id in outputs["assetuploader status ID"]
     doctors = [output for text, output in outputs.items() if "doctor" in text and "--json" not in text]
+    assert doctors, f"{page} has no command with doctor"
     assert all("✓ bucket: assets can be reached" in output for output in doctors), doctors
