@@ -15,7 +15,7 @@ from sanic.exceptions import MethodNotAllowed, RequestCancelled
 from service.context import Context
 from service.documentation import build_documentation_operations
 from service.operations import OPERATIONS, Handler, Operation, find_allowed_methods
-from service.parsing import MAX_BODY_BYTES
+from service.parsing import MAX_BODY_BYTES, read_body
 from service.problems import problem_response
 from service.requests import ApiRequest
 
@@ -119,10 +119,8 @@ def _instrument(operation: Operation) -> Handler:
         context: Context = request.app.ctx.context
         context.metrics.in_flight.inc()
         try:
-            http: Any = request.stream
-            if http.request_body and request.headers.getone("content-length", "") == "0":
-                # Consumes an empty body, because Sanic logs an unread one as an error.
-                await request.receive_body()  # type: ignore[no-untyped-call]
+            if operation.method == "GET":
+                await read_body(request)  # and drop it, because Sanic logs an unread one as an error
             response = await operation.handler(request, *parameters.values())
         except Exception as error:  # noqa: BLE001 -- every exception becomes a problem document
             response = problem_response(request, error)
@@ -145,12 +143,13 @@ def _finish_response(request: ApiRequest, operation: Operation | None, response:
     seconds = perf_counter() - request.started
     route = operation.route if operation else UNMATCHED
     context: Context = request.app.ctx.context
-    context.metrics.observe_request(route, _to_method_label(request.method), response.status, seconds)
+    method = _to_method_label(request.method)
+    context.metrics.observe_request(route, method, response.status, seconds)
     is_quiet = operation is not None and operation.is_probe and response.status == HTTPStatus.OK
     log.log(
         logging.DEBUG if is_quiet else logging.INFO,
         "request_finished",
-        method=request.method,
+        method=method,
         route=route,
         status=response.status,
         **({} if request.problem_code is None else {"code": request.problem_code}),

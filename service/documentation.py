@@ -52,11 +52,14 @@ def _build_page_handler(read: Callable[[], bytes], content_type: str) -> Handler
     return send_page
 
 
-async def _send_static_file(_request: ApiRequest, name: str) -> HTTPResponse:
+async def _send_static_file(request: ApiRequest, name: str) -> HTTPResponse:
     if name not in _STATIC_FILES:
         raise NotFound
-    # The page's links have a hash of the content, so that a new version has a new URL.
-    return HTTPResponse(_read(name), headers={"Cache-Control": _IMMUTABLE}, content_type=_STATIC_FILES[name][1])
+    # The page's links have a hash of the content, so that a new version has a new URL. During a rolling update, the
+    # request may reach a pod of the other version, whose content must not be cached under this URL.
+    is_this_version = request.query_string == f"v={_hash(name)}"
+    headers = {"Cache-Control": _IMMUTABLE if is_this_version else _REVALIDATE}
+    return HTTPResponse(_read(name), headers=headers, content_type=_STATIC_FILES[name][1])
 
 
 @cache
@@ -64,9 +67,14 @@ def _read(name: str) -> bytes:
     return files("service").joinpath("static", _STATIC_FILES[name][0]).read_bytes()
 
 
+@cache
+def _hash(name: str) -> str:
+    return sha256(_read(name)).hexdigest()[:16]
+
+
 def _link(name: str) -> str:
     """Return a relative URL, so that it works behind a path prefix, too."""
-    return f"docs/{name}?v={sha256(_read(name)).hexdigest()[:16]}"
+    return f"docs/{name}?v={_hash(name)}"
 
 
 def _build_page(operations: Iterable[Operation]) -> bytes:

@@ -41,13 +41,13 @@ async def create_asset(request: ApiRequest) -> JsonResponse:
         id=created.asset_id,
         expires_at=format_timestamp(created.upload.expires_at),
     )
-    return JsonResponse(body, HTTPStatus.CREATED, {"Location": f"/asset/{created.asset_id}"})
+    return JsonResponse(body, HTTPStatus.CREATED, {"Location": f"asset/{created.asset_id}"})
 
 
 async def mark_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
     """Record that the client finished its upload."""
     context: Context = request.app.ctx.context
-    _check_asset_id(request, asset_id)
+    asset_id = _parse_asset_id(request, asset_id)
     mark = parse_body(MarkRequest, request.headers.getone("content-type", None), await read_body(request))
     async with context.marks.turn(asset_id):
         await _call_store(context, context.assets.mark(asset_id, mark.pin, context.now()))
@@ -57,7 +57,7 @@ async def mark_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
 async def get_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
     """Return a download URL."""
     context: Context = request.app.ctx.context
-    _check_asset_id(request, asset_id)
+    asset_id = _parse_asset_id(request, asset_id)
     expires_in = parse_query(ResolveQuery, request).timeout or context.download_url_ttl_seconds
     download = await _call_store(context, context.assets.resolve(asset_id, expires_in, context.now()))
     return JsonResponse(DownloadResponse(download_url=download.url))
@@ -89,10 +89,13 @@ async def readyz(request: ApiRequest) -> JsonResponse:
     return JsonResponse(body, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def _check_asset_id(request: ApiRequest, asset_id: str) -> None:
+def _parse_asset_id(request: ApiRequest, text: str) -> str:
+    """Return the asset id in a path, in lower case: some clients change the case of UUIDs."""
+    asset_id = text.lower()
     if not is_asset_id(asset_id):
         raise InvalidAssetIdError
     request.asset_id = asset_id
+    return asset_id
 
 
 async def _call_store(context: Context, call: Coroutine[Any, Any, T]) -> T:

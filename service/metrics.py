@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,7 +14,6 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    start_http_server,
 )
 
 from service.readiness import Readiness
@@ -69,13 +67,3 @@ class Metrics:
         """Count one request with its response."""
         self.requests.labels(route, method, status).inc()
         self._duration.labels(route, method).observe(seconds)
-
-
-def serve_metrics(metrics: Metrics, host: str, port: int) -> WSGIServer:
-    """Serve `GET /metrics` in a thread until the process ends.
-
-    Raises:
-        OSError: The port is taken, or the host is not an address of this machine.
-    """
-    server, _ = start_http_server(port, host, registry=metrics.registry)
-    return server

@@ -27,6 +27,7 @@ from assetuploader.errors import (
     StoreErrorKind,
     UploadMismatchError,
 )
+from service.http_protocol import HeadersTooLargeError
 from service.models import ProblemResponse
 from service.parsing import BadRequestError
 from service.requests import ApiRequest
@@ -70,7 +71,7 @@ BAD_ASSET_ID: Final = Problem(
     HTTPStatus.BAD_REQUEST,
     "bad_asset_id",
     "Not an asset id",
-    "An asset id is a UUIDv4 in lower case: the id in the response to POST /asset.",
+    "An asset id is a UUIDv4: the id in the response to POST /asset.",
 )
 BAD_REQUEST: Final = Problem(
     HTTPStatus.BAD_REQUEST, "bad_request", "Bad request", "The response's detail describes what to send instead."
@@ -119,6 +120,12 @@ STORE_UNAVAILABLE: Final = Problem(
     "S3 cannot be used now. Repeat the request after Retry-After seconds: every request may be repeated.",
     has_retry_after=True,
 )
+HEADERS_TOO_LARGE: Final = Problem(
+    431,
+    "headers_too_large",
+    "Too many headers",
+    "The headers are longer than 32 kB. Send fewer or shorter ones. The service needs no cookies.",
+)
 METHOD_NOT_ALLOWED: Final = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", "The Allow header lists the methods."
 )
@@ -144,6 +151,7 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     AssetExpiredError: ASSET_EXPIRED,
     AssetBusyError: ASSET_BUSY,
     PayloadTooLarge: BODY_TOO_LARGE,
+    HeadersTooLargeError: HEADERS_TOO_LARGE,
     StoreError: STORE_UNAVAILABLE,
     MethodNotAllowed: METHOD_NOT_ALLOWED,
     NotFound: PAGE_NOT_FOUND,
@@ -178,7 +186,8 @@ def problem_response(
         log.error("internal_error", exc_info=error)
     request.problem_code = problem.code
     body = ProblemResponse(
-        type=f"/docs#{problem.code}",
+        # Relative, so that it works behind a path prefix.
+        type=f"{'../' * (request.path.count('/') - 1)}docs#{problem.code}",
         title=problem.title,
         status=problem.status,
         detail=str(error) if isinstance(error, BadRequestError) else problem.detail,

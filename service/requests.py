@@ -1,4 +1,4 @@
-"""Requests with an id and a start time, and the deadline of their header section."""
+"""Requests with an id and a start time."""
 
 import re
 from contextvars import ContextVar
@@ -8,17 +8,16 @@ from uuid import uuid4
 
 from sanic import Request
 from sanic.exceptions import BadURL
-from sanic.http import Stage
-from sanic.server.protocols.http_protocol import HttpProtocol
 from structlog.typing import EventDict
 
-_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+_REQUEST_ID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}", re.ASCII)
+"""A UUID, or the 32 digits that ingress-nginx makes."""
 _SANICS_BOGUS_METHOD: Final = "NONE"
 _current: Final[ContextVar["ApiRequest | None"]] = ContextVar("current_request", default=None)
 
 
 class ApiRequest(Request):
-    """A request whose id is the client's `X-Request-ID` if that is a UUID. Sanic would accept any text."""
+    """A request whose id is the client's `X-Request-ID` if that has the form of one. Sanic would accept any text."""
 
     __slots__ = ("_request_id", "asset_id", "is_finished", "problem_code", "started")
 
@@ -39,12 +38,12 @@ class ApiRequest(Request):
         self.asset_id: str | None = None
         """The asset in the path, once it is known to be an asset id."""
         given = self.headers.getone("x-request-id", "")
-        self._request_id = given.lower() if given and _UUID.fullmatch(given) else str(uuid4())
+        self._request_id = given.lower() if given and _REQUEST_ID.fullmatch(given) else str(uuid4())
         _current.set(self)  # in the context of its connection, until the next request there
 
     @property
     def id(self) -> str:
-        """The request's id, a UUID."""
+        """The request's id: a UUID, or 32 hexadecimal digits."""
         return self._request_id
 
 
@@ -56,24 +55,3 @@ def add_request_context(_logger: object, _method: str, event: EventDict) -> Even
         if request.asset_id is not None:
             event["asset_id"] = request.asset_id
     return event
-
-
-class HeaderDeadlineProtocol(HttpProtocol):
-    """An HTTP protocol whose REQUEST_TIMEOUT counts from the first byte of the header section.
-
-    Sanic counts from the last byte, so a client that sends one byte a second holds its connection for hours. For the
-    same reason, KEEP_ALIVE_TIMEOUT limits the rest of an unread body, counted from the response.
-    """
-
-    __slots__ = ()
-
-    def data_received(self, data: bytes) -> None:
-        """Receive bytes without restarting the timeout of an incomplete header section or of an unread body."""
-        http = getattr(self, "_http", None)  # a task sets it, and the first bytes may arrive before
-        keeps_deadline = http is not None and (
-            http.stage is Stage.REQUEST or (http.stage is Stage.IDLE and bool(http.request_body))
-        )
-        started = self._time if keeps_deadline else None
-        super().data_received(data)
-        if started is not None:
-            self._time = started

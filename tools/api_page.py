@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any, Final
 
 from service.openapi import build_openapi
@@ -84,11 +83,12 @@ def _section(operation: Operation, document: dict[str, Any]) -> str:
     if "parameters" in described:
         parts.append("\n| query parameter | value | |\n|---|---|---|\n")
         parts += [
-            f"| `{one['name']}` | {_value(one['schema'])} | {one['description']} |\n" for one in described["parameters"]
+            f"| `{parameter['name']}` | {_range(parameter['schema'])} | {parameter['description']} |\n"
+            for parameter in described["parameters"]
         ]
     if operation.body is not None:
         parts.append(f"\nBody:\n\n```json\n{json.dumps(operation.body.example, indent=2)}\n```\n")
-    parts += ["\n| response | |\n|---|---|\n", *(_response(one, document) for one in operation.responses)]
+    parts += ["\n| response | |\n|---|---|\n", *(_response(response, document) for response in operation.responses)]
     by_status: dict[int, list[str]] = {}
     for problem in operation.problems:
         by_status.setdefault(problem.status, []).append(f"[`{problem.code}`](#errors)")
@@ -102,8 +102,7 @@ def _response(response: Response, document: dict[str, Any]) -> str:
         properties = document["components"]["schemas"][response.model.__name__]["properties"]
         members = ", ".join(f'"{name}": {_member(schema)}' for name, schema in properties.items())
         text += f" `{{{members}}}`"
-    status = HTTPStatus(response.status)
-    return f"| {int(status)} | {text} |\n"
+    return f"| {int(response.status)} | {text} |\n"
 
 
 def _member(schema: dict[str, Any]) -> str:
@@ -111,7 +110,7 @@ def _member(schema: dict[str, Any]) -> str:
     return " or ".join(f'"{value}"' for value in values)
 
 
-def _value(schema: dict[str, Any]) -> str:
+def _range(schema: dict[str, Any]) -> str:
     return f"{schema['minimum']} to {schema['maximum']}"
 
 

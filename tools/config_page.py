@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final, get_args
 
+from pydantic.fields import FieldInfo
+
 from assetuploader.cli.config import Config
 
 _HEAD: Final = """\
@@ -27,21 +29,27 @@ Proxies come from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, a CA 
 
 
 def build_config_page() -> str:
-    """Return the page, as Markdown."""
+    """Return the page as Markdown."""
     return _HEAD + "".join(_rows()) + _TAIL
 
 
 def _rows() -> Iterator[str]:
     for field in Config.model_fields.values():
-        default = "required" if field.is_required() else "" if field.default is None else f"`{field.default}`"
-        yield f"| `{field.alias}` | {default} | {_range(field.annotation, field.metadata)} | {field.description} |\n"
+        values = _range(field.annotation, field.metadata)
+        yield f"| `{field.alias}` | {_default(field)} | {values} | {field.description} |\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "" if field.default is None else f"`{field.default}`"
 
 
 def _range(annotation: Any, metadata: list[Any]) -> str:  # noqa: ANN401 -- a type
-    least = next((one.ge for one in metadata if hasattr(one, "ge")), None)
-    most = next((one.le for one in metadata if hasattr(one, "le")), None)
-    if least is not None:
-        return f"{least} to {most}" if most is not None else f"from {least}"
+    minimum = next((limit.ge for limit in metadata if hasattr(limit, "ge")), None)
+    maximum = next((limit.le for limit in metadata if hasattr(limit, "le")), None)
+    if minimum is not None:
+        return f"{minimum} to {maximum}" if maximum is not None else f"from {minimum}"
     parts = (annotation, *get_args(annotation))
     choices = [choice for part in parts for choice in get_args(part) if isinstance(choice, str)]
     return ", ".join(f"`{choice}`" for choice in choices)

@@ -26,14 +26,14 @@ def release_notes(tag: str, version: str, changelog: str) -> str:
     """Return the text below the CHANGELOG's heading of this version.
 
     Raises:
-        ReleaseError: the tag is not `v` and the version, or the CHANGELOG has no text for the version.
+        ReleaseError: The tag is not `v` and the version, or the CHANGELOG has no text for the version.
     """
     if tag != f"v{version}":
-        raise ReleaseError(f"the tag is {tag}, but pyproject.toml declares version {version}")
+        raise ReleaseError(f"the tag is {tag}, but pyproject.toml declares version {version}: they must agree")
     pattern = rf"^## \[{re.escape(version)}\][^\n]*\n(.*?)(?=^## \[|^\[[^\]]+\]: |\Z)"
     section = re.search(pattern, changelog, re.MULTILINE | re.DOTALL)
     if section is None or not section[1].strip():
-        raise ReleaseError(f"CHANGELOG.md has no section for version {version}")
+        raise ReleaseError(f"CHANGELOG.md has no section for version {version}: write one")
     return section[1].strip() + "\n"
 
 

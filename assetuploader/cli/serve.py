@@ -1,9 +1,10 @@
 """`assetuploader serve`: verify the store, and serve the API until the process is stopped."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,10 +23,12 @@ from assetuploader.s3.clock import Clock
 from assetuploader.store import Bucket
 from service.app import build_app
 from service.context import Context
-from service.metrics import Metrics, serve_metrics
+from service.http_protocol import ServiceProtocol
+from service.metrics import Metrics
+from service.metrics_server import bind, serving_metrics
 from service.readiness import Readiness
 from service.reconciler_metrics import ReconcilerCollector
-from service.requests import HeaderDeadlineProtocol, add_request_context
+from service.requests import add_request_context
 from service.s3_metrics import S3Metrics
 from service.shard_report_cache import REFRESH_INTERVAL_SECONDS, ShardReportCache
 
@@ -39,18 +42,19 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _BackgroundTasks:
-    """The tasks that run beside the requests: the verification of the store, and the refresh of the shard reports."""
+    """What runs beside the requests: the metrics port, the check of the store, and the refresh of the shard reports."""
 
     bucket: Bucket
     readiness: Readiness
     reports: ShardReportCache
+    metrics_server: AbstractAsyncContextManager[None]
     fatal_error: StoreError | None = None
     """Why the store cannot be used. No retry would help, so the service stops."""
 
     @asynccontextmanager
     async def lifespan(self, app: Sanic[Any, Any]) -> AsyncGenerator[None]:
         """Run the tasks, and close the bucket at the end."""
-        async with self.bucket:
+        async with self.bucket, self.metrics_server:
             tasks = [asyncio.create_task(self._refresh_reports_forever())]
             if not self.readiness.store_verified:
                 tasks.append(asyncio.create_task(self._verify_store_until_ready(app)))
@@ -103,7 +107,11 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     )
     reports = ShardReportCache(bucket.reports)
     metrics.registry.register(ReconcilerCollector(reports))
-    background = _BackgroundTasks(bucket, readiness, reports)
+    try:
+        metrics_socket = bind(host, metrics_port)
+    except OSError as error:
+        return _exit_on_taken_port(host, metrics_port, error)
+    background = _BackgroundTasks(bucket, readiness, reports, serving_metrics(metrics.registry, metrics_socket))
     context = Context(
         open_asset_service(config, bucket),
         config.download_url_ttl_seconds,
@@ -113,11 +121,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     )
     app = build_app(context, config.drain_seconds, background.lifespan)
     try:
-        serve_metrics(metrics, host, metrics_port)
-    except OSError as error:
-        return _exit_on_taken_port(host, metrics_port, error)
-    try:
-        app.run(host, port, single_process=True, access_log=False, protocol=HeaderDeadlineProtocol, backlog=BACKLOG)
+        app.run(host, port, single_process=True, access_log=False, protocol=ServiceProtocol, backlog=BACKLOG)
     except OSError as error:
         return _exit_on_taken_port(host, port, error)
     return ExitCode.OK if background.fatal_error is None else _exit_on_store_error(background.fatal_error)
@@ -143,6 +147,8 @@ def _exit_on_store_error(error: StoreError) -> int:
 
 
 def _exit_on_taken_port(host: str, port: int, error: OSError) -> int:
-    reason = f"cannot listen on {host}:{port} ({error.strerror}): choose another host or port"
+    is_system_error = error.errno is not None and error.errno > 0  # not so when the host has no address
+    cause = os.strerror(error.errno or 0) if is_system_error else error.strerror
+    reason = f"cannot listen on {host}:{port} ({cause}): choose another host or port"
     print(f"assetuploader: {reason}", file=sys.stderr)  # noqa: T201
     return ExitCode.CONFIG

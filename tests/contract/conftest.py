@@ -19,7 +19,7 @@ STORES = {"seaweedfs": seaweedfs, "moto": moto}
 async def opened(
     endpoint_url: str, bucket: str = BUCKET, secret_key: str = SECRET_KEY, public_endpoint_url: str | None = None
 ) -> AsyncIterator[Bucket]:
-    """The bucket as the programs open it. No other part of the contract opens one."""
+    """Open the bucket as the programs do, with these settings."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL_S3", endpoint_url)
         environment.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -40,7 +40,7 @@ def servers() -> Iterator[dict[str, Store]]:
 
 @pytest.fixture(scope="module", params=STORES)
 def running_store(request: pytest.FixtureRequest, servers: dict[str, Store]) -> Store:
-    """Return one of them."""
+    """Return one of the two servers."""
     return servers[request.param]
 
 
@@ -53,9 +53,9 @@ async def running_bucket(running_store: Store) -> AsyncIterator[Bucket]:
 
 @pytest.fixture
 def subject(request: pytest.FixtureRequest, running_store: Store, running_bucket: Bucket) -> Iterator[Subject]:
-    """Return what a test needs. Mark a test that is known to fail on this store."""
-    lie = request.node.get_closest_marker("moto_unsupported")
-    if running_store.name == "moto" and lie is not None:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=f"moto {lie.args[0]}"))
+    """Return the code under test on this store. Mark a test that is known to fail there."""
+    unsupported = request.node.get_closest_marker("moto_unsupported")
+    if running_store.name == "moto" and unsupported is not None:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=f"moto {unsupported.args[0]}"))
     with urllib3.PoolManager(timeout=10, retries=False) as http:
         yield Subject(running_store, running_bucket, http)

@@ -16,40 +16,40 @@ from dev.seaweedfs import REGION, free_port, running_s3
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-TRIES = 1000
-SAID = ObjectAttributes({"purpose": "race"}, {"purpose": "race"})
+ATTEMPTS = 1000
+ATTRIBUTES = ObjectAttributes({"purpose": "race"}, {"purpose": "race"})
 PAIRS = (("PutObject", "PutObject"), ("CopyObject", "CopyObject"), ("PutObject", "CopyObject"))
 
 
 async def both_won(store: ObjectStore, pair: tuple[str, str], key: str) -> bool:
-    """Send two writes that name the same version, at once.
+    """Send two writes that name the same version, at once; return whether both succeeded.
 
     Raises:
         StoreError: One of the requests failed.
     """
-    source_etag = await store.put_object(f"temp/{key}", b"upload", SAID, if_none_match="*")
-    etag = await store.put_object(f"uploaded/{key}", os.urandom(16), SAID, if_none_match="*")
+    source_etag = await store.put_object(f"temp/{key}", b"upload", ATTRIBUTES, if_none_match="*")
+    etag = await store.put_object(f"uploaded/{key}", os.urandom(16), ATTRIBUTES, if_none_match="*")
     writes: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {
-        "PutObject": lambda: store.put_object(f"uploaded/{key}", os.urandom(16), SAID, if_match=etag),
+        "PutObject": lambda: store.put_object(f"uploaded/{key}", os.urandom(16), ATTRIBUTES, if_match=etag),
         "CopyObject": lambda: store.copy_object(
-            f"temp/{key}", f"uploaded/{key}", SAID, source_if_match=source_etag, if_match=etag
+            f"temp/{key}", f"uploaded/{key}", ATTRIBUTES, source_if_match=source_etag, if_match=etag
         ),
     }
-    ended = await asyncio.gather(*(writes[name]() for name in pair), return_exceptions=True)
-    for end in ended:
-        if isinstance(end, BaseException) and not isinstance(end, PreconditionFailedError):
-            raise end
-    return all(isinstance(end, str) for end in ended)
+    results = await asyncio.gather(*(writes[name]() for name in pair), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, PreconditionFailedError):
+            raise result
+    return all(isinstance(result, str) for result in results)
 
 
 async def _measure() -> None:
     bucket = open_bucket(REGION, "assets", None)
     try:
         for pair in PAIRS:
-            doubles = 0
-            for number in range(TRIES):
-                doubles += await both_won(bucket.store, pair, f"race-{'-'.join(pair)}-{number}")
-            print(f"{' and '.join(pair)} at once, {TRIES:,} times: both succeeded {doubles} times", flush=True)  # noqa: T201
+            double_wins = 0
+            for number in range(ATTEMPTS):
+                double_wins += await both_won(bucket.store, pair, f"race-{'-'.join(pair)}-{number}")
+            print(f"{' and '.join(pair)} at once, {ATTEMPTS:,} times: both succeeded {double_wins} times", flush=True)  # noqa: T201
     finally:
         await bucket.aclose()
 

@@ -15,8 +15,8 @@ OTHER_ETAG = "0" * 32
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def _scene(subject: Subject) -> tuple[str, str, str, str]:
-    """Create a placeholder and an upload; return source, its ETag, target, its ETag."""
+async def _prepare(subject: Subject) -> tuple[str, str, str, str]:
+    """Create an upload and a placeholder; return the key and ETag of the upload, then those of the placeholder."""
     store = subject.bucket.store
     source, target = subject.key("temp"), subject.key("uploaded")
     subject.store.raw.put_object(
@@ -32,7 +32,7 @@ async def _scene(subject: Subject) -> tuple[str, str, str, str]:
 
 async def test_a_copy_with_both_conditions_met_replaces_the_placeholder(subject: Subject) -> None:
     """The target then has the upload's bytes and ETag, and our metadata and tags, none of the client's."""
-    source, source_etag, target, target_etag = await _scene(subject)
+    source, source_etag, target, target_etag = await _prepare(subject)
 
     etag = await subject.bucket.store.copy_object(
         source, target, FINAL, source_if_match=source_etag, if_match=target_etag
@@ -46,7 +46,7 @@ async def test_a_copy_with_both_conditions_met_replaces_the_placeholder(subject:
 @pytest.mark.moto_unsupported("ignores If-Match on CopyObject")
 async def test_a_copy_onto_another_version_is_refused(subject: Subject) -> None:
     """The destination's If-Match is what makes finalizing safe."""
-    source, source_etag, target, _ = await _scene(subject)
+    source, source_etag, target, _ = await _prepare(subject)
 
     with pytest.raises(PreconditionFailedError):
         await subject.bucket.store.copy_object(source, target, FINAL, source_if_match=source_etag, if_match=OTHER_ETAG)
@@ -57,7 +57,7 @@ async def test_a_copy_onto_another_version_is_refused(subject: Subject) -> None:
 @pytest.mark.moto_unsupported("ignores x-amz-copy-source-if-match")
 async def test_a_copy_of_another_version_is_refused(subject: Subject) -> None:
     """Bytes that changed since they were read are not copied."""
-    source, _, target, target_etag = await _scene(subject)
+    source, _, target, target_etag = await _prepare(subject)
 
     with pytest.raises(PreconditionFailedError):
         await subject.bucket.store.copy_object(source, target, FINAL, source_if_match=OTHER_ETAG, if_match=target_etag)
@@ -68,7 +68,7 @@ async def test_a_copy_of_another_version_is_refused(subject: Subject) -> None:
 @pytest.mark.moto_unsupported("ignores both conditions of CopyObject")
 async def test_a_copy_with_neither_condition_met_is_refused(subject: Subject) -> None:
     """A copy fails if both conditions fail."""
-    source, _, target, _ = await _scene(subject)
+    source, _, target, _ = await _prepare(subject)
 
     with pytest.raises(PreconditionFailedError):
         await subject.bucket.store.copy_object(source, target, FINAL, source_if_match=OTHER_ETAG, if_match=OTHER_ETAG)
@@ -79,7 +79,7 @@ async def test_a_copy_with_neither_condition_met_is_refused(subject: Subject) ->
 @pytest.mark.moto_unsupported("ignores If-Match on CopyObject")
 async def test_a_copy_onto_nothing_is_refused(subject: Subject) -> None:
     """A copy does not recreate a deleted placeholder."""
-    source, source_etag, _, target_etag = await _scene(subject)
+    source, source_etag, _, target_etag = await _prepare(subject)
 
     with pytest.raises(PreconditionFailedError):
         await subject.bucket.store.copy_object(
@@ -90,8 +90,8 @@ async def test_a_copy_onto_nothing_is_refused(subject: Subject) -> None:
 
 
 async def test_a_copy_of_nothing_is_refused_as_a_lost_race(subject: Subject) -> None:
-    """Another run finalized these bytes and deleted them: read again, it is no outage and no missing bucket."""
-    _, source_etag, target, target_etag = await _scene(subject)
+    """Another run has finalized and deleted the upload. That is neither an outage nor a missing bucket."""
+    _, source_etag, target, target_etag = await _prepare(subject)
 
     with pytest.raises(PreconditionFailedError):
         await subject.bucket.store.copy_object(
@@ -103,8 +103,8 @@ async def test_a_copy_of_nothing_is_refused_as_a_lost_race(subject: Subject) -> 
 
 @pytest.mark.moto_unsupported("ignores If-Match on CopyObject")
 async def test_a_copy_repeated_is_refused(subject: Subject) -> None:
-    """A reconciler that comes second, or an SDK that tries again, cannot copy over a final asset."""
-    source, source_etag, target, target_etag = await _scene(subject)
+    """A second reconciler, or an SDK that retries, cannot copy over a final asset."""
+    source, source_etag, target, target_etag = await _prepare(subject)
     store = subject.bucket.store
     await store.copy_object(source, target, FINAL, source_if_match=source_etag, if_match=target_etag)
     later_etag = subject.store.put(source, b"late upload")
@@ -118,10 +118,10 @@ async def test_a_copy_repeated_is_refused(subject: Subject) -> None:
 @ON_SEAWEEDFS
 async def test_of_many_copies_at_once_one_wins(subject: Subject) -> None:
     """Eight reconcilers at once finalize an asset once."""
-    source, source_etag, target, target_etag = await _scene(subject)
+    source, source_etag, target, target_etag = await _prepare(subject)
     store = subject.bucket.store
 
-    ended = await asyncio.gather(
+    results = await asyncio.gather(
         *(
             store.copy_object(source, target, FINAL, source_if_match=source_etag, if_match=target_etag)
             for _ in range(8)
@@ -129,17 +129,17 @@ async def test_of_many_copies_at_once_one_wins(subject: Subject) -> None:
         return_exceptions=True,
     )
 
-    assert sum(end == source_etag for end in ended) == 1
-    assert sum(isinstance(end, PreconditionFailedError) for end in ended) == 7
+    assert sum(result == source_etag for result in results) == 1
+    assert sum(isinstance(result, PreconditionFailedError) for result in results) == 7
 
 
 @ON_SEAWEEDFS
 @pytest.mark.parametrize("pair", [("PutObject", "PutObject"), ("CopyObject", "CopyObject")], ids=" and ".join)
 async def test_two_writes_of_one_kind_at_once_never_both_win(subject: Subject, pair: tuple[str, str]) -> None:
     """The first write wins. SeaweedFS fails when the two are of different kinds: `make s3-races`."""
-    tries = [await both_won(subject.bucket.store, pair, subject.key(f"race{number}")) for number in range(20)]
+    double_wins = [await both_won(subject.bucket.store, pair, subject.key(f"race{number}")) for number in range(20)]
 
-    assert tries == [False] * 20
+    assert double_wins == [False] * 20
 
 
 ODD_HEADERS = {
@@ -152,7 +152,7 @@ ODD_HEADERS = {
         "expires": "Wed, 02 Jan 2030 03:04:05 GMT",
     },
     "an invalid content type": {"content-type": "not a type"},
-    "a name in RFC 5987's spelling": {"content-disposition": "attachment; filename*=UTF-8''na%C3%AFve.txt"},
+    "a name encoded by RFC 5987": {"content-disposition": "attachment; filename*=UTF-8''na%C3%AFve.txt"},
     "a long value": {"cache-control": "x" * 1_500},
     "spaces within": {"cache-control": "a   b"},
     "quotes and commas": {"content-disposition": 'attachment; filename="a,\\"b\\";c.txt"'},
@@ -180,10 +180,11 @@ async def test_a_clients_headers_are_kept(subject: Subject, headers: dict[str, s
 
     final = await store.head_object(target)
     assert final is not None
+    # A store adds a content type if the client sent none.
     assert dict(final.headers) == {"content-type": final.headers["content-type"]} | headers
 
 
-OTHER_LETTERS = {
+UNSENDABLE_HEADERS = {
     "a file's name in UTF-8": {"content-disposition": 'attachment; filename="naïve 日本.txt"'.encode()},
     "a file's name in Latin-1": {"content-disposition": 'attachment; filename="naïve.txt"'.encode("latin-1")},
     "a content type in UTF-8": {"content-type": "text/plain; title=ä".encode()},
@@ -192,14 +193,14 @@ OTHER_LETTERS = {
 }
 
 
-@pytest.mark.parametrize("headers", OTHER_LETTERS.values(), ids=OTHER_LETTERS.keys())
-async def test_headers_that_are_not_ascii_are_dropped(subject: Subject, headers: dict[str, bytes]) -> None:
-    """Headers that cannot be sent over HTTP are dropped: they never keep an asset from being final."""
+@pytest.mark.parametrize("headers", UNSENDABLE_HEADERS.values(), ids=UNSENDABLE_HEADERS.keys())
+async def test_headers_that_cannot_be_sent_are_dropped(subject: Subject, headers: dict[str, bytes]) -> None:
+    """Headers that an HTTP client cannot send again are dropped: they never keep an asset from being final."""
     store = subject.bucket.store
     source, target = subject.key("temp"), subject.key("uploaded")
     signed = await subject.bucket.presigner.presign_put(source, 60)
-    spoken: dict[str, str] = {name: value.decode("latin-1") for name, value in headers.items()}
-    assert subject.http.request("PUT", signed.url, body=b"upload", headers=spoken).status == 200
+    sent = {name: value.decode("latin-1") for name, value in headers.items()}  # urllib3 encodes it back
+    assert subject.http.request("PUT", signed.url, body=b"upload", headers=sent).status == 200
     upload = await store.head_object(source)
     assert upload is not None
     target_etag = subject.store.put(target, b"nonce")
@@ -215,7 +216,8 @@ async def test_headers_that_are_not_ascii_are_dropped(subject: Subject, headers:
     final = await store.head_object(target)
     assert final is not None
     assert (subject.store.body(target), final.metadata) == (b"upload", FINAL.metadata)
-    assert not headers.keys() & final.headers.keys() - {"content-type"}
+    kept = {name for name in headers if name in final.headers}
+    assert kept <= {"content-type"}  # every object has one
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ async def test_headers_that_are_not_ascii_are_dropped(subject: Subject, headers:
 )
 async def test_an_invalid_expires_is_dropped(subject: Subject, expires: str) -> None:
     """Amazon accepts and returns any Expires; other stores reject a value that is not a date."""
-    source, source_etag, target, target_etag = await _scene(subject)
+    source, source_etag, target, target_etag = await _prepare(subject)
 
     attributes = ObjectAttributes(FINAL.metadata, FINAL.tags, {"content-type": "text/plain", "expires": expires})
     await subject.bucket.store.copy_object(

@@ -1,4 +1,4 @@
-"""S3's failures as errors of the store: which, what they mean, and what to do."""
+"""S3's failures as errors of the store: the type of each, and a message that says what to do."""
 
 import asyncio
 import os
@@ -18,17 +18,19 @@ from tests.support.stores import BUCKET, WRONG_SECRET, Subject
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Call = Callable[[Bucket], Awaitable[object]]
-SAID = ObjectAttributes({"a": "b"}, {"a": "b"})
+ATTRIBUTES = ObjectAttributes({"a": "b"}, {"a": "b"})
 HEAD: Call = lambda bucket: bucket.store.head_object("key")  # noqa: E731 -- reads like those below
 CALLS: dict[str, Call] = {
-    "put": lambda bucket: bucket.store.put_object("key", b"", SAID, if_none_match="*"),
-    "copy": lambda bucket: bucket.store.copy_object("key", "other", SAID, source_if_match="0" * 32, if_match="0" * 32),
+    "put": lambda bucket: bucket.store.put_object("key", b"", ATTRIBUTES, if_none_match="*"),
+    "copy": lambda bucket: bucket.store.copy_object(
+        "key", "other", ATTRIBUTES, source_if_match="0" * 32, if_match="0" * 32
+    ),
     "list": lambda bucket: bucket.store.list_objects("temp/", "temp/"),
     "delete": lambda bucket: bucket.store.delete_objects(["key"]),
 }
 ALL_CALLS = CALLS | {
     "head": HEAD,
-    "put over": lambda bucket: bucket.store.put_object("key", b"", SAID, if_match="0" * 32),
+    "put over": lambda bucket: bucket.store.put_object("key", b"", ATTRIBUTES, if_match="0" * 32),
 }
 
 
@@ -73,25 +75,25 @@ async def test_an_endpoint_where_nobody_listens_is_unavailable_at_once() -> None
     async with opened(f"http://{HOST}:{free_port()}") as bucket:
         raised = await _all_raised(ALL_CALLS, bucket)
 
-    assert {name: kind for name, (kind, _) in raised.items()} == dict.fromkeys(ALL_CALLS, StoreUnavailableError)
+    assert {name: error for name, (error, _) in raised.items()} == dict.fromkeys(ALL_CALLS, StoreUnavailableError)
     assert {reason for _, reason in raised.values()} == {"S3 could not be reached: cannot connect: Connection refused"}
     assert time.monotonic() - started < 10
 
 
 def _await_stopped(pid: int) -> None:
-    """Wait until each of its threads is stopped: a signal reaches them one after the other."""
+    """Wait until each thread of the process is stopped: a signal reaches them one after the other."""
     deadline = time.monotonic() + 30
     tasks = Path(f"/proc/{pid}/task")
     while any(stat.read_text().rpartition(")")[2].split()[0] != "T" for stat in tasks.glob("*/stat")):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"process {pid} is not stopped after 30 s"
         time.sleep(0.01)
 
 
 async def test_a_server_that_is_stopped_is_unavailable_and_comes_back() -> None:
-    """While the server is stopped a call times out within seconds; when it continues, the same store works again."""
+    """A call to a stopped server times out within seconds; the same store works again when the server continues."""
     with running_s3(free_port(), BUCKET) as server:
         async with opened(server.endpoint_url) as bucket:
-            written = await bucket.store.put_object("key", b"bytes", SAID, if_none_match="*")
+            written = await bucket.store.put_object("key", b"bytes", ATTRIBUTES, if_none_match="*")
             os.kill(server.process.pid, signal.SIGSTOP)
             _await_stopped(server.process.pid)
             started = time.monotonic()

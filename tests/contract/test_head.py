@@ -11,7 +11,7 @@ from tests.support.stores import BUCKET, Subject
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_head_tells_version_state_and_headers_together(subject: Subject) -> None:
+async def test_head_returns_version_state_and_headers_together(subject: Subject) -> None:
     """ETag, size, metadata and the system headers come from one version."""
     key = subject.key()
     written = subject.store.raw.put_object(
@@ -65,7 +65,7 @@ async def test_head_sees_what_was_just_written_and_just_deleted(subject: Subject
     assert seen == [True] * 6
 
 
-async def test_head_tells_when_the_version_was_written(subject: Subject) -> None:
+async def test_head_returns_when_the_version_was_written(subject: Subject) -> None:
     """Last-Modified is the store's clock at the write, in UTC and whole seconds."""
     key = subject.key()
     before = datetime.now(UTC).replace(microsecond=0)
@@ -89,9 +89,9 @@ async def test_an_empty_upload_has_a_version_too(subject: Subject) -> None:
     assert (head.etag, head.size) == (etag, 0)
 
 
-@pytest.mark.moto_unsupported("gives out encrypted objects without their key")
+@pytest.mark.moto_unsupported("returns encrypted objects without their key")
 async def test_an_object_with_a_key_of_its_own_is_unreadable(subject: Subject) -> None:
-    """SSE-C: S3 rejects HEAD with 400, and goes on to give out other objects."""
+    """SSE-C: S3 rejects a HEAD or GET without the object's key with 400. That is no outage."""
     key = subject.key()
     subject.store.raw.put_object(
         Bucket=BUCKET, Key=key, Body=b"bytes", SSECustomerAlgorithm="AES256", SSECustomerKey=b"k" * 32

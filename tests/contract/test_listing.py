@@ -18,7 +18,7 @@ MANY = 1_001
 
 @pytest.fixture(scope="module")
 def many(running_store: Store) -> Iterator[list[str]]:
-    """Create this many objects; return their keys in order."""
+    """Create MANY objects; yield their keys in order."""
     keys = [f"many/{number:08x}" for number in range(MANY)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: running_store.put(key, b""), reversed(keys)))
@@ -37,14 +37,14 @@ async def test_a_page_has_a_thousand_objects_in_order_of_their_keys(subject: Sub
 
 
 async def test_a_page_that_is_just_full_is_the_last(subject: Subject, many: list[str]) -> None:
-    """A thousand objects and not one more are one page."""
+    """Exactly a thousand objects are one page."""
     page = await subject.bucket.store.list_objects("many/", many[0])
 
     assert (len(page.objects), page.is_truncated) == (1_000, False)
 
 
 async def test_a_listing_begins_after_a_key_that_need_not_exist(subject: Subject) -> None:
-    """A shard begins anywhere in the id space: at the first key behind it, in the order of bytes."""
+    """A shard may begin anywhere in the id space: its listing begins with the next key in the order of bytes."""
     keys = [subject.key(name) for name in ("0", "00000000-a", "7fffffff-b", "80000000-c", "a", "ffffffff-d")]
     for key in keys:
         subject.store.put(key, b"")
@@ -54,8 +54,8 @@ async def test_a_listing_begins_after_a_key_that_need_not_exist(subject: Subject
     assert [listed.key for listed in page.objects] == keys[3:]
 
 
-async def test_a_listing_keeps_to_its_prefix(subject: Subject) -> None:
-    """What is beside `temp/` is not listed: a prefix ends with its slash."""
+async def test_a_listing_contains_only_its_prefix(subject: Subject) -> None:
+    """A key that only begins like `temp/` is not listed: the prefix includes the slash."""
     for name in ("temp/1", "temp/2", "temporary", "temp", "uploaded/1"):
         subject.store.put(subject.key(name), b"")
 
@@ -126,5 +126,5 @@ async def test_a_batch_deletes_a_thousand_at_once(subject: Subject) -> None:
 
 
 async def test_deleting_a_missing_object_succeeds(subject: Subject) -> None:
-    """Another run may have been here: a missing object counts as deleted."""
+    """Another run may have deleted it already: a missing object counts as deleted."""
     assert await subject.bucket.store.delete_objects([subject.key("never"), subject.key("was")]) == {}

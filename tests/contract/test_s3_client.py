@@ -1,6 +1,6 @@
 """The S3 client against a real S3 server: each side understands the other.
 
-Set up and looked at by plain boto3, so that nothing of the code under test vouches for itself.
+Plain boto3 prepares and inspects the bucket, so that the code under test does not check itself.
 """
 
 import asyncio
@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from assetuploader.conformance import prepare_check_object
 from assetuploader.errors import (
@@ -27,6 +25,7 @@ from assetuploader.s3.bucket import open_bucket
 from assetuploader.s3.clock import Clock
 from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo
 from dev.seaweedfs import LocalS3, free_port, running_s3
+from tests.support.stores import raw_client
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 PLAIN: Final = ObjectAttributes(headers={"content-type": "text/plain"})
 
 
-def as_a_client(
+def send_as_client(
     method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, bytes, Message]:
     """Request this URL as a client does; return status, body and headers."""
@@ -58,15 +57,7 @@ def server() -> Iterator[LocalS3]:
 @pytest.fixture(scope="module")
 def raw(server: LocalS3) -> "S3Client":
     """Return a plain boto3 client of it."""
-    environment = server.environment()
-    return boto3.client(
-        "s3",
-        region_name=environment["AWS_REGION"],
-        endpoint_url=server.endpoint_url,
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    return raw_client(server.endpoint_url)
 
 
 @pytest.fixture(autouse=True)
@@ -78,13 +69,12 @@ def _environment(server: LocalS3, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def bucket() -> AsyncIterator[Bucket]:
     """Open the bucket as the programs do."""
-    opened = open_bucket("us-east-1", "contract", None)
-    await prepare_check_object(opened.store)
-    yield opened
-    await opened.aclose()
+    async with open_bucket("us-east-1", "contract", None) as opened:
+        await prepare_check_object(opened.store)
+        yield opened
 
 
-async def test_a_head_tells_what_boto3_wrote(bucket: Bucket, raw: "S3Client") -> None:
+async def test_a_head_returns_what_boto3_wrote(bucket: Bucket, raw: "S3Client") -> None:
     """ETag, size, time, metadata and system headers are those of the object; a missing object is None."""
     raw.put_object(
         Bucket="contract",
@@ -94,11 +84,11 @@ async def test_a_head_tells_what_boto3_wrote(bucket: Bucket, raw: "S3Client") ->
         ContentType="text/html;  charset=utf-8",
         CacheControl="no-cache",
     )
-    theirs = raw.head_object(Bucket="contract", Key="head")
+    expected = raw.head_object(Bucket="contract", Key="head")
     assert await bucket.store.head_object("head") == ObjectInfo(
-        theirs["ETag"].strip('"'),
+        expected["ETag"].strip('"'),
         5,
-        theirs["LastModified"],
+        expected["LastModified"],
         {"status": "pending"},
         {"content-type": "text/html;  charset=utf-8", "cache-control": "no-cache"},
     )
@@ -163,7 +153,7 @@ async def test_any_headers_that_s3_returns_can_be_copied(bucket: Bucket, raw: "S
     raw.put_object(Bucket="contract", Key="uploaded/label", Body=os.urandom(8))
     signed = await bucket.presigner.presign_put("temp/label", 60)
     headers = dict.fromkeys(("Content-Type", "Content-Disposition", "Cache-Control"), value.encode().decode("latin-1"))
-    assert as_a_client("PUT", signed.url, os.urandom(8), headers)[0] == 200
+    assert send_as_client("PUT", signed.url, os.urandom(8), headers)[0] == 200
     upload, placeholder = await bucket.store.head_object("temp/label"), await bucket.store.head_object("uploaded/label")
     assert upload is not None
     assert placeholder is not None
@@ -177,14 +167,14 @@ async def test_any_headers_that_s3_returns_can_be_copied(bucket: Bucket, raw: "S
         assert final.headers == upload.headers
 
 
-async def test_a_listing_goes_on_where_the_last_page_ended(bucket: Bucket, raw: "S3Client") -> None:
-    """1,003 objects are two pages, in order, each key once, however odd; S3's clock comes with them."""
+async def test_a_listing_continues_where_the_last_page_ended(bucket: Bucket, raw: "S3Client") -> None:
+    """1,003 objects are two pages, in order, each key once, however odd; each page has the time of S3."""
     odd = ["list/ü &<>\"'+%", "list/z\tb", "list/z z"]
     keys = sorted([f"list/{number:04}" for number in range(1000)] + odd, key=str.encode)
-    with_client = asyncio.Semaphore(16)
+    limit = asyncio.Semaphore(16)
 
     async def write(key: str) -> None:
-        async with with_client:
+        async with limit:
             await bucket.reports.put_object(key, b"x", PLAIN)
 
     await asyncio.gather(*[write(key) for key in keys])
@@ -192,9 +182,9 @@ async def test_a_listing_goes_on_where_the_last_page_ended(bucket: Bucket, raw: 
     second = await bucket.store.list_objects("list/", first.objects[-1].key)
     assert [one.key for page in (first, second) for one in page.objects] == keys
     assert (len(first.objects), first.is_truncated, second.is_truncated) == (1000, True, False)
-    theirs = raw.head_object(Bucket="contract", Key=keys[-1])["LastModified"]
-    assert abs((second.objects[-1].last_modified - theirs).total_seconds()) < 1
-    assert first.server_time >= theirs.replace(microsecond=0)
+    expected = raw.head_object(Bucket="contract", Key=keys[-1])["LastModified"]
+    assert abs((second.objects[-1].last_modified - expected).total_seconds()) < 1
+    assert first.server_time >= expected.replace(microsecond=0)
 
 
 async def test_a_batch_is_deleted(bucket: Bucket, raw: "S3Client") -> None:
@@ -220,59 +210,55 @@ async def test_presigned_urls_do_what_they_are_for(bucket: Bucket, raw: "S3Clien
     """An upload URL accepts the bytes, a download URL returns them as an attachment, and neither does more."""
     upload = await bucket.presigner.presign_put("temp/signed", 60)
     download = await bucket.presigner.presign_get("temp/signed", 60)
-    assert as_a_client("PUT", upload.url, b"bytes")[0] == 200
+    assert send_as_client("PUT", upload.url, b"bytes")[0] == 200
     assert raw.get_object(Bucket="contract", Key="temp/signed")["Body"].read() == b"bytes"
-    status, body, headers = as_a_client("GET", download.url)
+    status, body, headers = send_as_client("GET", download.url)
     assert (status, body, headers["content-disposition"]) == (200, b"bytes", "attachment")
-    assert as_a_client("GET", upload.url)[0] == 403
-    assert as_a_client("PUT", download.url, b"x")[0] == 403
-    assert as_a_client("PUT", upload.url.replace("signed", "other"), b"x")[0] == 403
+    assert send_as_client("GET", upload.url)[0] == 403
+    assert send_as_client("PUT", download.url, b"x")[0] == 403
+    assert send_as_client("PUT", upload.url.replace("signed", "other"), b"x")[0] == 403
 
 
 async def test_session_tokens_are_signed(server: LocalS3, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a session token in the environment, each request and URL carries it; the server checks the signature."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a+token/with=signs")
-    opened = open_bucket("us-east-1", server.bucket, None)
-    with pytest.raises(StoreAccessDeniedError):  # this server rejects session tokens
-        await opened.reports.put_object("token", b"x", PLAIN)
-    assert "X-Amz-Security-Token=a%2Btoken%2Fwith%3Dsigns" in (await opened.presigner.presign_put("k", 60)).url
-    await opened.aclose()
+    async with open_bucket("us-east-1", server.bucket, None) as opened:
+        with pytest.raises(StoreAccessDeniedError):  # this server rejects session tokens
+            await opened.reports.put_object("token", b"x", PLAIN)
+        assert "X-Amz-Security-Token=a%2Btoken%2Fwith%3Dsigns" in (await opened.presigner.presign_put("k", 60)).url
 
 
-async def test_a_bucket_that_is_not_there_is_named(server: LocalS3) -> None:
-    """A bucket that does not exist is reported as such."""
-    opened = open_bucket("us-east-1", f"{server.bucket}-not", None)
-    with pytest.raises(StoreMisconfiguredError, match="bucket does not exist"):
-        await opened.store.list_objects("temp/", "")
-    await opened.aclose()
+async def test_a_missing_bucket_is_reported(server: LocalS3) -> None:
+    """The error says that the bucket does not exist."""
+    async with open_bucket("us-east-1", f"{server.bucket}-not", None) as opened:
+        with pytest.raises(StoreMisconfiguredError, match="bucket does not exist"):
+            await opened.store.list_objects("temp/", "")
 
 
 async def test_wrong_keys_are_denied(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store rejects a wrong secret, and the error says what to check."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    opened = open_bucket("us-east-1", "contract", None)
-    for call in (opened.store.head_object("k"), opened.reports.put_object("k", b"x", PLAIN)):
-        with pytest.raises(StoreAccessDeniedError, match="credentials"):
-            await call
-    await opened.aclose()
+    async with open_bucket("us-east-1", "contract", None) as opened:
+        for call in (opened.store.head_object("k"), opened.reports.put_object("k", b"x", PLAIN)):
+            with pytest.raises(StoreAccessDeniedError, match="credentials"):
+                await call
 
 
 @pytest.mark.parametrize("offset_seconds", [-3600, -90, 90, 3600])
 async def test_a_wrong_clock_is_corrected(bucket: Bucket, offset_seconds: int) -> None:
     """With a clock that is off, S3's first response corrects it; URLs are right from then on."""
     await bucket.reports.put_object("clock", b"x", PLAIN)
-    off = open_bucket("us-east-1", "contract", None, clock=Clock(lambda: time.time() + offset_seconds))
-    found = await off.store.head_object("clock")
-    assert found is not None
-    assert abs((await off.presigner.presign_get("clock", 60)).expires_at.timestamp() - time.time() - 60) < 30
-    assert as_a_client("GET", (await off.presigner.presign_get("clock", 60)).url)[:2] == (200, b"x")
-    await off.aclose()
+    async with open_bucket("us-east-1", "contract", None, clock=Clock(lambda: time.time() + offset_seconds)) as off:
+        found = await off.store.head_object("clock")
+        assert found is not None
+        signed = await off.presigner.presign_get("clock", 60)
+        assert abs(signed.expires_at.timestamp() - time.time() - 60) < 30
+        assert send_as_client("GET", signed.url)[:2] == (200, b"x")
 
 
 async def test_a_closed_port_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed port is unavailable after three quick tries, not a hang."""
+    """A closed port is unavailable after three quick attempts, and does not hang."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
-    opened = open_bucket("us-east-1", "contract", None)
-    with pytest.raises(StoreUnavailableError, match="could not be reached"):
-        await opened.store.head_object("k")
-    await opened.aclose()
+    async with open_bucket("us-east-1", "contract", None) as opened:
+        with pytest.raises(StoreUnavailableError, match="could not be reached"):
+            await opened.store.head_object("k")

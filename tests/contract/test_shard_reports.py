@@ -28,7 +28,7 @@ async def test_a_missing_report_is_none(subject: Subject) -> None:
 
 
 async def test_an_object_that_is_too_long_is_not_read_whole(subject: Subject) -> None:
-    """Another program's object in a report's place cannot fill the service's memory."""
+    """An object of another program at a report's key cannot fill the service's memory."""
     key = subject.key("report.json")
     subject.store.put(key, b"x" * 101)
 

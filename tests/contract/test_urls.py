@@ -32,7 +32,7 @@ async def test_an_upload_url_takes_bytes_by_put(subject: Subject) -> None:
 
 
 async def test_an_upload_url_works_until_it_ends_and_the_last_bytes_count(subject: Subject) -> None:
-    """A client may send its file again as long as the URL lives."""
+    """A client may send its file again while the URL is valid."""
     key = subject.key()
     signed = await subject.bucket.presigner.presign_put(key, 60)
 
@@ -41,8 +41,8 @@ async def test_an_upload_url_works_until_it_ends_and_the_last_bytes_count(subjec
     assert (statuses, subject.store.body(key)) == ([200] * 3, b"3")
 
 
-async def test_a_url_says_when_it_ends(subject: Subject) -> None:
-    """The expiry is what was signed: the URL's date plus its seconds."""
+async def test_the_expiry_of_a_url_is_the_signed_one(subject: Subject) -> None:
+    """`expires_at` is the date in the URL plus the seconds in it, and the URL is not in the repr."""
     before = datetime.now(UTC).replace(microsecond=0)
     for sign in (subject.bucket.presigner.presign_put, subject.bucket.presigner.presign_get):
         signed = await sign(subject.key(), 604_800)
@@ -68,7 +68,7 @@ async def test_an_upload_url_ends(subject: Subject) -> None:
     """After its expiry the same URL writes nothing more."""
     key = subject.key()
     signed = await subject.bucket.presigner.presign_put(key, 1)
-    await _until(signed.expires_at + timedelta(seconds=1))
+    await _sleep_until(signed.expires_at + timedelta(seconds=1))
 
     response = subject.http.request("PUT", signed.url, body=b"late")
 
@@ -81,13 +81,13 @@ async def test_a_download_url_ends(subject: Subject) -> None:
     key = subject.key()
     subject.store.put(key, b"bytes")
     signed = await subject.bucket.presigner.presign_get(key, 1)
-    await _until(signed.expires_at + timedelta(seconds=1))
+    await _sleep_until(signed.expires_at + timedelta(seconds=1))
 
     assert subject.http.request("GET", signed.url).status == 403
 
 
-async def _until(instant: datetime) -> None:
-    await asyncio.sleep((instant - datetime.now(UTC)).total_seconds())
+async def _sleep_until(timestamp: datetime) -> None:
+    await asyncio.sleep((timestamp - datetime.now(UTC)).total_seconds())
 
 
 @pytest.mark.moto_unsupported("ignores signatures")
@@ -126,10 +126,10 @@ async def test_a_download_url_only_downloads(subject: Subject, method: str) -> N
         lambda url: url + "&acl",
         lambda url: url.replace("/temp/mine", "/temp/../uploaded/mine"),
     ],
-    ids=["the other prefix", "another id", "a longer life", "another signature", "tags", "an ACL", "a way up"],
+    ids=["the other prefix", "another id", "a later expiry", "another signature", "tags", "an ACL", "a path with dots"],
 )
 async def test_an_altered_upload_url_is_refused(subject: Subject, change: Change) -> None:
-    """The signature covers key, life and operation: no other object can be written with it."""
+    """The signature covers key, expiry and operation: no other object can be written with it."""
     signed = await subject.bucket.presigner.presign_put(subject.key("temp/mine"), 60)
     altered = change(signed.url)
     assert altered != signed.url
@@ -141,7 +141,7 @@ async def test_an_altered_upload_url_is_refused(subject: Subject, change: Change
 
 @pytest.mark.moto_unsupported("obeys an unsigned x-amz-copy-source")
 async def test_an_upload_url_cannot_be_made_to_copy(subject: Subject) -> None:
-    """An unsigned x-amz-copy-source would give any object to the holder of an upload URL."""
+    """If an unsigned x-amz-copy-source were obeyed, the holder of an upload URL could read any object."""
     secret, key = subject.key("secret"), subject.key("temp")
     subject.store.put(secret, b"secret")
     signed = await subject.bucket.presigner.presign_put(key, 60)
@@ -155,7 +155,7 @@ async def test_an_upload_url_cannot_be_made_to_copy(subject: Subject) -> None:
 
 
 async def test_a_download_url_saves_the_bytes_whatever_their_type(subject: Subject) -> None:
-    """The client chose the content type: a browser must not show what it sent under our name."""
+    """The client chose the content type, so a browser must not show the file as a page of ours."""
     key = subject.key()
     subject.store.raw.put_object(Bucket=BUCKET, Key=key, Body=b"<script>", ContentType="text/html")
     signed = await subject.bucket.presigner.presign_get(key, 60)
@@ -197,7 +197,7 @@ async def test_a_download_has_the_headers_that_its_url_names(subject: Subject) -
 
 
 @pytest.mark.moto_unsupported("ignores signatures")
-async def test_a_download_urls_disposition_cannot_be_taken_off(subject: Subject) -> None:
+async def test_a_download_urls_disposition_cannot_be_removed(subject: Subject) -> None:
     """The disposition is signed."""
     key = subject.key()
     subject.store.put(key, b"bytes")
@@ -212,7 +212,7 @@ async def test_a_download_urls_disposition_cannot_be_taken_off(subject: Subject)
 
 
 async def test_a_download_url_serves_ranges(subject: Subject) -> None:
-    """Download managers that continue a broken download can."""
+    """A download manager can continue an interrupted download."""
     key = subject.key()
     subject.store.put(key, b"0123456789")
     signed = await subject.bucket.presigner.presign_get(key, 60)
@@ -223,13 +223,13 @@ async def test_a_download_url_serves_ranges(subject: Subject) -> None:
 
 
 async def test_urls_are_for_the_public_endpoint(subject: Subject) -> None:
-    """The service reaches S3 by one name and clients by another: each signer signs for its own."""
+    """The service reaches S3 by one name and clients by another: each presigner signs for its own."""
     async with opened(subject.store.endpoint_url, public_endpoint_url="https://s3.example.com") as bucket:
-        outer = await bucket.presigner.presign_put(subject.key(), 60)
-        inner = await bucket.internal_presigner.presign_put(subject.key(), 60)
+        public = await bucket.presigner.presign_put(subject.key(), 60)
+        internal = await bucket.internal_presigner.presign_put(subject.key(), 60)
 
-    assert outer.url.startswith(f"https://s3.example.com/{BUCKET}/{subject.key()}?")
-    assert inner.url.startswith(f"{subject.store.endpoint_url}/{BUCKET}/{subject.key()}?")
+    assert public.url.startswith(f"https://s3.example.com/{BUCKET}/{subject.key()}?")
+    assert internal.url.startswith(f"{subject.store.endpoint_url}/{BUCKET}/{subject.key()}?")
 
 
 @pytest.mark.moto_unsupported("ignores signatures")
@@ -249,7 +249,7 @@ async def test_a_urls_host_is_signed(subject: Subject) -> None:
 
 
 async def test_an_endpoint_in_upper_case_is_signed_as_clients_send_it(subject: Subject) -> None:
-    """A client sends the host in lower case. moto cannot tell: it ignores signatures."""
+    """A client sends the host in lower case. On moto this shows nothing: it ignores signatures."""
     endpoint_url = subject.store.endpoint_url.replace("127.0.0.1", "LocalHost")
     key = subject.key()
     subject.store.put(key, b"bytes")

@@ -1,4 +1,4 @@
-"""Conditional writes: the placeholder is a compare-and-swap register."""
+"""Conditional writes: a placeholder is only changed by compare-and-swap."""
 
 import asyncio
 import hashlib
@@ -9,7 +9,7 @@ from assetuploader.errors import PreconditionFailedError
 from assetuploader.store import ObjectAttributes
 from tests.support.stores import ON_SEAWEEDFS, Subject
 
-SAID = ObjectAttributes(
+ATTRIBUTES = ObjectAttributes(
     {"status": "pending", "expires-at": "2026-01-01T12:15:00Z"}, {"status": "pending", "a": "b c/d:e"}
 )
 NOTHING = ObjectAttributes({}, {})
@@ -18,24 +18,24 @@ OTHER_ETAG = "0" * 32
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_put_that_asks_for_nothing_there_writes_when_nothing_is(subject: Subject) -> None:
-    """With If-None-Match the first write takes place, with its bytes, metadata and tags in one."""
+async def test_a_put_if_none_match_creates_a_missing_object(subject: Subject) -> None:
+    """With If-None-Match the first write takes place: bytes, metadata and tags at once."""
     key = subject.key()
 
-    etag = await subject.bucket.store.put_object(key, b"nonce", SAID, if_none_match="*")
+    etag = await subject.bucket.store.put_object(key, b"nonce", ATTRIBUTES, if_none_match="*")
 
     assert subject.store.body(key) == b"nonce"
-    assert (subject.store.metadata(key), subject.store.tags(key)) == (SAID.metadata, SAID.tags)
+    assert (subject.store.metadata(key), subject.store.tags(key)) == (ATTRIBUTES.metadata, ATTRIBUTES.tags)
     assert etag == hashlib.md5(b"nonce", usedforsecurity=False).hexdigest()
 
 
-async def test_a_put_that_asks_for_nothing_there_is_refused_when_something_is(subject: Subject) -> None:
+async def test_a_put_if_none_match_is_refused_when_the_object_exists(subject: Subject) -> None:
     """With If-None-Match the second write fails, and the object stays as the first wrote it."""
     key = subject.key()
     subject.store.put(key, b"first")
 
     with pytest.raises(PreconditionFailedError):
-        await subject.bucket.store.put_object(key, b"second", SAID, if_none_match="*")
+        await subject.bucket.store.put_object(key, b"second", ATTRIBUTES, if_none_match="*")
 
     assert (subject.store.body(key), subject.store.metadata(key)) == (b"first", {})
 
@@ -59,19 +59,19 @@ async def test_a_put_that_names_another_version_is_refused(subject: Subject) -> 
     """With a wrong If-Match nothing is written: neither bytes nor metadata nor tags."""
     key = subject.key()
     store = subject.bucket.store
-    await store.put_object(key, b"first", SAID, if_none_match="*")
+    await store.put_object(key, b"first", ATTRIBUTES, if_none_match="*")
 
     with pytest.raises(PreconditionFailedError):
         await store.put_object(key, b"second", NOTHING, if_match=OTHER_ETAG)
 
-    assert (subject.store.body(key), subject.store.metadata(key)) == (b"first", SAID.metadata)
-    assert subject.store.tags(key) == SAID.tags
+    assert (subject.store.body(key), subject.store.metadata(key)) == (b"first", ATTRIBUTES.metadata)
+    assert subject.store.tags(key) == ATTRIBUTES.tags
 
 
 async def test_a_put_that_names_a_version_of_a_missing_object_is_refused(subject: Subject) -> None:
     """With If-Match nothing is ever created."""
     with pytest.raises(PreconditionFailedError):
-        await subject.bucket.store.put_object(subject.key(), b"body", SAID, if_match=OTHER_ETAG)
+        await subject.bucket.store.put_object(subject.key(), b"body", ATTRIBUTES, if_match=OTHER_ETAG)
 
     assert subject.store.keys(subject.prefix) == []
 
@@ -82,14 +82,14 @@ async def test_of_many_first_writes_at_once_one_wins(subject: Subject) -> None:
     key = subject.key()
     store = subject.bucket.store
 
-    ended = await asyncio.gather(
-        *(store.put_object(key, b"%d" % number, SAID, if_none_match="*") for number in range(10)),
+    results = await asyncio.gather(
+        *(store.put_object(key, b"%d" % number, ATTRIBUTES, if_none_match="*") for number in range(10)),
         return_exceptions=True,
     )
 
-    winners = [number for number, end in enumerate(ended) if isinstance(end, str)]
+    winners = [number for number, result in enumerate(results) if isinstance(result, str)]
     assert [b"%d" % number for number in winners] == [subject.store.body(key)]
-    assert sum(isinstance(end, PreconditionFailedError) for end in ended) == 9
+    assert sum(isinstance(result, PreconditionFailedError) for result in results) == 9
 
 
 @ON_SEAWEEDFS
@@ -99,19 +99,20 @@ async def test_of_many_replacements_at_once_one_wins(subject: Subject) -> None:
     store = subject.bucket.store
     before = subject.store.put(key, b"before")
 
-    ended = await asyncio.gather(
-        *(store.put_object(key, b"%d" % number, SAID, if_match=before) for number in range(10)), return_exceptions=True
+    results = await asyncio.gather(
+        *(store.put_object(key, b"%d" % number, ATTRIBUTES, if_match=before) for number in range(10)),
+        return_exceptions=True,
     )
 
-    winners = [number for number, end in enumerate(ended) if isinstance(end, str)]
+    winners = [number for number, result in enumerate(results) if isinstance(result, str)]
     assert [b"%d" % number for number in winners] == [subject.store.body(key)]
-    assert sum(isinstance(end, PreconditionFailedError) for end in ended) == 9
+    assert sum(isinstance(result, PreconditionFailedError) for result in results) == 9
 
 
 async def test_the_same_bytes_have_the_same_etag(subject: Subject) -> None:
     """A pin identifies bytes: the ETag is the MD5 of what one PUT sent, independent of client and time."""
     etags = {
-        await subject.bucket.store.put_object(subject.key("1"), b"bytes", SAID, if_none_match="*"),
+        await subject.bucket.store.put_object(subject.key("1"), b"bytes", ATTRIBUTES, if_none_match="*"),
         subject.store.put(subject.key("2"), b"bytes"),
         subject.store.put(subject.key("3"), b"bytes"),
     }
@@ -120,11 +121,11 @@ async def test_the_same_bytes_have_the_same_etag(subject: Subject) -> None:
 
 
 async def test_each_nonce_has_an_etag_of_its_own(subject: Subject) -> None:
-    """Other bytes, another ETag: every transition of a placeholder is seen by its condition."""
+    """Each transition of a placeholder changes its ETag, so that a condition detects it."""
     key = subject.key()
     store = subject.bucket.store
-    etags = [await store.put_object(key, b"nonce 0", SAID, if_none_match="*")]
+    etags = [await store.put_object(key, b"nonce 0", ATTRIBUTES, if_none_match="*")]
     for number in range(1, 4):
-        etags.append(await store.put_object(key, b"nonce %d" % number, SAID, if_match=etags[-1]))
+        etags.append(await store.put_object(key, b"nonce %d" % number, ATTRIBUTES, if_match=etags[-1]))
 
     assert len(set(etags)) == 4

@@ -1,4 +1,4 @@
-"""A client outside the cluster that creates, uploads, marks and downloads assets. It uses no code of the project."""
+"""A client outside the cluster that creates, uploads, marks and downloads assets, without the product's code."""
 
 import http.client
 import json
@@ -41,7 +41,9 @@ def send(
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, body, {"Host": parts.netloc, **(headers or {})})
         response = connection.getresponse()
-        return Response(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        return Response(
+            response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        )
     finally:
         connection.close()
 

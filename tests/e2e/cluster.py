@@ -25,7 +25,7 @@ class CommandError(Exception):
 
 
 def wait_until(claim: str, probe: Callable[[], T | None], seconds: float) -> T:
-    """Call the probe until its result is true, and return that; fail with the claim after some seconds."""
+    """Call the probe until its result is true, and return that. Fail with the claim if it never is in this time."""
     deadline = time.monotonic() + seconds
     while not (result := probe()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {claim} (last result: {result!r})"
@@ -35,7 +35,7 @@ def wait_until(claim: str, probe: Callable[[], T | None], seconds: float) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The paths of kubectl and helm."""
+    """The cluster of the current kubeconfig, reached with kubectl and helm at these paths."""
 
     kubectl_path: str
     helm_path: str
@@ -170,7 +170,10 @@ class Release:
         def ended() -> Manifest | None:
             [job] = self.cluster.get("jobs", self.namespace, f"--field-selector=metadata.name={name}")
             conditions = job.get("status", {}).get("conditions", [])
-            return next((c for c in conditions if c["type"] in {"Complete", "Failed"} and c["status"] == "True"), None)
+            final = [
+                found for found in conditions if found["type"] in {"Complete", "Failed"} and found["status"] == "True"
+            ]
+            return final[0] if final else None
 
         return wait_until(f"job {name} ends", ended, seconds)
 
@@ -185,3 +188,7 @@ class Release:
             log = self.cluster.kubectl("-n", self.namespace, "logs", pod["metadata"]["name"])
             summaries += [entry for line in log.splitlines() if (entry := json.loads(line))["event"] == "run_finished"]
         return summaries
+
+
+Install = Callable[..., Release]
+"""A function that installs a release; tests/e2e/conftest.py has two."""

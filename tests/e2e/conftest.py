@@ -6,19 +6,17 @@ import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from tests.e2e.asset import Client, connected
-from tests.e2e.cluster import CHART, Cluster, CommandError, Image, Release, wait_until
+from tests.e2e.cluster import CHART, Cluster, CommandError, Image, Install, Release, wait_until
 
 RESTRICTED: Final = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
 S3_IMAGE: Final = "chrislusf/seaweedfs:4.48"
-
-Install = Callable[..., Release]
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +99,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def install(cluster: Cluster, image: Image, s3_image: Image) -> Install:
-    """Return a function that installs ci/minikube-values.yaml, the images under test and more values, and waits."""
+    """Return a function that installs a release with ci/minikube-values.yaml, the images under test and more values."""
 
     def run(name: str, namespace: str, values: Mapping[str, Any], s3_of: str = "", *, wait: bool = True) -> Release:
         images: dict[str, Any] = {
@@ -127,8 +125,6 @@ def _wait_for_pods(release: Release) -> None:
     """Wait until each API pod creates assets: a pod that started before SeaweedFS responds with 503 at first."""
     for pod in release.pods("service"):
         name = pod["metadata"]["name"]
-        if pod["metadata"]["labels"]["app.kubernetes.io/instance"] != release.name:
-            continue
         with release.cluster.forward(release.namespace, f"pod/{name}", 8080) as api:
             client = Client("http://assets.example.com", ("127.0.0.1", api))
             wait_until(f"{name} creates assets", client.can_create, 30)
@@ -138,8 +134,8 @@ def _merged(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """Merge nested values; overrides win."""
     merged = dict(base)
     for key, value in overrides.items():
-        is_both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if is_both else value
+        are_nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if are_nested else value
     return merged
 
 

@@ -22,7 +22,7 @@ class Prometheus:
 
     port: int
 
-    def ask(self, path: str) -> Any:  # noqa: ANN401 -- JSON
+    def get(self, path: str) -> Any:  # noqa: ANN401 -- JSON
         """Return the data of an API response."""
         response = send("GET", f"http://127.0.0.1:{self.port}/api/v1/{path}").json()
         assert response["status"] == "success", response
@@ -30,11 +30,11 @@ class Prometheus:
 
     def values(self, query: str) -> list[float]:
         """Return the values of a query."""
-        return [float(found["value"][1]) for found in self.ask(f"query?query={query}")["result"]]
+        return [float(found["value"][1]) for found in self.get(f"query?query={query}")["result"]]
 
     def firing(self) -> set[str]:
         """Return the names of the firing alerts."""
-        return {alert["labels"]["alertname"] for alert in self.ask("alerts")["alerts"] if alert["state"] == "firing"}
+        return {alert["labels"]["alertname"] for alert in self.get("alerts")["alerts"] if alert["state"] == "firing"}
 
 
 @contextmanager

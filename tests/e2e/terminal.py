@@ -1,4 +1,4 @@
-"""A terminal that commands are pasted into, as an operator does it."""
+"""A terminal into which commands are pasted, as operators do."""
 
 import shlex
 import subprocess
@@ -24,8 +24,8 @@ _REPORT: Final = f"""printf '\\n%s\\n' '{_END}' "$failures" '{_END}'; failures=\
 
 
 @dataclass(frozen=True, slots=True)
-class Pasted:
-    """What the terminal shows after some commands, and which of them failed."""
+class PasteResult:
+    """The output of pasted commands, and those that failed."""
 
     output: str
     failures: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Terminal:
     second_terminals: ExitStack
     """The port-forwards, which run until the terminal is closed."""
 
-    def paste(self, text: str, seconds: float = 240) -> Pasted:
+    def paste(self, text: str, seconds: float = 240) -> PasteResult:
         """Paste the text; return when its last command has ended. A port-forward runs in a second terminal."""
         lines = text.splitlines(keepends=True)
         for line in lines:
@@ -49,7 +49,7 @@ class Terminal:
                 self.second_terminals.enter_context(_forwarding(line, self.environment))
         return self._run("".join(line for line in lines if " port-forward " not in line), seconds)
 
-    def _run(self, text: str, seconds: float) -> Pasted:
+    def _run(self, text: str, seconds: float) -> PasteResult:
         assert self.process.stdin
         assert self.process.stdout
         watchdog = threading.Timer(seconds, self.process.kill)
@@ -61,8 +61,8 @@ class Terminal:
         finally:
             watchdog.cancel()
         if self.process.poll() is not None:
-            raise CommandError(f"not ended within {seconds:g} s: {text}\n{output}{failures}")
-        return Pasted(output, [line for line in failures.splitlines() if line])
+            raise CommandError(f"did not end within {seconds:g} s: {text}\n{output}{failures}")
+        return PasteResult(output, [line for line in failures.splitlines() if line])
 
     def _read_until_end(self) -> str:
         assert self.process.stdout

@@ -1,14 +1,12 @@
-"""A release in a namespace that enforces Pod Security `restricted`, used as users use it."""
+"""A release in a namespace that enforces Pod Security `restricted`, as users install and use it."""
 
 import os
-from collections.abc import Callable
 
 import pytest
 
 from tests.e2e.asset import Client, connected
-from tests.e2e.cluster import Cluster, Release, wait_until
+from tests.e2e.cluster import Cluster, Install, Release, wait_until
 
-Install = Callable[..., Release]
 CONTENT = os.urandom(100_000)
 
 
@@ -17,11 +15,10 @@ def test_every_pod_runs_under_restricted(release: Release) -> None:
     [namespace] = release.cluster.get("namespace", "default", f"--field-selector=metadata.name={release.namespace}")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
-    def running(component: str) -> bool:
-        pods = release.pods(component)
-        return any(pod["status"]["phase"] in {"Running", "Succeeded"} for pod in pods)
+    def has_run(component: str) -> bool:
+        return any(pod["status"]["phase"] in {"Running", "Succeeded"} for pod in release.pods(component))
 
-    wait_until("each component runs", lambda: all(map(running, ("service", "s3", "reconciler"))), 90)
+    wait_until("a pod of each component has run", lambda: all(map(has_run, ("service", "s3", "reconciler"))), 90)
 
 
 def test_helm_test_passes(release: Release) -> None:
@@ -70,7 +67,7 @@ def test_the_service_never_routes_to_cronjob_pods(release: Release) -> None:
         90,
     )
     slices = cluster.get("endpointslices", release.namespace, "-l", f"kubernetes.io/service-name={release.fullname}")
-    routed = {endpoint["targetRef"]["name"] for one in slices for endpoint in one["endpoints"]}
+    routed = {endpoint["targetRef"]["name"] for part in slices for endpoint in part["endpoints"]}
     assert routed == {pod["metadata"]["name"] for pod in release.pods("service")}
     assert len(routed) == 2
 

@@ -1,15 +1,14 @@
 """A real Prometheus on the cluster discovers the pods, has all metrics, and fires when nothing is finalized."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.asset import Client, connected
-from tests.e2e.cluster import Release, wait_until
+from tests.e2e.cluster import Install, Release, wait_until
 from tests.e2e.monitoring import Prometheus, scraping
 
-Install = Callable[..., Release]
 UPLOAD_URL_TTL_SECONDS = 45
 OVERDUE = "AssetuploaderOldestOverdue"
 

@@ -18,7 +18,7 @@ import yaml
 
 from tests.e2e.asset import Client, connected, send
 from tests.e2e.cluster import CHART, Cluster, Image, Release, wait_until
-from tests.e2e.terminal import Pasted, Terminal, open_terminal, write_helm
+from tests.e2e.terminal import PasteResult, Terminal, open_terminal, write_helm
 from tests.support.printed_commands import parse_notes, read_commands
 
 OpenTerminal = Callable[[], AbstractContextManager[Terminal]]
@@ -35,7 +35,7 @@ UNREACHABLE: Final = "75 "
 """How a failure of the doctor in a pod starts: URLs are signed for localhost, where a pod reaches no S3."""
 
 
-def _paste(terminal: Terminal, text: str) -> Pasted:
+def _paste(terminal: Terminal, text: str) -> PasteResult:
     """Paste what can run here, and check that each command succeeds."""
     lines = text.splitlines(keepends=True)
     pasted = terminal.paste("".join(line for line in lines if not line.startswith(tuple(NOT_RUN))))
@@ -100,7 +100,7 @@ def test_minikube_md_installs_tests_serves_host_names_and_uninstalls(
     cluster: Cluster, image: Image, environment: Callable[[Image], dict[str, str]]
 ) -> None:
     """The page from top to bottom. The ingress controller is that of this cluster, not minikube's."""
-    [install_again] = [c for c in read_commands("README.md", "Deploy it") if c.text.startswith("docker")]
+    [install_again] = [each for each in read_commands("README.md", "Deploy it") if each.text.startswith("docker")]
     ingress = os.environ.get("INGRESS", "").partition("/")
     with _namespace_of_the_docs(cluster), open_terminal(environment(image)) as terminal:
         for command in read_commands("docs/minikube.md"):
@@ -132,7 +132,7 @@ def installed(
     image: Image,
     is_pushed: bool,  # noqa: FBT001 -- a fixture
     environment: Callable[[Image | None], dict[str, str]],
-) -> Iterator[tuple[Pasted, OpenTerminal]]:
+) -> Iterator[tuple[PasteResult, OpenTerminal]]:
     """Install a release as the README does; yield what that printed, and a function that opens a terminal."""
     [install, _doctor] = read_commands("README.md", "Deploy it")
     variables = environment(None if is_pushed else image)
@@ -144,14 +144,14 @@ def installed(
         yield pasted, partial(open_terminal, variables)
 
 
-def test_the_readme_installs_and_tests_a_release(installed: tuple[Pasted, OpenTerminal]) -> None:
+def test_the_readme_installs_and_tests_a_release(installed: tuple[PasteResult, OpenTerminal]) -> None:
     """Each command succeeds, and helm prints the steps of its test."""
     pasted, _ = installed
     assert "Phase:          Succeeded" in pasted.output
     assert "✓ GET from S3: the same bytes" in pasted.output
 
 
-def test_the_notes_upload_and_download_a_file(cluster: Cluster, installed: tuple[Pasted, OpenTerminal]) -> None:
+def test_the_notes_upload_and_download_a_file(cluster: Cluster, installed: tuple[PasteResult, OpenTerminal]) -> None:
     """The port-forwards and commands that helm prints take a file through its lifecycle, and test the release."""
     _, open_here = installed
     notes = cluster.helm("get", "notes", "assets", "-n", "assets")
@@ -165,7 +165,7 @@ def test_the_notes_upload_and_download_a_file(cluster: Cluster, installed: tuple
 
 
 @pytest.fixture
-def asset_id(cluster: Cluster, installed: tuple[Pasted, OpenTerminal]) -> str:
+def asset_id(cluster: Cluster, installed: tuple[PasteResult, OpenTerminal]) -> str:
     """Store an asset that is not final for a minute; return its id."""
     assert installed
     with connected(Release(cluster, "assets", "assets")) as client:
@@ -174,7 +174,7 @@ def asset_id(cluster: Cluster, installed: tuple[Pasted, OpenTerminal]) -> str:
 
 @pytest.mark.parametrize("page", ["docs/operations.md", "docs/runbook.md"])
 def test_the_commands_of_a_page_work(
-    page: str, cluster: Cluster, installed: tuple[Pasted, OpenTerminal], asset_id: str
+    page: str, cluster: Cluster, installed: tuple[PasteResult, OpenTerminal], asset_id: str
 ) -> None:
     """Each command of the page succeeds, in a shell with the settings of the trial. ID is the id of an asset."""
     _, open_here = installed
@@ -185,4 +185,5 @@ def test_the_commands_of_a_page_work(
             outputs[command.text] = _paste(terminal, command.text.replace("status ID", f"status {asset_id}")).output
     assert asset_id in outputs["assetuploader status ID"]
     doctors = [output for text, output in outputs.items() if "doctor" in text and "--json" not in text]
+    assert doctors, f"{page} has no command with doctor"
     assert all("✓ bucket: assets can be reached" in output for output in doctors), doctors

@@ -1,13 +1,12 @@
 """Errors are visible: in one line of a pod's log, in the Job's condition, in helm's message."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cluster import CHART, Cluster, CommandError, Manifest, Release, wait_until
+from tests.e2e.cluster import CHART, Cluster, CommandError, Install, Manifest, Release, wait_until
 
-Install = Callable[..., Release]
 WRONG = {
     "credentials": ({"accessKeyId": "nobody", "secretAccessKey": "no-such-secret"}, 77),
     "bucket": ({"bucket": "no-such-bucket"}, 78),
@@ -31,10 +30,9 @@ def test_the_pods_log_the_cause_and_the_job_fails_once(wrong: tuple[Release, int
 
     def backing_off() -> Manifest | None:
         for pod in release.pods("service"):
-            if pod["metadata"]["labels"]["app.kubernetes.io/instance"] == release.name:
-                [status] = pod["status"].get("containerStatuses", [{}])
-                if status.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":
-                    return pod
+            [status] = pod["status"].get("containerStatuses", [{}])
+            if status.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":
+                return pod
         return None
 
     pod = wait_until("a pod of the service is in CrashLoopBackOff", backing_off, 120)

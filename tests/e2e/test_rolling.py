@@ -66,7 +66,7 @@ def _ready_pods(release: Release) -> set[str]:
         pod["metadata"]["uid"]
         for pod in release.pods("service")
         if "deletionTimestamp" not in pod["metadata"]
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+        and any(found["type"] == "Ready" and found["status"] == "True" for found in pod["status"].get("conditions", []))
     }
 
 
@@ -84,16 +84,16 @@ def test_a_deleted_pod_fails_no_request(release: Release, load: Script) -> None:
 def test_an_upgrade_to_the_next_chart_version_loses_no_request_and_no_asset(
     release: Release, client: Client, load: Script, tmp_path: Path
 ) -> None:
-    """`helm upgrade` to a newer chart replaces the API's pods without a failed request, and keeps SeaweedFS' pod."""
+    """`helm upgrade` to a newer chart replaces the API's pods without a failed request, and keeps SeaweedFS's pod."""
     asset_id = client.store(b"before the upgrade", is_pinned=True)
     before, s3 = _ready_pods(release), release.pods("s3")
     newer = Path(copytree(CHART, tmp_path / "assetuploader"))
-    about = (newer / "Chart.yaml").read_text()
-    (newer / "Chart.yaml").write_text(re.sub(r"(?m)^version: .*", "version: 99.0.0", about))
+    metadata = (newer / "Chart.yaml").read_text()
+    (newer / "Chart.yaml").write_text(re.sub(r"(?m)^version: .*", "version: 99.0.0", metadata))
     release.upgrade(newer, {"podAnnotations": {"example.com/rolled": "yes"}})
     wait_until(
         "the old pods are gone",
-        lambda: not before & {p["metadata"]["uid"] for p in release.pods("service")},
+        lambda: before.isdisjoint(pod["metadata"]["uid"] for pod in release.pods("service")),
         60,
     )
     assert len(_ready_pods(release)) == 2

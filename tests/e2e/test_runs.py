@@ -1,16 +1,15 @@
 """Runs of the reconciler that the tests start: Events, permissions, shards, a killed pod."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from tests.e2e.asset import Client, connected
-from tests.e2e.cluster import Image, Release, wait_until
+from tests.e2e.cluster import Image, Install, Release, wait_until
 from tests.e2e.in_cluster import running
 
-Install = Callable[..., Release]
 FEW_HUNDRED = 300
 MANY = 2_000
 """Enough assets that a run is still active when its pods are killed after the first asset."""
@@ -135,21 +134,21 @@ def test_the_role_allows_only_what_the_reconciler_uses(batch: Release) -> None:
 
 
 def test_killed_pods_lose_nothing(batch: Release, image: Image, client: Client) -> None:
-    """The next run finishes the assets of a run whose pods were killed, with the right bytes.
+    """The run after one whose pods were killed finalizes the remaining assets, with the right bytes.
 
     Depending on the node, a killed pod may or may not receive SIGTERM first.
     """
-    batches: list[list[str]] = []
+    stored: list[list[str]] = []
     for attempt in range(3):  # a run of a few seconds may end before its pods are killed
         job = f"killed-{attempt}"
-        batches.append(_store_many(batch, image, MANY))
-        first = min(batches[-1])  # a run lists keys in order
+        stored.append(_store_many(batch, image, MANY))
+        first = min(stored[-1])  # a run lists keys in order
         batch.start_run(job)
         wait_until("the run has started", partial(client.download_url, first), 60)
-        at_once = ("--force", "--grace-period=0", "--ignore-not-found", "-l", f"batch.kubernetes.io/job-name={job}")
-        batch.cluster.kubectl("-n", batch.namespace, "delete", "pod", *at_once)
+        forced = ("--force", "--grace-period=0", "--ignore-not-found", "-l", f"batch.kubernetes.io/job-name={job}")
+        batch.cluster.kubectl("-n", batch.namespace, "delete", "pod", *forced)
         batch.wait_for_job(job)
-        remaining = sum(MANY - _count_final(batch, image, ids) for ids in batches)
+        remaining = sum(MANY - _count_final(batch, image, ids) for ids in stored)
         if remaining:
             break
     else:
@@ -157,4 +156,4 @@ def test_killed_pods_lose_nothing(batch: Release, image: Image, client: Client) 
     batch.start_run("after")
     assert batch.wait_for_job("after")["type"] == "Complete"
     assert sum(summary.get("finalized", 0) for summary in batch.summaries("after")) == remaining
-    assert [_count_final(batch, image, ids) for ids in batches] == [MANY] * len(batches)
+    assert [_count_final(batch, image, ids) for ids in stored] == [MANY] * len(stored)

@@ -1,6 +1,5 @@
 """The dev loop on a copy of the sources: skaffold builds, installs, syncs an edited file, and cleans up."""
 
-import os
 import re
 import shutil
 import signal
@@ -33,10 +32,10 @@ def skaffold() -> str:
 
 
 @pytest.fixture
-def project(cluster: Cluster, s3_image: Image, namespace: str, tmp_path: Path) -> Path:
+def project(cluster: Cluster, s3_image: Image, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Copy the files that skaffold needs, and set this test's namespace."""
     assert cluster.helm_path  # the fixture adds helm to the PATH for skaffold
-    os.environ["S3_IMAGE_REPOSITORY"] = s3_image.repository
+    monkeypatch.setenv("S3_IMAGE_REPOSITORY", s3_image.repository)
     for name in SOURCES:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "README.md", "LICENSE"):
@@ -74,7 +73,7 @@ def test_skaffold_run_installs_and_delete_removes(
         assert client.download(asset_id, 90) == b"by skaffold"
     _skaffold(skaffold, project, "delete")
     assert "assets" not in cluster.helm("list", "--all", "--short", "-n", namespace).split()
-    wait_until("the Deployment is gone", lambda: not _named(cluster, namespace, release.fullname), 30)
+    wait_until("the Deployment is gone", lambda: not _deployment_exists(cluster, namespace, release.fullname), 30)
 
 
 def test_the_eks_profile_uses_roles_and_no_seaweedfs(
@@ -86,14 +85,15 @@ def test_the_eks_profile_uses_roles_and_no_seaweedfs(
     for name, value in (roles | {"AWS_REGION": "eu-west-1", "AWS_BUCKET": "example-assets"}).items():
         monkeypatch.setenv(name, value)
     manifests = list(yaml.safe_load_all(_skaffold(skaffold, project, "render", "-p", "eks", "--digest-source=tag")))
-    accounts = [m["metadata"]["annotations"] for m in manifests if m["kind"] == "ServiceAccount"]
+    accounts = [each["metadata"]["annotations"] for each in manifests if each["kind"] == "ServiceAccount"]
     assert [account["eks.amazonaws.com/role-arn"] for account in accounts] == list(roles.values())
-    [deployment] = [m for m in manifests if m["kind"] == "Deployment"]
-    env = {e["name"]: e.get("value") for e in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+    [deployment] = [each for each in manifests if each["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    env = {variable["name"]: variable.get("value") for variable in container["env"]}
     assert (env["AWS_BUCKET"], env.get("AWS_ACCESS_KEY_ID")) == ("example-assets", None)
 
 
-def _named(cluster: Cluster, namespace: str, name: str) -> bool:
+def _deployment_exists(cluster: Cluster, namespace: str, name: str) -> bool:
     return any(found["metadata"]["name"] == name for found in cluster.get("deployments", namespace))
 
 
@@ -127,7 +127,7 @@ def test_skaffold_dev_runs_an_edited_file(skaffold: str, project: Path) -> None:
 
 @contextmanager
 def _dev(program: str, project: Path) -> Iterator[Path]:
-    """Run `skaffold dev`, stop it as Ctrl-C does, and yield the path of its log."""
+    """Run `skaffold dev`, yield the path of its log, and stop it as Ctrl-C does."""
     log = project / "dev.log"
     with log.open("w") as out, subprocess.Popen([program, "dev"], cwd=project, stdout=out, stderr=out) as process:  # noqa: S603
         try:

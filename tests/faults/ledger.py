@@ -54,6 +54,7 @@ class Load:
 
     s3: LocalS3
     number: int
+    """How many assets."""
     progress: Callable[[int], None]
     output: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     entries: list[Entry] = field(default_factory=list)
@@ -61,7 +62,7 @@ class Load:
     faults: int = 0
     outages: int = 0
     faults_stopped: bool = False
-    """Faults have stopped."""
+    """No more faults are injected."""
     lost: int = 0
     changed: int = 0
     violations: list[str] = field(default_factory=list)
@@ -113,7 +114,7 @@ class Load:
             server.resume()
             await product.wait_until_ok(port, "/healthcheck")
             self.faults_stopped = True
-            await asyncio.sleep(URL_SECONDS)  # what is not pinned waits for its URL's end
+            await asyncio.sleep(URL_SECONDS)  # an unpinned asset is due after its upload URL has expired
             await self._finish(product)
             await self._audit(port)
 
@@ -127,7 +128,7 @@ class Load:
         connection.close()
 
     async def _asset(self, connection: Connection, number: int) -> None:
-        created = (await self._until(connection, "POST", "/asset", {201})).document
+        created = (await self._request_until(connection, "POST", "/asset", {201})).document
         body = hashlib.sha256(f"{number}".encode()).digest() * (1 + number % 64)
         await self._upload(created["upload_url"], body)
         is_pinned = number % 4 != 0
@@ -135,7 +136,7 @@ class Load:
             body = body[::-1]
             await self._upload(created["upload_url"], body)
         mark = '{"Status":"uploaded"' + (f',"etag":"{etag_of(body)}"' if is_pinned else "") + "}"
-        response = await self._until(connection, "PUT", f"/asset/{created['id']}", {202, 409, 410}, mark)
+        response = await self._request_until(connection, "PUT", f"/asset/{created['id']}", {202, 409, 410}, mark)
         if response.status == 202:
             self.entries.append(Entry(created["id"], hashlib.sha256(body).hexdigest(), is_pinned))
         elif response.document["code"] != "already_uploaded":
@@ -152,7 +153,9 @@ class Load:
             await asyncio.sleep(0.2)
         self.violations.append("an upload never went through")
 
-    async def _until(self, connection: Connection, method: str, path: str, good: set[int], body: str = "") -> Response:
+    async def _request_until(
+        self, connection: Connection, method: str, path: str, expected: set[int], body: str = ""
+    ) -> Response:
         for _ in range(MAX_ATTEMPTS):
             try:
                 response = await connection.request(method, path, body.encode(), content_type="application/json")
@@ -161,14 +164,14 @@ class Load:
                 self.violations.append(f"the service did not respond: {error}")
                 continue
             self.statuses[str(response.status)] += 1
-            if response.status in good:
+            if response.status in expected:
                 return response
             if response.status != 503 or "retry-after" not in response.headers or response.seconds > 3.5:
                 self.violations.append(f"{method} {response.status} after {response.seconds:.1f} s: {response.body!r}")
             await asyncio.sleep(0.2)
         raise NoResponseError(f"{method} {path} never went through")
 
-    # --- what goes on meanwhile ---------------------------------------------------------------------------------------
+    # --- in the background --------------------------------------------------------------------------------------------
 
     async def _reconcile_forever(self, product: Product) -> None:
         while True:
@@ -199,7 +202,7 @@ class Load:
     async def _audit(self, port: int) -> None:
         limit = asyncio.Semaphore(CLIENTS)
 
-        async def one(entry: Entry) -> None:
+        async def compare(entry: Entry) -> None:
             async with limit:
                 connection = Connection(HOST, port, 10)
                 response = await connection.request("GET", f"/asset/{entry.asset_id}")
@@ -215,4 +218,4 @@ class Load:
 
         async with asyncio.TaskGroup() as group:
             for entry in self.entries:
-                group.create_task(one(entry))
+                group.create_task(compare(entry))

@@ -1,8 +1,8 @@
-"""Whole lifecycles of one asset on a real S3, each failed step repeated, as clients and CronJobs do."""
+"""Whole lifecycles of one asset on a real S3. A step that fails is retried, as clients and CronJobs do."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
@@ -48,7 +48,7 @@ async def opened_bucket(s3: LocalS3, endpoint_url: str) -> AsyncIterator[Bucket]
 
 @dataclass(slots=True)
 class Lifecycle:
-    """One asset, reached through a store that may fail, and directly."""
+    """One asset, reached through a store that may fail and through one that does not."""
 
     make_id: Callable[[], UUID]
     faulty: Bucket
@@ -60,7 +60,7 @@ class Lifecycle:
 
     def service(self, bucket: Bucket) -> AssetService:
         """Return the asset service over one of the two buckets."""
-        # URLs are signed for the direct way: what clients do does not fail here.
+        # URLs are signed for the direct endpoint: uploads and downloads do not fail here.
         return AssetService(bucket.store, self.direct.presigner, POLICY, self.make_id, lambda: os.urandom(16))
 
     async def _retry(self, name: str, step: Callable[[], Awaitable[T]]) -> T:
@@ -79,14 +79,14 @@ class Lifecycle:
         self.asset_id, self.url = created.asset_id, created.upload.url
 
     def upload(self, body: bytes) -> None:
-        """The client's PUT."""
+        """Send the client's PUT of these bytes."""
         response = HTTP.request("PUT", self.url, body=body, headers={"Content-Type": "text/x-test"})
         if response.status != 200 or response.headers["ETag"].strip('"') != etag_of(body):
             raise ViolationError(f"the upload got {response.status}")
         self.uploaded = body
 
     async def mark(self, pin: bytes | None) -> None:
-        """PUT /asset/{id}."""
+        """PUT /asset/{id}, with the pin of these bytes; None is a mark without a pin."""
         etag = None if pin is None else etag_of(pin)
         await self._retry("mark", lambda: self.service(self.faulty).mark(self.asset_id, etag, _now()))
 
@@ -113,12 +113,14 @@ class Lifecycle:
 
     async def require_not_final(self) -> None:
         """GET /asset/{id}: require that it is not final."""
-        with suppress(AssetNotUploadedError):
+        try:
             await self._retry("resolve", lambda: self.service(self.faulty).resolve(self.asset_id, 60, _now()))
-            raise ViolationError("a download URL before the asset is final")
+        except AssetNotUploadedError:
+            return
+        raise ViolationError("a download URL before the asset is final")
 
     async def require_status(self, status: str, *, has_upload: bool) -> None:
-        """Return the state in the bucket, read directly."""
+        """Require this status, and an upload in `temp/` or none, read directly from the bucket."""
         placeholder = await self.direct.store.head_object(uploaded_key(self.asset_id))
         upload = await self.direct.store.head_object(temp_key(self.asset_id))
         if placeholder is None or placeholder.metadata["status"] != status:
@@ -149,7 +151,7 @@ async def unpinned(lifecycle: Lifecycle) -> None:
     await lifecycle.require_status("marked", has_upload=True)
     await lifecycle.run(timedelta(minutes=11))
     await lifecycle.require_final(b"A")
-    await _stays(lifecycle, b"A")
+    await _require_unchanged(lifecycle, b"A")
 
 
 async def pinned(lifecycle: Lifecycle) -> None:
@@ -164,7 +166,7 @@ async def pinned(lifecycle: Lifecycle) -> None:
     await lifecycle.run(timedelta())
     await lifecycle.require_final(b"B")
     await lifecycle.mark(b"B")
-    await _stays(lifecycle, b"B")
+    await _require_unchanged(lifecycle, b"B")
 
 
 async def unmarked(lifecycle: Lifecycle) -> None:
@@ -189,7 +191,7 @@ async def overwritten(lifecycle: Lifecycle) -> None:
     await lifecycle.require_status("expired", has_upload=False)
 
 
-async def _stays(lifecycle: Lifecycle, body: bytes) -> None:
+async def _require_unchanged(lifecycle: Lifecycle, body: bytes) -> None:
     version = await lifecycle.version()
     lifecycle.upload(b"late")
     try:
@@ -197,7 +199,7 @@ async def _stays(lifecycle: Lifecycle, body: bytes) -> None:
     except AlreadyUploadedError:
         pass
     else:
-        raise ViolationError("a final asset took a mark")
+        raise ViolationError("a final asset accepted a mark")
     await lifecycle.run(timedelta(minutes=11))
     await lifecycle.run(timedelta(days=2))
     await lifecycle.require_final(body)

@@ -17,11 +17,10 @@ FORMATS: Final = ("json", "console")
 
 
 @dataclass(slots=True)
-class Levels:
+class LogLevels:
     """One run of the check."""
 
     s3: LocalS3
-    settings: int = 0
     bytes_logged: int = 0
     violations: list[str] = field(default_factory=list)
 
@@ -44,7 +43,6 @@ class Levels:
                     await self._run_lifecycle(port, product.reconcile_and_wait)
                 output.seek(0)
                 whole = output.read()
-            self.settings += 1
             self.bytes_logged += len(whole)
             self.violations += [f"{level}, {log_format}: {leak}" for leak in leaks(whole)]
 
@@ -59,8 +57,8 @@ class Levels:
             self.violations.append(f"a run ended with {code}")
         response = await connection.request("GET", target)
         if (await request_url(response.document["Download_url"], "GET")).body != b"bytes":
-            self.violations.append("other bytes came back")
-        # What a client sends by mistake is a secret too: its upload URL in a path, a query, a body.
+            self.violations.append(f"{target}: the download has other bytes than the upload")
+        # A client may send its upload URL by mistake, in a path, a query or a body. It is a secret there, too.
         leaked = created["upload_url"].partition("?")[2]
         for wrong in (f"{target}?{leaked}", f"/{leaked}", f"/asset/{leaked}"):
             await connection.request("GET", wrong)

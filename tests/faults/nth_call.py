@@ -31,12 +31,12 @@ class FaultPlan:
     calls: int = 0
 
     def next(self) -> Fault:
-        """Return the fault of the next call, None when it has none."""
+        """Count a call; return its fault, or `Fault.NONE`."""
         self.calls += 1
         return self.fault if self.nth <= self.calls < self.nth + self.times else Fault.NONE
 
     @property
-    def is_done(self) -> bool:
+    def has_failed_call(self) -> bool:
         """Whether the call that should fail was made."""
         return self.calls >= self.nth
 
@@ -54,8 +54,8 @@ class NthCall:
 
     def decide(self, request: Message) -> tuple[Fault, float]:
         """Choose the fault of a request, by the plan of its asset."""
-        named = _ID.search(request.target) or _ID.search(request.body.decode("latin-1"))
-        plan = self.plans.get(named[0]) if named else None
+        found = _ID.search(request.target) or _ID.search(request.body.decode("latin-1"))
+        plan = self.plans.get(found[0]) if found else None
         return (plan.next() if plan else Fault.NONE), 0.0
 
     async def run(self) -> None:
@@ -67,13 +67,13 @@ class NthCall:
             direct = await stack.enter_async_context(opened_bucket(self.s3, self.s3.endpoint_url))
             await prepare_check_object(direct.store)  # without it no 404 counts
 
-            async def lead(script: Script, plan: FaultPlan) -> bool:
+            async def run_with(script: Script, plan: FaultPlan) -> bool:
                 """Run one lifecycle with one plan; return whether the call that should fail was made."""
 
                 def make_id() -> UUID:
-                    made = uuid4()
-                    self.plans[str(made)] = plan
-                    return made
+                    asset_id = uuid4()
+                    self.plans[str(asset_id)] = plan
+                    return asset_id
 
                 lifecycle = Lifecycle(make_id, faulty, direct)
                 async with limit:
@@ -82,16 +82,16 @@ class NthCall:
                     except Exception as error:  # noqa: BLE001 -- any error is a finding
                         call = f"call {plan.nth} {plan.fault}, {plan.times} in a row"
                         self.violations.append(f"{script.__doc__} {call}: {error!r} ({lifecycle.errors})")
-                self.cases += plan.is_done
-                return plan.is_done
+                self.cases += plan.has_failed_call
+                return plan.has_failed_call
 
-            async def until_untouched(script: Script, fault: Fault, times: int) -> None:
+            async def fail_each_call(script: Script, fault: Fault, times: int) -> None:
                 for nth in count(1):
-                    if not await lead(script, FaultPlan(fault, nth, times)):
+                    if not await run_with(script, FaultPlan(fault, nth, times)):
                         return
 
             async with asyncio.TaskGroup() as group:
                 for script in self.lifecycles:
                     for fault in self.faults:
                         for times in (1, 2):
-                            group.create_task(until_untouched(script, fault, times))
+                            group.create_task(fail_each_call(script, fault, times))

@@ -1,4 +1,4 @@
-"""Overlap and kill: eight reconcilers on the same due assets, killed at random, until all is done."""
+"""Overlap and kill: eight reconcilers on the same due assets, killed at random, until every asset is final."""
 
 import asyncio
 import os
@@ -31,6 +31,7 @@ class Overlap:
 
     s3: LocalS3
     number: int
+    """How many assets."""
     bodies: dict[str, bytes] = field(default_factory=dict)
     copies: dict[str, int] = field(default_factory=dict)
     """Copies that S3 made, by asset."""
@@ -58,11 +59,11 @@ class Overlap:
                 lambda: os.urandom(16),
             )
             await self._upload(assets)
-            proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, _untouched, self.observe))
+            proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, _no_fault, self.observe))
             product = await stack.enter_async_context(running_product(self.s3, output, f"http://{HOST}:{proxy.port}"))
-            rng = random.Random(self.number)  # noqa: S311 -- the same kills each time, as far as time allows
+            rng = random.Random(self.number)  # noqa: S311 -- the same pauses in each run
 
-            async def reconcile_and_die() -> None:
+            async def run_reconciler() -> None:
                 """Run one of the eight reconcilers: killed several times, then left to finish."""
                 for _ in range(KILLS // PROCESSES):
                     process = await product.reconcile()
@@ -80,13 +81,13 @@ class Overlap:
 
             async with asyncio.TaskGroup() as group:
                 for _ in range(PROCESSES):
-                    group.create_task(reconcile_and_die())
+                    group.create_task(run_reconciler())
             await self._require_final(assets)
 
     async def _upload(self, assets: AssetService) -> None:
         limit = asyncio.Semaphore(16)
 
-        async def one(number: int) -> None:
+        async def upload_one(number: int) -> None:
             async with limit:
                 body = f"{number} ".encode() * 100
                 created = await assets.create()
@@ -96,12 +97,12 @@ class Overlap:
 
         async with asyncio.TaskGroup() as group:
             for number in range(self.number):
-                group.create_task(one(number))
+                group.create_task(upload_one(number))
 
     async def _require_final(self, assets: AssetService) -> None:
-        left = await assets.store.list_objects("temp/", "")
-        if left.objects:
-            self.violations.append(f"{len(left.objects)} objects are left in temp/")
+        remaining = await assets.store.list_objects("temp/", "")
+        if remaining.objects:
+            self.violations.append(f"{len(remaining.objects)} objects are left in temp/")
         for asset_id, body in self.bodies.items():
             url = await assets.presigner.presign_get(f"uploaded/{asset_id}", 60)
             if (await request_url(url.url, "GET")).body != body:
@@ -110,5 +111,5 @@ class Overlap:
                 self.violations.append(f"{asset_id} was finalized {self.copies.get(asset_id, 0)} times")
 
 
-def _untouched(_: Message) -> tuple[Fault, float]:
+def _no_fault(_: Message) -> tuple[Fault, float]:
     return Fault.NONE, 0.0

@@ -45,8 +45,8 @@ class Reference:
         etags: list[str] = ["0" * 32]
         for _ in range(number):
             name, act = self._draw(etags)
-            real = await _told(act, self.store, self.presigner)
-            expected = await _told(act, self.memory, self.memory)
+            real = await _outcome_of(act, self.store, self.presigner)
+            expected = await _outcome_of(act, self.memory, self.memory)
             self.calls += 1
             if real != expected:
                 self.violations.append(f"{name}: the server {real}, the reference {expected}")
@@ -54,25 +54,23 @@ class Reference:
                 etags.append(real)
 
     def _draw(self, etags: list[str]) -> tuple[str, Act]:
-        draw = self.rng
-        key, other = draw.choice(KEYS), draw.choice(KEYS)
-        body = draw.choice((*BODIES, draw.randbytes(8)))
-        status = draw.choice(("pending", "marked", "uploaded"))
+        rng = self.rng
+        key, other = rng.choice(KEYS), rng.choice(KEYS)
+        body = rng.choice((*BODIES, rng.randbytes(8)))
+        status = rng.choice(("pending", "marked", "uploaded"))
         attributes = ObjectAttributes(
-            {"status": status, "expires-at": "2026-01-01T12:15:00Z"}, {"status": status}, draw.choice(_HEADERS)
+            {"status": status, "expires-at": "2026-01-01T12:15:00Z"}, {"status": status}, rng.choice(_HEADERS)
         )
-        # Right about half of the time.
-        now = {name: found.etag for name, found in self.memory.objects.items()}
-        etag = now.get(key) if draw.random() < 0.6 else draw.choice([None, *etags])
-        known = now.get(key, "0" * 32) if draw.random() < 0.7 else draw.choice(etags)
-        source = now.get(other, "0" * 32) if draw.random() < 0.7 else draw.choice(etags)
+        # About half of the conditions hold.
+        current = {name: found.etag for name, found in self.memory.objects.items()}
+        etag = current.get(key) if rng.random() < 0.6 else rng.choice([None, *etags])
+        known = current.get(key, "0" * 32) if rng.random() < 0.7 else rng.choice(etags)
+        source = current.get(other, "0" * 32) if rng.random() < 0.7 else rng.choice(etags)
         url_headers = {"content-type": "text/x-test"}
-        match draw.choice(
-            ("head", "head", "get", "put", "put", "copy", "copy", "list", "delete", "upload", "download")
-        ):
+        match rng.choice(("head", "head", "get", "put", "put", "copy", "copy", "list", "delete", "upload", "download")):
             case "head":
-                return f"head {key}", lambda store, _: _seen(store, key)
-            case "get" if now.get(key) != etag_of(b""):  # S3 has no range of an empty object
+                return f"head {key}", lambda store, _: _head(store, key)
+            case "get" if current.get(key) != etag_of(b""):  # S3 has no range of an empty object
                 return f"get {key} if {etag}", lambda store, _: store.get_object(key, 10_000, if_match=etag)
             case "put":
                 condition = "*" if etag is None else None
@@ -85,7 +83,7 @@ class Reference:
                     other, key, attributes, source_if_match=source, if_match=known
                 )
             case "list":
-                return f"list after {key}", lambda store, _: _listed(store, key.partition("/")[0] + "/", key)
+                return f"list after {key}", lambda store, _: _list(store, key.partition("/")[0] + "/", key)
             case "delete":
                 keys = [key, other, "temp/never"]
                 return f"delete {keys}", lambda store, _: store.delete_objects(keys)
@@ -112,21 +110,21 @@ class Reference:
         return response.status, response.body if response.status == 200 else None
 
 
-async def _seen(store: ObjectStore, key: str) -> object:
+async def _head(store: ObjectStore, key: str) -> object:
     found: ObjectInfo | None = await store.head_object(key)
     if found is None:
         return None
     return found.etag, found.size, dict(found.metadata), dict(found.headers)
 
 
-async def _listed(store: ObjectStore, prefix: str, start_after: str) -> object:
+async def _list(store: ObjectStore, prefix: str, start_after: str) -> object:
     page: ListPage = await store.list_objects(prefix, start_after)
     assert page.server_time.microsecond == 0
     assert all(abs(page.server_time - found.last_modified) < timedelta(days=1) for found in page.objects)
     return [found.key for found in page.objects], page.is_truncated
 
 
-async def _told(act: Act, store: ObjectStore, presigner: Presigner) -> object:
+async def _outcome_of(act: Act, store: ObjectStore, presigner: Presigner) -> object:
     try:
         return await act(store, presigner)
     except PreconditionFailedError:

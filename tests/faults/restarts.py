@@ -22,6 +22,7 @@ class Restarts:
 
     s3: LocalS3
     number: int
+    """How many restarts."""
     output: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     ready: list[int] = field(default_factory=list)
     """Ports that new connections go to."""

@@ -31,6 +31,7 @@ class Outage:
     unavailable_responses: int = 0
     slowest_response: float = 0
     alive: int = 0
+    """How many times /livez responded."""
     marked: dict[str, bytes] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
@@ -48,7 +49,7 @@ class Outage:
             await self._mark_some(port, range(64))
             for take_down, bring_back in ((server.stop, server.resume), (server.kill, server.start)):
                 take_down()
-                await self._require_unavailables(port)
+                await self._require_outage(port)
                 bring_back()
                 await product.wait_until_ok(port, "/healthcheck")
             await self._mark_some(port, range(64, 128))
@@ -70,7 +71,7 @@ class Outage:
                 self.violations.append(str(error))
             await asyncio.sleep(0.1)
 
-    async def _require_unavailables(self, port: int) -> None:
+    async def _require_outage(self, port: int) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + self.seconds
         some_id = next(iter(self.marked))
@@ -113,7 +114,7 @@ class Outage:
             if response.status == 202:
                 self.marked[created["id"]] = body
             else:
-                self.violations.append(f"mark {response.status} after the outage: {response.body!r}")
+                self.violations.append(f"mark {response.status} while S3 is available: {response.body!r}")
 
     async def _require_final(self, port: int) -> None:
         connection = Connection(HOST, port, 10)

@@ -9,6 +9,6 @@ async def test_the_in_memory_s3_behaves_as_a_real_server_does() -> None:
     """Conditions, metadata, copied headers, listings, ETags: the same results of the same calls."""
     with running_s3(free_port(), "assets") as s3:
         async with opened_bucket(s3, s3.endpoint_url) as bucket:
-            trial = Reference(bucket.store, bucket.presigner)
-            await trial.run(200)
-    assert trial.violations == []
+            comparison = Reference(bucket.store, bucket.presigner)
+            await comparison.run(200)
+    assert comparison.violations == []

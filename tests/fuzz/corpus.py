@@ -295,29 +295,29 @@ _NOT_HTTP: Final = (
 )
 
 
-def case(number: int) -> bytes:
+def build_case(number: int) -> bytes:
     """Return the request of this number, always the same one."""
-    chance = random.Random(number)  # noqa: S311 -- a corpus, not a secret
+    rng = random.Random(number)  # noqa: S311 -- a corpus, not a secret
     if number < len(_NOT_HTTP):
         return _NOT_HTTP[number]
-    if chance.random() < 0.03:
-        return chance.randbytes(chance.randint(1, 2000))
-    method = chance.choice(_METHODS if chance.random() < 0.2 else ("GET", "PUT", "POST"))
-    target = chance.choice(_TARGETS if chance.random() < 0.6 else (f"/asset/{ASSET_ID}", "/asset"))
-    version = chance.choice(_VERSIONS if chance.random() < 0.1 else ("HTTP/1.1",))
-    headers = chance.sample(_HEADERS, chance.choice((0, 1, 1, 1, 2, 3)))
-    body = chance.choice(_BODIES) if chance.random() < 0.6 else b""
-    if chance.random() < 0.85:
+    if rng.random() < 0.03:
+        return rng.randbytes(rng.randint(1, 2000))
+    method = rng.choice(_METHODS if rng.random() < 0.2 else ("GET", "PUT", "POST"))
+    target = rng.choice(_TARGETS if rng.random() < 0.6 else (f"/asset/{ASSET_ID}", "/asset"))
+    version = rng.choice(_VERSIONS if rng.random() < 0.1 else ("HTTP/1.1",))
+    headers = rng.sample(_HEADERS, rng.choice((0, 1, 1, 1, 2, 3)))
+    body = rng.choice(_BODIES) if rng.random() < 0.6 else b""
+    if rng.random() < 0.85:
         headers.append("Host: localhost")
     named = "\r\n".join(headers).lower()
-    if "content-length" not in named and "transfer-encoding" not in named and chance.random() < 0.9:
+    if "content-length" not in named and "transfer-encoding" not in named and rng.random() < 0.9:
         headers.append(f"Content-Length: {len(body)}")
-    if "content-type" not in named and chance.random() < 0.7:
+    if "content-type" not in named and rng.random() < 0.7:
         headers.append("Content-Type: application/json")
-    chance.shuffle(headers)
+    rng.shuffle(headers)
     head = "\r\n".join([f"{method} {target} {version}", *headers, "", ""])
     whole = head.encode("utf-8", "surrogatepass") + body
-    if chance.random() < 0.05:
-        at = chance.randrange(len(whole))
-        whole = whole[:at] + chance.randbytes(chance.randint(1, 8)) + whole[at + chance.randint(0, 8) :]
-    return whole[: chance.randint(1, len(whole))] if chance.random() < 0.03 else whole
+    if rng.random() < 0.05:
+        at = rng.randrange(len(whole))
+        whole = whole[:at] + rng.randbytes(rng.randint(1, 8)) + whole[at + rng.randint(0, 8) :]
+    return whole[: rng.randint(1, len(whole))] if rng.random() < 0.03 else whole

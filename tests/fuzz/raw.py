@@ -1,4 +1,4 @@
-"""Sends the raw corpus, each case on its own connection, and checks after each that the server is alive."""
+"""The client that sends the raw corpus, each case on its own connection, and then checks that the server is alive."""
 
 import asyncio
 import re
@@ -9,25 +9,26 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from tests.fuzz.corpus import MARKER, case
+from tests.fuzz.corpus import MARKER, build_case
 from tests.support.load_client import Connection, NoResponseError
 
 CONNECTIONS: Final = 48
 HANG_SECONDS: Final = 20.0
 """Longer than any of the service's own time limits for a request."""
 FIRST_SECONDS: Final = 1.0
-"""A server that has not responded by then waits for more of the request."""
+"""How long to wait for the first bytes. A server that sends none until then waits for more of the request."""
 QUIET_SECONDS: Final = 0.1
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 @dataclass(slots=True)
-class Raw:
+class CorpusRun:
     """One run of the corpus."""
 
     host: str
     port: int
     number: int
+    """How many cases."""
     progress: Callable[[int], None]
     cases: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -40,7 +41,7 @@ class Raw:
         async def sender() -> None:
             alive = Connection(self.host, self.port, 10)
             while (number := next(numbers)) < self.number:
-                await self._send(number, case(number))
+                await self._send(number, build_case(number))
                 await self._require_alive(number, alive)
                 self.cases += 1
                 self.progress(self.cases)
@@ -58,7 +59,7 @@ class Raw:
                 with suppress(ConnectionError):  # the server may respond before it has read everything
                     writer.write(sent)
                     await writer.drain()
-                    response = await _until_quiet(reader)
+                    response = await _read_until_quiet(reader)
                     writer.write_eof()
                     response += await reader.read()
         except TimeoutError:
@@ -82,8 +83,8 @@ class Raw:
                 self.violations.append(f"after case {number} /livez responds {status}")
 
 
-async def _until_quiet(reader: asyncio.StreamReader) -> bytes:
-    """Read until nothing more arrives. On a kept-alive connection that is the only end of a response."""
+async def _read_until_quiet(reader: asyncio.StreamReader) -> bytes:
+    """Read until nothing more arrives: a connection that is kept alive does not end with the response."""
     response, seconds = b"", FIRST_SECONDS
     with suppress(TimeoutError):
         while part := await asyncio.wait_for(reader.read(65_536), seconds):

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from uuid import uuid4
 
-import boto3
 import pytest
 
-from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY
 from tests.support.product import Product, running_product
+from tests.support.stores import raw_client
 
 
 @pytest.fixture
@@ -18,15 +17,9 @@ def product() -> Iterator[Product]:
 
 
 def test_a_deleted_bucket_is_not_a_missing_asset(product: Product) -> None:
-    """Without its bucket the service is down, and says 503 of every asset; with a new bucket it recovers."""
+    """Without its bucket the service is unhealthy, and responds 503 for every asset; with a new bucket it recovers."""
     created = product.upload(b"bytes")
-    s3 = boto3.client(
-        "s3",
-        region_name=REGION,
-        endpoint_url=product.s3.endpoint_url,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
+    s3 = raw_client(product.s3.endpoint_url)
     for found in s3.list_objects_v2(Bucket="assets")["Contents"]:
         s3.delete_object(Bucket="assets", Key=found["Key"])
     s3.delete_bucket(Bucket="assets")
@@ -44,7 +37,7 @@ def test_a_deleted_bucket_is_not_a_missing_asset(product: Product) -> None:
 
 
 def _responses(product: Product, asset_id: str) -> list[tuple[int, str | None]]:
-    """Return status and code of a health check, a GET and a mark."""
+    """Return status and code of the responses to a health check, a GET and a mark."""
     url = f"{product.url}/asset/{asset_id}"
     responses = [
         product.http.request("GET", f"{product.url}/healthcheck"),

@@ -1,4 +1,4 @@
-"""The service on a node whose clock is wrong: it signs with S3's time from its first URL on."""
+"""The service on a node whose clock is wrong: it signs every URL with S3's time."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ URL_TTL_SECONDS = 60
 
 @pytest.fixture(params=[-90, 90])
 def skewed(request: pytest.FixtureRequest, s3: LocalS3, tmp_path: Path) -> Iterator[tuple[Product, int]]:
-    """A service whose `time.time` is off by this many seconds; its URLs live shorter than that."""
+    """A service whose `time.time` is off by this many seconds; its URLs expire in less than that."""
     skew_seconds: int = request.param
     patch = f"import time\ntrue_time = time.time\ntime.time = lambda: true_time() + {skew_seconds}\n"
     (tmp_path / "sitecustomize.py").write_text(patch)

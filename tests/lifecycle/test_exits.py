@@ -5,13 +5,12 @@ import signal
 import socket
 from collections.abc import Mapping
 
-import boto3
 import pytest
 
 from assetuploader.conformance import CHECK_KEY
 from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port
 from tests.support.processes import ended, started
-from tests.support.stores import BUCKET, moto
+from tests.support.stores import BUCKET, moto, raw_client
 
 PROGRAMS = ["serve", "reconcile"]
 NO_CREDENTIALS = (
@@ -20,8 +19,8 @@ NO_CREDENTIALS = (
 )
 
 
-def _reason(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Return the exit code, and the reason in the last line of the log, which is the only one of a service."""
+def _exit_code_and_reason(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Return the exit code, and the reason in the last line of the log. A service that cannot start logs only that."""
     done = ended(arguments, environment)
     lines = done.stderr.splitlines()
     assert len(lines) == 1 or arguments[0] == "reconcile", lines
@@ -52,10 +51,10 @@ def test_all_mistakes_in_the_configuration_are_reported_at_once(program: str) ->
 
 
 def test_missing_credentials_are_reported() -> None:
-    """If everything else is right, 78 and the reason, before anything is sent."""
+    """If only the credentials are missing: 78 and the reason, before any request."""
     environment = {"HOME": "/nowhere", "AWS_REGION": "us-east-1", "AWS_BUCKET": "assets"}
 
-    assert _reason(["reconcile"], environment) == (78, NO_CREDENTIALS)
+    assert _exit_code_and_reason(["reconcile"], environment) == (78, NO_CREDENTIALS)
 
 
 def test_an_invalid_argument_is_a_usage_error() -> None:
@@ -71,17 +70,17 @@ def test_an_invalid_argument_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_bucket_that_does_not_exist_ends_it(s3: LocalS3, program: str) -> None:
-    """78: a retry creates no bucket."""
-    reason = _reason([program, "--bucket", "nobody-made-this"], s3.environment())
+def test_a_bucket_that_does_not_exist_ends_the_program(s3: LocalS3, program: str) -> None:
+    """78 (EX_CONFIG): a retry would not create the bucket."""
+    reason = _exit_code_and_reason([program, "--bucket", "nobody-made-this"], s3.environment())
 
     assert reason == (78, "the bucket does not exist: create it, or correct AWS_BUCKET")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_wrong_secret_ends_it(s3: LocalS3, program: str) -> None:
+def test_a_wrong_secret_ends_the_program(s3: LocalS3, program: str) -> None:
     """77 (EX_NOPERM): S3 responds, and rejects the request."""
-    code, reason = _reason([program], {**s3.environment(), "AWS_SECRET_ACCESS_KEY": "wrong"})
+    code, reason = _exit_code_and_reason([program], {**s3.environment(), "AWS_SECRET_ACCESS_KEY": "wrong"})
 
     assert code == 77
     assert reason.startswith("S3 responds 403 SignatureDoesNotMatch: check the credentials and their IAM policy")
@@ -102,10 +101,10 @@ def test_whitespace_around_settings_is_ignored(s3: LocalS3) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_line_break_in_a_key_ends_it(s3: LocalS3, program: str) -> None:
+def test_a_line_break_in_a_key_ends_the_program(s3: LocalS3, program: str) -> None:
     """78, and the variable: no control character reaches a header."""
     token = "first\nsecond"  # noqa: S105 -- no secret
-    code, reason = _reason([program], {**s3.environment(), "AWS_SESSION_TOKEN": token})
+    code, reason = _exit_code_and_reason([program], {**s3.environment(), "AWS_SESSION_TOKEN": token})
 
     assert code == 78
     assert reason.startswith("the session token (AWS_SESSION_TOKEN) contains a space, a line break")
@@ -113,7 +112,9 @@ def test_a_line_break_in_a_key_ends_it(s3: LocalS3, program: str) -> None:
 
 def test_a_run_that_cannot_reach_s3_ends_unavailable(s3: LocalS3) -> None:
     """75 (EX_TEMPFAIL): the CronJob's next run may succeed. A service waits instead."""
-    code, reason = _reason(["reconcile"], {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"})
+    code, reason = _exit_code_and_reason(
+        ["reconcile"], {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"}
+    )
 
     assert code == 75
     assert reason.startswith("S3 could not be reached: ")
@@ -136,14 +137,8 @@ def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
 
 
 def test_a_dry_run_writes_nothing(s3: LocalS3) -> None:
-    """No conformance check and no report: read permission is enough to run it."""
-    client = boto3.client(
-        "s3",
-        region_name=REGION,
-        endpoint_url=s3.endpoint_url,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
+    """It runs no conformance check and writes no report, so read permission is enough."""
+    client = raw_client(s3.endpoint_url)
     client.create_bucket(Bucket="untouched")
     client.put_object(Bucket="untouched", Key="temp/00000000-0000-4000-8000-000000000000")
     client.put_object(Bucket="untouched", Key=CHECK_KEY)
@@ -169,7 +164,7 @@ def test_an_unsupported_store_is_rejected(program: str) -> None:
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         }
-        code, reason = _reason([program], environment)
+        code, reason = _exit_code_and_reason([program], environment)
 
     assert code == 78
     assert reason == (
@@ -177,8 +172,8 @@ def test_an_unsupported_store_is_rejected(program: str) -> None:
     )
 
 
-def test_a_service_may_be_stopped_before_its_store_was_there(s3: LocalS3) -> None:
-    """A stop while it waits for S3 is a clean exit, too."""
+def test_a_service_that_waits_for_its_store_can_be_stopped(s3: LocalS3) -> None:
+    """SIGTERM while the service waits for S3 is a clean exit, too."""
     environment = {**s3.environment(), "AWS_ENDPOINT_URL_S3": f"http://{HOST}:{free_port()}"}
     arguments = ["serve", "--host", HOST, "--port", str(free_port()), "--metrics-port", str(free_port())]
     with started(arguments, environment) as service:

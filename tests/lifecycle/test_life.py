@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import boto3
 import pytest
 
-from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3
+from dev.seaweedfs import LocalS3
 from tests.support.processes import Program, ended, serving, started
 from tests.support.product import await_until
+from tests.support.stores import raw_client
 from tests.support.user_client import Asset, Client
 
 UPLOAD_URL_TTL_SECONDS = 4
@@ -50,16 +50,16 @@ def finalized(s3: LocalS3) -> Iterator[FinalizedAssets]:
         ThreadPoolExecutor(20) as threads,
     ):
         client = Client(service.url, service.http)
-        await_until("the reconciler has probed", lambda: reconciler.process.poll() is None)
+        reconciler.await_event("s3_request_finished")
 
-        def live(number: int) -> tuple[Asset, bytes]:
+        def run_lifecycle(number: int) -> tuple[Asset, bytes]:
             asset = client.create()
             assert client.mark(asset, pinned=number % 2 == 0) == 202
             return asset, client.await_final(asset)
 
-        ends = list(threads.map(live, range(20)))
-        assets = [asset for asset, _ in ends]
-        bodies = {asset.asset_id: body for asset, body in ends}
+        results = list(threads.map(run_lifecycle, range(20)))
+        assets = [asset for asset, _ in results]
+        bodies = {asset.asset_id: body for asset, body in results}
         yield FinalizedAssets(s3, client, assets[::2], assets[1::2], bodies, service.program, reconciler)
 
 
@@ -77,10 +77,9 @@ def test_an_unpinned_asset_is_available_after_its_expiry_and_soon(finalized: Fin
     """Not before expiry and grace, because the client may send it again until then; afterwards within a poll."""
     waits = [asset.available_at - asset.marked_at for asset in finalized.unpinned]
 
-    assert (
-        min(waits) > UPLOAD_URL_TTL_SECONDS + GRACE_SECONDS - 3
-    )  # to create, to send and to mark took of the URL's life
-    assert max(waits) < UPLOAD_URL_TTL_SECONDS + GRACE_SECONDS + POLL_INTERVAL_SECONDS + 4
+    due_after = UPLOAD_URL_TTL_SECONDS + GRACE_SECONDS
+    assert min(waits) > due_after - 3  # the URL's time began up to 3 s before the mark
+    assert max(waits) < due_after + POLL_INTERVAL_SECONDS + 4
 
 
 def test_a_late_upload_is_refused_and_changes_nothing(finalized: FinalizedAssets) -> None:
@@ -92,7 +91,7 @@ def test_a_late_upload_is_refused_and_changes_nothing(finalized: FinalizedAssets
 
 
 def test_a_final_asset_refuses_another_mark(finalized: FinalizedAssets) -> None:
-    """Both kinds are final: 409, and the pinned one's own pin again is 202."""
+    """A mark of a final asset is 409. Only the same pin again is 202."""
     pinned, unpinned = finalized.pinned[0], finalized.unpinned[0]
 
     assert finalized.client.mark(unpinned, pinned=True) == 409
@@ -103,31 +102,25 @@ def test_a_final_asset_refuses_another_mark(finalized: FinalizedAssets) -> None:
 
 def test_nothing_is_left_in_temp(finalized: FinalizedAssets) -> None:
     """Finalized uploads are deleted from `temp/`, and late ones are swept."""
-    client = boto3.client(
-        "s3",
-        region_name=REGION,
-        endpoint_url=finalized.s3.endpoint_url,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
+    client = raw_client(finalized.s3.endpoint_url)
     mine = {f"temp/{asset.asset_id}" for asset in (*finalized.pinned, *finalized.unpinned)}
 
-    def left() -> set[str]:
+    def remaining() -> set[str]:
         found = client.list_objects_v2(Bucket=finalized.s3.bucket, Prefix="temp/").get("Contents", [])
         return mine & {listed["Key"] for listed in found}
 
-    await_until("temp/ is empty of them", lambda: not left())
+    await_until("no upload of these assets is in temp/", lambda: not remaining())
 
 
 def test_a_second_run_has_nothing_to_do(finalized: FinalizedAssets) -> None:
-    """Over finished work a run of one scan writes nothing, and exits with 0."""
+    """When everything is final, a run of one scan reconciles nothing, and exits with 0."""
     once = ended(["reconcile"], {**finalized.s3.environment(), **SETTINGS, "ASSETUPLOADER_WATCH_SECONDS": "0"})
 
     assert (once.returncode, once.stderr.count("asset_reconciled")) == (0, 0)
 
 
 def test_a_watching_run_that_is_stopped_exits_with_0_at_once(finalized: FinalizedAssets) -> None:
-    """Kubernetes stops a run when its node drains: its full scan is complete, and the log says so."""
+    """Kubernetes stops a run when its node drains: its scan was complete, and the log contains that."""
     started_at = time.monotonic()
 
     assert finalized.reconciler.end(signal.SIGTERM) == 0

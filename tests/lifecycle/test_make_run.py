@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -29,7 +29,7 @@ class Terminal:
 
     process: "subprocess.Popen[bytes]"
     keyboard: int
-    shown: str = field(default="")
+    shown: str = ""
 
     def await_text(self, text: str) -> None:
         """Wait until this has been shown."""
@@ -40,8 +40,8 @@ class Terminal:
         )
         assert text in self.shown, self.shown
 
-    def everyone(self) -> list[psutil.Process]:
-        """The command's process and all that it started."""
+    def processes(self) -> list[psutil.Process]:
+        """Return the command's process and all that it started."""
         process = psutil.Process(self.process.pid)
         return [process, *process.children(recursive=True)]
 
@@ -51,7 +51,7 @@ def _terminal(*command: str, **settings: str) -> Iterator[Terminal]:
     keyboard, screen = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ASSETUPLOADER_"))}
     with subprocess.Popen(  # noqa: S603 -- our own command
-        ["setsid", "--ctty", "--wait", *command],  # noqa: S607 -- util-linux's: Ctrl-C is for who has the terminal
+        ["setsid", "--ctty", "--wait", *command],  # noqa: S607 -- of util-linux: Ctrl-C reaches the terminal's session
         cwd=ROOT,
         env={**environment, **settings},
         stdin=screen,
@@ -66,8 +66,8 @@ def _terminal(*command: str, **settings: str) -> Iterator[Terminal]:
             yield terminal
         finally:
             if process.poll() is None:  # the test has failed
-                for one in terminal.everyone():
-                    one.kill()
+                for left_over in terminal.processes():
+                    left_over.kill()
             reader.join()
             os.close(keyboard)
 
@@ -97,15 +97,20 @@ def test_make_run_is_the_whole_product_and_ctrl_c_leaves_nothing_behind() -> Non
             timeout=60,
             check=False,
         )
-        everyone = terminal.everyone()
-        names = {name for one in everyone if one.status() != psutil.STATUS_ZOMBIE for name in one.cmdline()}
+        processes = terminal.processes()
+        arguments = {
+            argument
+            for process in processes
+            if process.status() != psutil.STATUS_ZOMBIE
+            for argument in process.cmdline()
+        }
         os.write(terminal.keyboard, CTRL_C)
-        gone, alive = psutil.wait_procs(everyone, 20)
+        gone, alive = psutil.wait_procs(processes, 20)
 
     assert (pasted.returncode, pasted.stdout.splitlines()[-1:], pasted.stderr) == (0, ["the same bytes"], "")
-    assert {"serve", "mini"} <= names
+    assert {"serve", "mini"} <= arguments
     assert "X-Amz-Expires=1234" in created["upload_url"]
-    assert (len(gone), alive) == (len(everyone), [])
+    assert (len(gone), alive) == (len(processes), [])
     assert "make run: stopping" in terminal.shown
     assert "Traceback" not in terminal.shown
     for port in ports.values():

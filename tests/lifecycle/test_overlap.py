@@ -5,7 +5,6 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import urllib3
 
 from assetuploader.keys import temp_key, uploaded_key
@@ -14,18 +13,13 @@ from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, ru
 from tests.support.in_memory_s3 import START, etag_of
 from tests.support.processes import ended, serving, started
 from tests.support.product import await_until
+from tests.support.stores import raw_client
 from tests.support.user_client import Client
 
 
 def _put_due_assets(s3: LocalS3, count: int) -> dict[str, bytes]:
     """Write this many marked and pinned assets directly; return their bytes by id."""
-    client = boto3.client(
-        "s3",
-        region_name=REGION,
-        endpoint_url=s3.endpoint_url,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
+    client = raw_client(s3.endpoint_url)
     bodies = {f"{number:08x}-0000-4000-8000-000000000000": b"%d" % number for number in range(count)}
 
     def put(asset_id: str) -> None:
@@ -39,7 +33,7 @@ def _put_due_assets(s3: LocalS3, count: int) -> dict[str, bytes]:
     return bodies
 
 
-def _finals(s3: LocalS3, http: urllib3.PoolManager, asset_ids: list[str]) -> dict[str, bytes]:
+def _download_finals(s3: LocalS3, http: urllib3.PoolManager, asset_ids: list[str]) -> dict[str, bytes]:
     with serving(s3.environment()) as service:
         client = Client(service.url, http)
         urls = {
@@ -50,7 +44,7 @@ def _finals(s3: LocalS3, http: urllib3.PoolManager, asset_ids: list[str]) -> dic
 
 
 def test_a_run_stopped_in_the_middle_loses_nothing_and_the_next_two_at_once_finish() -> None:
-    """A run exits with 0 seconds after SIGTERM; two runs at once then finalize the rest, each asset once."""
+    """A run exits with code 0 soon after SIGTERM; two runs at once then finalize the rest, each asset once."""
     with running_s3(free_port(), "assets") as s3, urllib3.PoolManager() as http:
         bodies = _put_due_assets(s3, 300)
         with started(["reconcile"], s3.environment()) as first:
@@ -60,7 +54,7 @@ def test_a_run_stopped_in_the_middle_loses_nothing_and_the_next_two_at_once_fini
             stop_seconds = time.monotonic() - stopped_at
         with ThreadPoolExecutor(2) as threads:
             others = list(threads.map(lambda _: ended(["reconcile"], s3.environment()), range(2)))
-        finals = _finals(s3, http, list(bodies))
+        finals = _download_finals(s3, http, list(bodies))
 
     (finished,) = first.events("run_finished")
     assert (first_code, stop_seconds < 10, finished["is_complete"]) == (0, True, False)
@@ -73,7 +67,7 @@ def test_a_run_stopped_in_the_middle_loses_nothing_and_the_next_two_at_once_fini
 
 
 def test_the_service_may_be_restarted_at_any_moment(s3: LocalS3) -> None:
-    """It has no state: created with one process, marked with the next, downloaded with a third; killed or stopped."""
+    """An asset is created with one process, which is killed, marked with the next and downloaded with a third."""
     environment = s3.environment()
     with serving(environment) as service:
         asset = Client(service.url, service.http).create()
@@ -88,8 +82,8 @@ def test_the_service_may_be_restarted_at_any_moment(s3: LocalS3) -> None:
     assert (code, body) == (0, asset.body)
 
 
-def test_what_is_uploaded_after_the_end_is_never_served_and_swept(s3: LocalS3) -> None:
-    """A pinned asset may be final while its URL lives: S3 takes further bytes, and the next run deletes them."""
+def test_an_upload_to_a_final_asset_is_swept_and_never_served(s3: LocalS3) -> None:
+    """A pinned asset may be final while its URL is valid: S3 accepts more bytes, and the next run deletes them."""
     with serving(s3.environment()) as service:
         client = Client(service.url, service.http)
         asset = client.create()
@@ -109,7 +103,7 @@ def test_what_is_uploaded_after_the_end_is_never_served_and_swept(s3: LocalS3) -
 
 
 def test_a_stopped_service_serves_until_load_balancers_have_noticed(s3: LocalS3) -> None:
-    """While it drains /readyz reports it, every request gets a response, and each response closes its connection."""
+    """While it drains, /readyz is 503, every request gets a response, and each response closes its connection."""
     with serving({**s3.environment(), "ASSETUPLOADER_DRAIN_SECONDS": "2"}) as service:
         service.program.process.send_signal(signal.SIGTERM)
         await_until("it drains", lambda: service.status("/readyz") == 503)
@@ -122,7 +116,7 @@ def test_a_stopped_service_serves_until_load_balancers_have_noticed(s3: LocalS3)
 
 
 def test_a_service_starts_during_an_outage_and_recovers() -> None:
-    """It is alive, not ready before it has verified its store, and serves as soon as S3 responds: without a restart."""
+    """It is alive, but not ready before it has verified its store. It serves once S3 responds, without a restart."""
     port = free_port()
     environment = {
         "AWS_REGION": REGION,
@@ -138,9 +132,9 @@ def test_a_service_starts_during_an_outage_and_recovers() -> None:
             await_until("it is healthy", lambda: service.status("/healthcheck") == 200)
             created = service.status("/asset", "POST")
             s3.process.send_signal(signal.SIGSTOP)
-            asked_at = time.monotonic()
+            requested_at = time.monotonic()
             stopped = service.status("/asset", "POST")
-            stopped_seconds = time.monotonic() - asked_at
+            stopped_seconds = time.monotonic() - requested_at
             alive = service.status("/livez"), service.status("/readyz")
             s3.process.send_signal(signal.SIGCONT)
             await_until("it is healthy again", lambda: service.status("/healthcheck") == 200)

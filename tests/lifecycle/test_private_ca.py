@@ -48,8 +48,8 @@ def test_all_programs_trust_the_bundle_and_bypass_the_proxy(tls_s3: TlsS3, varia
         done = ended(["doctor", "--json"], environment)
         results = json.loads(done.stdout)["results"]
         assert {result["check"]: result["message"] for result in results if result["severity"] not in OK} == {}
-        running = {**environment, "ASSETUPLOADER_WATCH_SECONDS": "30", "ASSETUPLOADER_POLL_INTERVAL_SECONDS": "1"}
-        with started(["reconcile"], running):
+        watching = {**environment, "ASSETUPLOADER_WATCH_SECONDS": "30", "ASSETUPLOADER_POLL_INTERVAL_SECONDS": "1"}
+        with started(["reconcile"], watching):
             tested = ended(["selftest", service.url], environment)
     assert tested.returncode == 0, tested.stdout
 

@@ -1,4 +1,4 @@
-"""The README's snippets take a file through its life, as a newcomer pastes them."""
+"""The README's snippets upload and download a file, as a newcomer pastes them."""
 
 import re
 import shutil
@@ -38,13 +38,13 @@ def product() -> Iterator[Product]:
 
 @pytest.mark.parametrize("language", SNIPPETS)
 def test_a_snippet_uploads_a_file_and_prints_its_download_url(product: Product, language: str) -> None:
-    """The last line that it prints leads to the bytes that it sent."""
+    """The last line of its output is a URL that returns the bytes that it sent."""
     missing = [program for program in PROGRAMS[language] if not shutil.which(program)]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     command, body = SNIPPETS[language]
     [snippet] = re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    ended = subprocess.run(  # noqa: S603 -- the README's own
+    done = subprocess.run(  # noqa: S603 -- the README's own
         command,
         input=snippet.replace("http://127.0.0.1:8080", product.url),
         cwd=ROOT,
@@ -53,6 +53,6 @@ def test_a_snippet_uploads_a_file_and_prints_its_download_url(product: Product, 
         timeout=60,
         check=False,
     )
-    assert ended.returncode == 0, ended.stderr
-    with urllib.request.urlopen(ended.stdout.splitlines()[-1]) as response:  # noqa: S310 -- a download URL on loopback
+    assert done.returncode == 0, done.stderr
+    with urllib.request.urlopen(done.stdout.splitlines()[-1]) as response:  # noqa: S310 -- a download URL on loopback
         assert response.read() == body

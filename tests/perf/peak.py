@@ -36,7 +36,7 @@ def measure(objects: int) -> Peak:
     """Run over this many objects, in a new process.
 
     Raises:
-        CalledProcessError: it failed.
+        CalledProcessError: The run failed.
     """
     done = subprocess.run(  # noqa: S603 -- our own module
         [sys.executable, "-m", "tests.perf.peak", str(objects)],
@@ -49,7 +49,7 @@ def measure(objects: int) -> Peak:
 
 def _peak_bytes() -> int:
     status = Path("/proc/self/status")
-    if status.exists():  # the kernel's number of this program alone: getrusage's begins with its parent's
+    if status.exists():  # the peak since exec: getrusage's includes the parent's at the fork
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

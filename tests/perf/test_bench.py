@@ -1,4 +1,4 @@
-"""The benchmarks run, and their page holds a figure for every program. The figures of a quick run mean nothing."""
+"""The benchmarks run, and their page has a row for every program. The figures of a quick run mean nothing."""
 
 import subprocess
 import sys
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.timeout(240)
 
 def run_bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a module, and return what it printed."""
-    ended = subprocess.run(  # noqa: S603 -- our own program
+    done = subprocess.run(  # noqa: S603 -- our own program
         [sys.executable, "-m", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
-    assert ended.returncode == 0, ended.stderr
-    return ended
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def test_the_benchmarks_run_and_write_their_page(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_benchmarks_run_and_write_their_page(tmp_path: Path) -> None:
 
 
 def test_two_revisions_are_compared_over_http_and_https() -> None:
-    """Here the other revision is this one again."""
+    """The table has each request over both schemes. Both revisions are this one."""
     programs = str(Path(sys.executable).parent)
 
     table = run_bench("bench.compare", programs, programs, "--quick").stdout

@@ -1,4 +1,4 @@
-"""Memory is flat."""
+"""The memory of a run does not grow with the bucket."""
 
 from tests.perf.peak import measure
 

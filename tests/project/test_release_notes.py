@@ -30,10 +30,10 @@ def test_the_notes_are_the_section_of_the_version(version: str, notes: str) -> N
 @pytest.mark.parametrize(
     ("tag", "version", "message"),
     [
-        ("v1.2.1", "1.2.0", "the tag is v1.2.1, but pyproject.toml declares version 1.2.0"),
-        ("1.2.0", "1.2.0", "the tag is 1.2.0, but pyproject.toml declares version 1.2.0"),
-        ("v1.3.0", "1.3.0", "CHANGELOG.md has no section for version 1.3.0"),
-        ("v1x2.0", "1x2.0", "CHANGELOG.md has no section for version 1x2.0"),
+        ("v1.2.1", "1.2.0", "the tag is v1.2.1, but pyproject.toml declares version 1.2.0: they must agree"),
+        ("1.2.0", "1.2.0", "the tag is 1.2.0, but pyproject.toml declares version 1.2.0: they must agree"),
+        ("v1.3.0", "1.3.0", "CHANGELOG.md has no section for version 1.3.0: write one"),
+        ("v1x2.0", "1x2.0", "CHANGELOG.md has no section for version 1x2.0: write one"),
     ],
 )
 def test_a_release_that_is_not_prepared_is_refused(tag: str, version: str, message: str) -> None:

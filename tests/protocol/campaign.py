@@ -1,4 +1,4 @@
-"""Exploring all scenarios, on one core or on all."""
+"""The exploration of all scenarios, on one core or on all."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,7 @@ from tests.protocol.explore import explore, format_schedule, prefixes
 from tests.protocol.scenarios import SCENARIOS
 from tests.protocol.schedule import Bounds, Scenario
 
-PREFIX: Final = 2
+PREFIX_LENGTH: Final = 2
 """How many choice points divide a scenario into jobs."""
 
 Job = tuple[str, Bounds, list[int]]
@@ -33,47 +33,49 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
-class Explored:
-    """How many schedules one job ran, and the first that broke an invariant."""
+class JobResult:
+    """The result of a job: how many schedules ran, and the first that broke an invariant."""
 
     scenario: str
     schedules: int
     violation: Violation | None
 
 
-def campaign(bounds: Bounds, scenarios: Iterable[Scenario] = SCENARIOS) -> Iterator[Explored]:
+def explore_scenarios(bounds: Bounds, scenarios: Iterable[Scenario] = SCENARIOS) -> Iterator[JobResult]:
     """Explore every scenario within the bounds, in this process."""
     for scenario in scenarios:
         yield explore_job((scenario.name, bounds, []))
 
 
-def campaign_on_all_cores(bounds: Bounds, progress: Callable[[int], None]) -> list[Explored]:
+def explore_on_all_cores(bounds: Bounds, progress: Callable[[int], None]) -> list[JobResult]:
     """Explore every scenario on every core; call `progress` now and then with the number of schedules done."""
     jobs: list[Job] = [
-        (scenario.name, bounds, prefix) for scenario in SCENARIOS for prefix in prefixes(scenario, REAL, bounds, PREFIX)
+        (scenario.name, bounds, prefix)
+        for scenario in SCENARIOS
+        for prefix in prefixes(scenario, REAL, bounds, PREFIX_LENGTH)
     ]
-    explored: list[Explored] = []
+    explored: list[JobResult] = []
     with get_context("fork").Pool(os.cpu_count()) as pool:
-        for one in pool.imap_unordered(explore_job, jobs):
-            explored.append(one)
+        for result in pool.imap_unordered(explore_job, jobs):
+            explored.append(result)
             progress(sum(each.schedules for each in explored))
     return explored
 
 
-def explore_job(job: Job) -> Explored:
-    """Explore the schedules of one scenario that begin with a prefix."""
+def explore_job(job: Job) -> JobResult:
+    """Explore the schedules of one scenario that begin with a prefix, until one breaks an invariant."""
     name, bounds, prefix = job
-    scenario = by_name(name)
+    scenario = scenario_by_name(name)
     schedules = 0
     for done in explore(scenario, REAL, bounds, prefix):
         schedules += 1
         if done.violation is not None:
             violation = Violation(name, format_schedule(bounds, done.vector), done.violation, done.transcript)
-            return Explored(name, schedules, violation)
-    return Explored(name, schedules, None)
+            return JobResult(name, schedules, violation)
+    return JobResult(name, schedules, None)
 
 
-def by_name(name: str) -> Scenario:
+def scenario_by_name(name: str) -> Scenario:
     """Return the scenario of this name.
 
     Raises:

@@ -10,12 +10,12 @@ from tests.support.in_memory_s3 import InMemoryS3
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What the scripts call."""
+    """The module and the bucket that the scripts of a scenario use."""
 
     module: ModuleType
     """`assetuploader.asset_service`, or a mutant of it."""
     store: Callable[[], InMemoryS3] = InMemoryS3
-    """Makes a new bucket: one that honours conditions, or one that ignores a condition as if it had not been sent."""
+    """Create an empty bucket, which honours all conditions, or ignores one as if it had not been sent."""
 
 
 REAL = Code(asset_service)

@@ -16,7 +16,7 @@ def explore(scenario: Scenario, code: Code, bounds: Bounds, prefix: Sequence[int
     while vector is not None:
         done = run(scenario, code, bounds, vector, known_ends=known_ends)
         yield done
-        vector = _following(done.vector, done.sizes, len(prefix))
+        vector = _next_vector(done.vector, done.sizes, len(prefix))
 
 
 def prefixes(scenario: Scenario, code: Code, bounds: Bounds, depth: int) -> Iterator[list[int]]:
@@ -26,20 +26,20 @@ def prefixes(scenario: Scenario, code: Code, bounds: Bounds, depth: int) -> Iter
     while vector is not None:
         done = run(scenario, code, bounds, vector, known_ends=known_ends)
         yield done.vector[:depth]
-        vector = _following(done.vector[:depth], done.sizes[:depth], 0)
+        vector = _next_vector(done.vector[:depth], done.sizes[:depth], 0)
 
 
-def _following(vector: Sequence[int], sizes: Sequence[int], fixed: int) -> list[int] | None:
+def _next_vector(vector: Sequence[int], sizes: Sequence[int], fixed: int) -> list[int] | None:
     """Return the next vector in depth-first order that keeps the first `fixed` numbers."""
-    for at in range(len(vector) - 1, fixed - 1, -1):
-        if vector[at] + 1 < sizes[at]:
-            return [*vector[:at], vector[at] + 1]
+    for index in range(len(vector) - 1, fixed - 1, -1):
+        if vector[index] + 1 < sizes[index]:
+            return [*vector[:index], vector[index] + 1]
     return None
 
 
 def format_schedule(bounds: Bounds, vector: Sequence[int]) -> str:
     """Format a schedule for the command line: its bound on faults and switches, and its vector."""
-    last = max((at for at, number in enumerate(vector) if number), default=0)
+    last = max((index for index, number in enumerate(vector) if number), default=0)
     return f"{bounds.together}:" + (".".join(str(number) for number in vector[: last + 1]) or "0")
 
 

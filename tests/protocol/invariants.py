@@ -1,7 +1,7 @@
 """The invariants of docs/design.md, checked against the bucket after every S3 call, and at the end.
 
-The checker contains only the promises of the protocol: it reads the bucket and the results of clients, and shares no
-code with the product.
+The checker knows only the promises of the protocol: it reads the bucket and the results of clients, and shares no code
+with the product.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,14 +34,14 @@ class AssetRecord:
     """Every body that a placeholder had. Nobody is promised an asset with such bytes."""
 
 
-_STEPS: Final = {
+_NEXT_STATUSES: Final = {
     None: {"pending"},
     "pending": {"marked", "expired"},
     "marked": {"marked", "uploaded", "expired"},
     "uploaded": set[str](),
     "expired": set[str](),
 }
-"""Which status may follow which, from docs/design.md."""
+"""The statuses that may follow each status, from docs/design.md."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class InvariantChecker:
     grace_seconds: int
     expire_after_seconds: int
     records: dict[str, AssetRecord] = field(default_factory=dict)
-    seen: int = 0
+    checked_writes: int = 0
     """How many of the bucket's writes were checked."""
 
     def copy(self, s3: InMemoryS3) -> "InvariantChecker":
@@ -82,20 +82,20 @@ class InvariantChecker:
 
     # --- results that clients got -------------------------------------------------------------------------------------
 
-    def created(self, asset_id: str) -> None:
+    def record_created(self, asset_id: str) -> None:
         """Record that a client got this id as a new one."""
         record = self.record(asset_id)
         if record.is_created:
             raise ViolationError("I7: two clients created the same asset")
         record.is_created = True
 
-    def accepted(self, asset_id: str, uploads_before: int, pin: str | None, began_at: datetime) -> None:
+    def record_accepted_mark(self, asset_id: str, uploads_before: int, pin: str | None, began_at: datetime) -> None:
         """Record that a mark succeeded, which began at this time, after this many uploads had arrived."""
         record = self.record(asset_id)
         status = record.current.metadata["status"] if record.current else None
         if status not in {"marked", "uploaded"} and not (status == "expired" and pin is not None):
             raise ViolationError(f"I3: a mark succeeded, and the asset is {status}")
-        if not record.uploads and record.current and began_at >= _expiry(record.current):
+        if not record.uploads and record.current and began_at >= _expiry_of(record.current):
             raise ViolationError("a mark succeeded after the upload URL expired, and nothing is uploaded")
         if not uploads_before or record.uploads[-1] in record.placeholders:
             return
@@ -104,7 +104,7 @@ class InvariantChecker:
             record.is_latest_promised = True
             self._require_kept(asset_id, record)
 
-    def downloaded(self, asset_id: str, body: bytes) -> None:
+    def check_download(self, asset_id: str, body: bytes) -> None:
         """Check the bytes that a download URL returned."""
         final = self.s3.objects[f"uploaded/{asset_id}"]
         if body not in self.record(asset_id).uploads or body != final.body or final.metadata["status"] != "uploaded":
@@ -115,9 +115,9 @@ class InvariantChecker:
     def check(self) -> None:
         """Record the writes since the last check, and check I1, I2 and I7 on them."""
         writes = self.s3.writes
-        while self.seen < len(writes):
-            operation, key = writes[self.seen]
-            self.seen += 1
+        while self.checked_writes < len(writes):
+            operation, key = writes[self.checked_writes]
+            self.checked_writes += 1
             prefix, _, asset_id = key.partition("/")
             if asset_id not in self.records:
                 raise ViolationError(f"I7: {operation} of {key}, which belongs to no asset")
@@ -126,24 +126,26 @@ class InvariantChecker:
                 case "put", "temp":
                     record.uploads.append(self.s3.objects[key].body)
                     record.is_latest_promised = False
-                    if record.current and self.s3.now < _expiry(record.current) + timedelta(seconds=self.grace_seconds):
+                    if record.current and self.s3.now < _expiry_of(record.current) + timedelta(
+                        seconds=self.grace_seconds
+                    ):
                         record.has_upload_in_time = True
                 case (("put_object" | "copy_object"), "uploaded"):
-                    self._changed(record, self.s3.objects[key])
+                    self._check_change(record, self.s3.objects[key])
                 case "delete_objects", "temp":
                     pass
                 case _:
                     raise ViolationError(f"I7: {operation} of {key}")
             self._require_kept(asset_id, record)
 
-    def _changed(self, record: AssetRecord, new: Stored) -> None:
+    def _check_change(self, record: AssetRecord, new: Stored) -> None:
         before = record.current
         record.current = new
         old_status = before.metadata["status"] if before else None
         status = new.metadata["status"]
         if status != "uploaded":
             record.placeholders.add(new.body)
-        if status not in _STEPS[old_status]:
+        if status not in _NEXT_STATUSES[old_status]:
             name = "I1" if old_status == "uploaded" else "I3"
             raise ViolationError(f"{name}: {old_status} became {status}")
         if before and new.metadata["expires-at"] != before.metadata["expires-at"]:
@@ -151,11 +153,11 @@ class InvariantChecker:
         if new.tags != {name: value for name, value in new.metadata.items() if name not in {"pin", "schema"}}:
             raise ViolationError("tags and metadata hold different states")
         if status == "uploaded" and before:
-            self._finalized(record, before, new)
+            self._check_finalize(record, before, new)
         if status == "expired":
-            self._expired(record, before, new)
+            self._check_expire(record, before, new)
 
-    def _finalized(self, record: AssetRecord, before: Stored, new: Stored) -> None:
+    def _check_finalize(self, record: AssetRecord, before: Stored, new: Stored) -> None:
         pin = new.metadata.get("pin")
         if pin != before.metadata.get("pin"):
             raise ViolationError("I2: the final asset's pin is not its placeholder's")
@@ -163,25 +165,25 @@ class InvariantChecker:
             raise ViolationError("I2: the final asset has other bytes than its pin")
         if new.body not in record.uploads:
             raise ViolationError("I4: the final asset has bytes that were not uploaded to it")
-        if pin is None and self.s3.now < _expiry(new) + timedelta(seconds=self.grace_seconds):
+        if pin is None and self.s3.now < _expiry_of(new) + timedelta(seconds=self.grace_seconds):
             raise ViolationError("finalized before it was due")
 
-    def _expired(self, record: AssetRecord, before: Stored | None, new: Stored) -> None:
+    def _check_expire(self, record: AssetRecord, before: Stored | None, new: Stored) -> None:
         pin = new.metadata.get("pin")
         if record.has_promise and (pin is None or record.is_latest_promised):
             raise ViolationError("I3: a mark succeeded, and the asset expired")
         if before and pin != before.metadata.get("pin"):
             raise ViolationError("I3: the pin changed")
         wait_seconds = self.expire_after_seconds if record.has_upload_in_time else self.grace_seconds
-        if self.s3.now < _expiry(new) + timedelta(seconds=wait_seconds):
+        if self.s3.now < _expiry_of(new) + timedelta(seconds=wait_seconds):
             raise ViolationError("expired before its time")
 
     def _require_kept(self, asset_id: str, record: AssetRecord) -> None:
         if not record.is_latest_promised:
             return
         promised = record.uploads[-1]
-        waiting = self.s3.objects.get(f"temp/{asset_id}")
-        if waiting is not None and waiting.body == promised:
+        upload = self.s3.objects.get(f"temp/{asset_id}")
+        if upload is not None and upload.body == promised:
             return
         final = self.s3.objects.get(f"uploaded/{asset_id}")
         if final is None or final.metadata["status"] != "uploaded" or final.body != promised:
@@ -193,28 +195,28 @@ class InvariantChecker:
         """Check I5 after clean runs: all work that is due is done."""
         for asset_id, record in self.records.items():
             placeholder = self.s3.objects.get(f"uploaded/{asset_id}")
-            waiting = self.s3.objects.get(f"temp/{asset_id}")
-            if placeholder is not None and waiting is not None and self._is_due(placeholder, waiting, record):
+            upload = self.s3.objects.get(f"temp/{asset_id}")
+            if placeholder is not None and upload is not None and self._is_due(placeholder, upload, record):
                 raise ViolationError(
                     f"I5: {placeholder.metadata['status']}, due, and not finished after the clean runs"
                 )
 
-    def _is_due(self, placeholder: Stored, waiting: Stored, record: AssetRecord) -> bool:
-        expiry = _expiry(placeholder)
+    def _is_due(self, placeholder: Stored, upload: Stored, record: AssetRecord) -> bool:
+        expiry = _expiry_of(placeholder)
         is_expired = self.s3.now >= expiry + timedelta(seconds=self.expire_after_seconds)
         match placeholder.metadata["status"], placeholder.metadata.get("pin"):
             case "pending", _:
                 return is_expired
-            case "marked", _ if waiting.body in record.placeholders:
+            case "marked", _ if upload.body in record.placeholders:
                 return is_expired
             case "marked", None:
                 return self.s3.now >= expiry + timedelta(seconds=self.grace_seconds)
             case "marked", pin:
-                return pin == waiting.etag or is_expired
+                return pin == upload.etag or is_expired
             case _:
                 return True
 
-    def require_remembered(self) -> None:
+    def require_promises_kept(self) -> None:
         """Check I3 long after all deadlines and clean runs: what was promised is final."""
         for asset_id, record in self.records.items():
             if not record.has_promise:
@@ -241,5 +243,5 @@ class InvariantChecker:
             raise ViolationError("I5: marked, nothing is uploaded, and it never ends")
 
 
-def _expiry(stored: Stored) -> datetime:
+def _expiry_of(stored: Stored) -> datetime:
     return datetime.fromisoformat(stored.metadata["expires-at"])

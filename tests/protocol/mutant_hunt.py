@@ -1,4 +1,4 @@
-"""Checking the explorer with mutants: the shortest schedule that shows each violation."""
+"""The search for a schedule in which a mutant violates an invariant. It shows that the explorer would notice."""
 
 from tests.protocol.campaign import Violation
 from tests.protocol.explore import explore, format_schedule
@@ -13,16 +13,11 @@ MAX_DISTANCE = 2
 def find_violation(mutant: Mutant) -> Violation | None:
     """Return the violation with the fewest faults and switches, or None."""
     code = mutant.code()
-    scenarios = sorted(SCENARIOS, key=lambda scenario: scenario.name != mutant.best_seen_in)
+    scenarios = sorted(SCENARIOS, key=lambda scenario: scenario.name != mutant.explored_first)
     # A scenario that the mutant names is explored completely before the others.
-    near = [
-        (scenario, together)
-        for scenario in scenarios[:1]
-        for together in range(MAX_DISTANCE + 1)
-        if mutant.best_seen_in
-    ]
-    far = [(scenario, together) for together in range(MAX_DISTANCE + 1) for scenario in scenarios]
-    for scenario, together in near + far:
+    first = [(scenarios[0], together) for together in range(MAX_DISTANCE + 1)] if mutant.explored_first else []
+    by_distance = [(scenario, together) for together in range(MAX_DISTANCE + 1) for scenario in scenarios]
+    for scenario, together in first + by_distance:
         bounds = Bounds(together=together)
         for done in explore(scenario, code, bounds):
             if done.violation is not None:

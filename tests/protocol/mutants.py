@@ -4,7 +4,14 @@ from typing import Final
 
 import assetuploader.asset_service
 import assetuploader.state_machine
-from tests.protocol.mutation import CopiesAnything, CopiesOntoAnything, Edit, MarksByTagging, Mutant, ignoring
+from tests.protocol.mutation import (
+    CopyWithoutIfMatch,
+    CopyWithoutSourceIfMatch,
+    Edit,
+    MarkByTagging,
+    Mutant,
+    ignore_condition_of,
+)
 
 
 def _service(old: str, new: str) -> Edit:
@@ -56,12 +63,12 @@ _RENEWS: Final = """if upload.etag == placeholder.etag:
 _LOST: Final = 'raise StoreUnavailableError("lost") from None'
 
 MUTANTS: Final = (
-    Mutant("the copy names no destination version", store=CopiesOntoAnything),
-    Mutant("the copy names no source version", store=CopiesAnything),
-    Mutant("a mark is written unconditionally", store=ignoring("marked")),
-    Mutant("expire is written unconditionally", store=ignoring("expired")),
-    Mutant("create is written unconditionally", store=ignoring("pending")),
-    Mutant("a mark is a PutObjectTagging", store=MarksByTagging),
+    Mutant("the copy names no destination version", store=CopyWithoutIfMatch),
+    Mutant("the copy names no source version", store=CopyWithoutSourceIfMatch),
+    Mutant("a mark is written unconditionally", store=ignore_condition_of("marked")),
+    Mutant("expire is written unconditionally", store=ignore_condition_of("expired")),
+    Mutant("create is written unconditionally", store=ignore_condition_of("pending")),
+    Mutant("a mark is a PutObjectTagging", store=MarkByTagging),
     Mutant(
         "the nonce is constant",
         (_service("self._new_body(), _to_attributes(state), if_match", 'b"", _to_attributes(state), if_match'),),
@@ -138,7 +145,7 @@ MUTANTS: Final = (
     Mutant(
         "an unpinned mark over an unpinned one writes nothing",
         (_machine(_MARK, _MARKED_ALREADY.replace("CONDITION", "pin is None and state.pin is None") + _MARK),),
-        best_seen_in="late upload and a mark",
+        explored_first="late upload and a mark",
     ),
     Mutant(
         "pin: an unpinned mark leaves the pin",
@@ -154,7 +161,7 @@ MUTANTS: Final = (
     Mutant(
         "pin: the same pin is not written again",
         (_machine(_MARK, _MARKED_ALREADY.replace("CONDITION", "pin and pin == state.pin") + _MARK),),
-        best_seen_in="A, B, A",
+        explored_first="A, B, A",
     ),
     Mutant(
         "pin: 409 without a second read of the placeholder",
@@ -174,7 +181,7 @@ MUTANTS: Final = (
             ),
             _service(_INSPECTS, _INSPECTS.replace("await self._inspect_upload(asset_id)", "listed")),
         ),
-        best_seen_in="pinned again while it expires",
+        explored_first="pinned again while it expires",
     ),
     Mutant("an asset that was marked and never uploaded has no end", (_machine(_OVER, "return False"),)),
     Mutant("a marked asset expires before its upload", (_machine(_OVER, "return True"),)),
@@ -199,12 +206,12 @@ MUTANTS: Final = (
     Mutant(
         "the body of a placeholder is finalized",
         (_service(_IS_COPIED, "if False:"),),
-        best_seen_in="the upload is the placeholder's body",
+        explored_first="the upload is the placeholder's body",
     ),
     Mutant(
         "the body of a placeholder is finalized once the placeholder is renewed",
         (_service("match decide(state, upload.etag,", _RENEWS), _service(_IS_COPIED, "if False:")),
-        best_seen_in="the upload is the placeholder's body",
+        explored_first="the upload is the placeholder's body",
     ),
 )
 

@@ -32,8 +32,8 @@ class Mutant:
     name: str
     edits: tuple[Edit, ...] = ()
     store: Callable[[], InMemoryS3] = InMemoryS3
-    best_seen_in: str = ""
-    """The scenario in which the explorer looks first."""
+    explored_first: str = ""
+    """The scenario that is explored before the others."""
 
     def code(self) -> Code:
         """Return the code without this rule.
@@ -55,7 +55,10 @@ class Mutant:
         for edit in self.edits:
             if edit.module is module:
                 if source.count(edit.old) != 1:
-                    raise ValueError(f"{self.name}: {module.__name__} has {source.count(edit.old)} times: {edit.old}")
+                    found = source.count(edit.old)
+                    raise ValueError(
+                        f"{self.name}: {module.__name__} must have this once, not {found} times: {edit.old}"
+                    )
                 source = source.replace(edit.old, edit.new)
         edited = ModuleType(module.__name__)
         # dataclasses look up their module by name when they are created
@@ -71,8 +74,8 @@ class Mutant:
 # --- stores that ignore a condition -----------------------------------------------------------------------------------
 
 
-class CopiesOntoAnything(InMemoryS3):
-    """A copy without `If-Match` on its destination."""
+class CopyWithoutIfMatch(InMemoryS3):
+    """A bucket that ignores the `If-Match` of a copy."""
 
     __slots__ = ()
 
@@ -81,8 +84,8 @@ class CopiesOntoAnything(InMemoryS3):
         return self.store("copy_object", target, body, attributes) if target_etag else ""
 
 
-class CopiesAnything(InMemoryS3):
-    """A copy without `CopySourceIfMatch`."""
+class CopyWithoutSourceIfMatch(InMemoryS3):
+    """A bucket that ignores the `CopySourceIfMatch` of a copy."""
 
     __slots__ = ()
 
@@ -92,11 +95,11 @@ class CopiesAnything(InMemoryS3):
         return InMemoryS3.read_source(self, source, found.etag if found else source_etag)
 
 
-def ignoring(status: str) -> Callable[[], InMemoryS3]:
+def ignore_condition_of(status: str) -> Callable[[], InMemoryS3]:
     """Return a store class that ignores the condition of a write of this status."""
 
-    class Ignoring(InMemoryS3):
-        """Ignores the condition of a write of this status."""
+    class WriteWithoutCondition(InMemoryS3):
+        """A bucket that ignores the condition of a write of this status."""
 
         __slots__ = ()
 
@@ -116,11 +119,11 @@ def ignoring(status: str) -> Callable[[], InMemoryS3]:
                 self, key, body, attributes, if_match=if_match, if_none_match=if_none_match
             )
 
-    return Ignoring
+    return WriteWithoutCondition
 
 
-class MarksByTagging(InMemoryS3):
-    """A mark by PutObjectTagging: it takes no condition and keeps the bytes."""
+class MarkByTagging(InMemoryS3):
+    """A bucket on which a mark behaves as PutObjectTagging: it has no condition and keeps the bytes."""
 
     __slots__ = ()
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.protocol.campaign import by_name
+from tests.protocol.campaign import scenario_by_name
 from tests.protocol.code_under_test import REAL
 from tests.protocol.explore import parse_schedule
 from tests.protocol.mutants import mutant_by_name
@@ -19,7 +19,7 @@ def main() -> int:
     args = parser.parse_args()
     code = mutant_by_name(args.mutant).code() if args.mutant else REAL
     bounds, vector = args.schedule
-    done = run(by_name(args.scenario), code, bounds, vector, known_ends=set())
+    done = run(scenario_by_name(args.scenario), code, bounds, vector, known_ends=set())
     sys.stdout.write("\n".join((*done.transcript, done.violation or "every invariant holds")) + "\n")
     return done.violation is not None
 

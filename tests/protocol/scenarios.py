@@ -20,9 +20,9 @@ from tests.protocol.system import (
 
 A: Final = b"A"
 B: Final = b"B"
-_EXPIRED: Final = timedelta(seconds=901)
+_URL_EXPIRED: Final = timedelta(seconds=901)
 _GRACE: Final = timedelta(seconds=60)
-_DUE: Final = _EXPIRED + _GRACE
+_DUE: Final = _URL_EXPIRED + _GRACE
 _EXPIRED_ASSET: Final = timedelta(seconds=900 + 86_400)
 
 _FRESH = InitialState("nothing yet", is_created=False)
@@ -43,7 +43,7 @@ SCENARIOS: Final = (
         _FRESH,
         (
             ("client", full_lifecycle(A, pinned=False)),
-            ("clock", clock(_EXPIRED, _GRACE)),
+            ("clock", clock(_URL_EXPIRED, _GRACE)),
             ("reconciler", reconciles()),
         ),
     ),
@@ -247,7 +247,7 @@ SCENARIOS: Final = (
         InitialState("marked, nothing uploaded", (), (None,)),
         (
             ("client", uploads_and_marks((A, False))),
-            ("clock", clock(_EXPIRED, _GRACE)),
+            ("clock", clock(_URL_EXPIRED, _GRACE)),
             ("getter", gets()),
             ("marker", marks(None)),
             ("reconciler", reconciles()),
@@ -255,7 +255,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "marked when the upload URL has expired",
-        InitialState("nothing uploaded, URL expired", after=_EXPIRED),
+        InitialState("nothing uploaded, URL expired", after=_URL_EXPIRED),
         (
             ("marker", marks(None)),
             ("clock", clock(_GRACE)),
@@ -283,4 +283,4 @@ SCENARIOS: Final = (
         ),
     ),
 )
-"""In the order in which they are explored."""
+"""All scenarios, in the order in which they are explored."""

@@ -15,7 +15,7 @@ from tests.protocol.invariants import ViolationError
 from tests.protocol.steps import Call, StepOutcome
 from tests.protocol.system import Actor, InitialState, Script, System, gets, reconciles
 
-_AGES: Final = timedelta(days=30)
+_LONG_AFTER: Final = timedelta(days=30)
 _FAULTS_SEEN_BY_CALLER: Final = frozenset({StepOutcome.NOT_SENT, StepOutcome.LOST, StepOutcome.LATE})
 _WITHOUT_EFFECT: Final = frozenset({StepOutcome.NOT_SENT, StepOutcome.LATE, StepOutcome.CRASH_BEFORE})
 
@@ -67,30 +67,30 @@ def run(scenario: Scenario, code: Code, bounds: Bounds, vector: Sequence[int], *
     The clean runs at the end depend only on the bucket and its records, so an end state that is known to be good is not
     checked again.
     """
-    stage = _Stage(scenario.initial_state.start(code), bounds, vector)
+    scheduler = _Scheduler(scenario.initial_state.start(code), bounds, vector)
     try:
         for name, script in scenario.processes:
-            stage.enter(name, script)
-        stage.play()
-        end = stage.system.fingerprint()
+            scheduler.add(name, script)
+        scheduler.run_to_end()
+        end = scheduler.system.fingerprint()
         if end not in known_ends:
-            _finish(stage.system)
+            _finish(scheduler.system)
             known_ends.add(end)
     except ViolationError as violation:
-        stage.done.violation = str(violation)
+        scheduler.done.violation = str(violation)
     finally:
-        for player in stage.players:
-            player.coroutine.close()
-    return stage.done
+        for running in scheduler.actors:
+            running.coroutine.close()
+    return scheduler.done
 
 
 @dataclass(slots=True)
-class _Player:
+class _RunningActor:
     actor: Actor
     coroutine: Coroutine[Any, Any, None]
     call: Call | None = None
 
-    def go_on(self, result: object = None, error: Exception | None = None) -> None:
+    def advance(self, result: object = None, error: Exception | None = None) -> None:
         try:
             self.call = self.coroutine.send(result) if error is None else self.coroutine.throw(error)
         except StopIteration:
@@ -102,7 +102,7 @@ class _Player:
 
 
 class _Choice(NamedTuple):
-    player: _Player | None
+    running: _RunningActor | None
     """None: a late request arrives, or the run ends."""
     outcome: StepOutcome
     late: Call | None = None
@@ -112,91 +112,94 @@ _END: Final = _Choice(None, StepOutcome.OK)
 
 
 @dataclass(slots=True)
-class _Stage:
+class _Scheduler:
     system: System
-    left: Bounds
+    remaining: Bounds
     vector: Sequence[int]
     done: Run = field(default_factory=Run)
-    players: list[_Player] = field(default_factory=list)
+    actors: list[_RunningActor] = field(default_factory=list)
     late: list[Call] = field(default_factory=list)
-    current: _Player | None = None
+    current: _RunningActor | None = None
 
-    def enter(self, name: str, script: Script) -> None:
+    def add(self, name: str, script: Script) -> None:
         actor = Actor(name)
-        player = _Player(actor, script(self.system, actor))
-        self.players.append(player)
-        player.go_on()
+        running = _RunningActor(actor, script(self.system, actor))
+        self.actors.append(running)
+        running.advance()
 
-    def play(self) -> None:
-        self.current = self.players[0]
+    def run_to_end(self) -> None:
+        self.current = self.actors[0]
         while choices := self._choices():
-            choice = choices[self._number(len(choices))]
+            choice = choices[self._next_number(len(choices))]
             if choice is _END:
                 return
-            if choice.player is None:
-                self._land(choice)
+            if choice.running is None:
+                self._deliver_late(choice)
             else:
-                self._apply(choice.player, choice.outcome)
+                self._apply(choice.running, choice.outcome)
             self.system.checker.check()
 
     def _choices(self) -> list[_Choice]:
-        left, current = self.left, self.current
+        remaining, current = self.remaining, self.current
         is_free = current is None or current.call is None
         ready = [current] if current is not None and not is_free else []
-        if is_free or (left.switches and left.together):
-            ready += [player for player in self.players if player is not current and player.call is not None]
+        if is_free or (remaining.switches and remaining.together):
+            ready += [running for running in self.actors if running is not current and running.call is not None]
         choices = [] if ready or not self.late else [_END]  # a late request may never arrive
-        choices += [_Choice(player, StepOutcome.OK) for player in ready]
+        choices += [_Choice(running, StepOutcome.OK) for running in ready]
         choices += [_Choice(None, StepOutcome.LATE, call) for call in self.late]
-        if left.faults:
-            for player in ready:
-                # A fault of an actor that interrupts another counts as two.
-                if player.call is not None and left.together > (not is_free and player is not current):
-                    choices += [_Choice(player, outcome) for outcome in player.call.outcomes]
+        if remaining.faults:
+            for running in ready:
+                is_switch = not is_free and running is not current
+                cost = 2 if is_switch else 1  # a fault of an actor that interrupts another is also a switch
+                if running.call is not None and remaining.together >= cost:
+                    choices += [_Choice(running, outcome) for outcome in running.call.outcomes]
         return choices
 
-    def _number(self, size: int) -> int:
+    def _next_number(self, size: int) -> int:
         if size == 1:
             return 0
-        at = len(self.done.vector)
-        number = self.vector[at] if at < len(self.vector) else 0
+        index = len(self.done.vector)
+        number = self.vector[index] if index < len(self.vector) else 0
         self.done.vector.append(number)
         self.done.sizes.append(size)
         return number
 
-    def _land(self, choice: _Choice) -> None:
+    def _deliver_late(self, choice: _Choice) -> None:
         call = choice.late
         assert call is not None
         self.late.remove(call)
         self.done.steps.append(("a late request arrives", call, StepOutcome.OK))
-        _act(call)
+        _take_effect(call)
 
-    def _apply(self, player: _Player, outcome: StepOutcome) -> None:
-        call = player.call
+    def _apply(self, running: _RunningActor, outcome: StepOutcome) -> None:
+        call = running.call
         assert call is not None
-        is_switch = self.current is not None and self.current is not player and self.current.call is not None
+        is_switch = self.current is not None and self.current is not running and self.current.call is not None
         is_fault = outcome is not StepOutcome.OK
-        left = self.left
-        self.left = Bounds(left.faults - is_fault, left.switches - is_switch, left.together - is_fault - is_switch)
-        self.current = player
-        self.done.steps.append((player.actor.name, call, outcome))
+        remaining = self.remaining
+        self.remaining = Bounds(
+            remaining.faults - is_fault, remaining.switches - is_switch, remaining.together - is_fault - is_switch
+        )
+        self.current = running
+        self.done.steps.append((running.actor.name, call, outcome))
 
-        result, error = (None, None) if outcome in _WITHOUT_EFFECT else _act(call)
+        result, error = (None, None) if outcome in _WITHOUT_EFFECT else _take_effect(call)
         self.system.checker.check()
         if outcome is StepOutcome.RETRIED:
-            result, error = _act(call)
+            result, error = _take_effect(call)
         if outcome in {StepOutcome.DOUBLED, StepOutcome.LATE}:
             self.late.append(call)
         if outcome in _FAULTS_SEEN_BY_CALLER:
-            player.actor.had_fault = True
+            running.actor.had_fault = True
             result, error = None, StoreUnavailableError("S3 could not be reached")
         if outcome in {StepOutcome.CRASH_BEFORE, StepOutcome.CRASH_AFTER}:
-            player.crash()
+            running.crash()
         else:
-            player.go_on(result, error)
+            running.advance(result, error)
 
 
-def _act(call: Call) -> tuple[object, Exception | None]:
+def _take_effect(call: Call) -> tuple[object, Exception | None]:
     try:
         return call.act(), None
     except ViolationError:
@@ -207,13 +210,13 @@ def _act(call: Call) -> tuple[object, Exception | None]:
 
 def _finish(system: System) -> None:
     """Check the end without faults: two clean runs now, two and a GET much later, and a run with nothing to do."""
-    for name, wait in (("now", timedelta()), ("ages later", _AGES)):
+    for name, wait in (("now", timedelta()), ("long after", _LONG_AFTER)):
         system.s3.now += wait
         for number in (1, 2):
             _play_alone(system, f"clean run {number} {name}", reconciles())
         system.checker.require_finished()
     _play_alone(system, "last getter", gets())
-    system.checker.require_remembered()
+    system.checker.require_promises_kept()
     written = len(system.s3.writes)
     _play_alone(system, "idle run", reconciles())
     if len(system.s3.writes) != written:
@@ -222,9 +225,9 @@ def _finish(system: System) -> None:
 
 def _play_alone(system: System, name: str, script: Script) -> None:
     actor = Actor(name)
-    player = _Player(actor, script(system, actor))
-    player.go_on()
-    while player.call is not None:
-        result, error = _act(player.call)
+    running = _RunningActor(actor, script(system, actor))
+    running.advance()
+    while running.call is not None:
+        result, error = _take_effect(running.call)
         system.checker.check()
-        player.go_on(result, error)
+        running.advance(result, error)

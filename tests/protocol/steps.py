@@ -1,4 +1,4 @@
-"""One S3 call as a choice point: a store that asks a scheduler before each call, and the outcomes of a call."""
+"""One S3 call as a choice point: a store that waits for the scheduler before each call, and the outcomes of a call."""
 
 import types
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
@@ -45,7 +45,7 @@ class Call:
 
 
 @types.coroutine
-def ask(call: Call) -> Generator[Call, Any, Any]:
+def perform(call: Call) -> Generator[Call, Any, Any]:
     """Hand the call to the scheduler; return its result."""
     return (yield call)
 
@@ -65,7 +65,7 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class SteppedStore:
-    """An `ObjectStore` on the in-memory S3 that asks the scheduler before each call.
+    """An `ObjectStore` on the in-memory S3 that waits for the scheduler before each call.
 
     A copy has two steps, as on S3: the source is compared and read when the copy begins, and the target is compared and
     written when it ends, which takes minutes for a large object.
@@ -75,7 +75,7 @@ class SteppedStore:
 
     async def head_object(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.head_object`."""
-        found: ObjectInfo | None = await ask(
+        found: ObjectInfo | None = await perform(
             Call("head_object", key, lambda: run_now(self.s3.head_object(key)), READ_OUTCOMES)
         )
         return found
@@ -92,32 +92,32 @@ class SteppedStore:
         """See `ObjectStore.put_object`."""
         operation = f"put {attributes.metadata['status']}"
         act = lambda: run_now(self.s3.put_object(key, body, attributes, if_match=if_match, if_none_match=if_none_match))  # noqa: E731 -- one step of the schedule
-        written: str = await ask(Call(operation, key, act, WRITE_OUTCOMES))
+        written: str = await perform(Call(operation, key, act, WRITE_OUTCOMES))
         return written
 
     async def copy_object(
         self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
     ) -> str:
         """See `ObjectStore.copy_object`."""
-        body: bytes = await ask(Call("copy from", source, lambda: self.s3.read_source(source, source_if_match)))
+        body: bytes = await perform(Call("copy from", source, lambda: self.s3.read_source(source, source_if_match)))
         act = lambda: self.s3.finish_copy(body, target, if_match, attributes)  # noqa: E731 -- one step of the schedule
-        written: str = await ask(Call("copy to", target, act, WRITE_OUTCOMES))
+        written: str = await perform(Call("copy to", target, act, WRITE_OUTCOMES))
         return written
 
     async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
         """See `ObjectStore.get_object`."""
         act = lambda: run_now(self.s3.get_object(key, max_bytes, if_match=if_match))  # noqa: E731 -- one step of the schedule
-        body: bytes | None = await ask(Call("get_object", key, act, READ_OUTCOMES))
+        body: bytes | None = await perform(Call("get_object", key, act, READ_OUTCOMES))
         return body
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""
         act = lambda: run_now(self.s3.list_objects(prefix, start_after))  # noqa: E731 -- one step of the schedule
-        page: ListPage = await ask(Call("list", prefix, act, READ_OUTCOMES))
+        page: ListPage = await perform(Call("list", prefix, act, READ_OUTCOMES))
         return page
 
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `ObjectStore.delete_objects`."""
         act = lambda: run_now(self.s3.delete_objects(keys))  # noqa: E731 -- one step of the schedule
-        failed: Mapping[str, str] = await ask(Call("delete", " ".join(keys), act, WRITE_OUTCOMES))
+        failed: Mapping[str, str] = await perform(Call("delete", " ".join(keys), act, WRITE_OUTCOMES))
         return failed

@@ -22,7 +22,7 @@ from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectAttributes, ObjectStore
 from tests.protocol.code_under_test import Code
 from tests.protocol.invariants import AssetRecord, InvariantChecker, ViolationError
-from tests.protocol.steps import Call, SteppedStore, ask, run_now
+from tests.protocol.steps import Call, SteppedStore, perform, run_now
 from tests.support.in_memory_s3 import InMemoryS3, RefusedError, Stored, etag_of
 
 POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400)
@@ -124,16 +124,16 @@ class InitialState:
         if self.is_created:
             system.upload_url = run_now(service.create()).upload.url
             system.checker.check()
-            system.checker.created(ASSET)
+            system.checker.record_created(ASSET)
         for body in (*self.uploads, *([s3.objects[f"uploaded/{ASSET}"].body] if self.uploads_placeholder else [])):
             s3.put(system.upload_url, body)
             system.checker.check()
-        for meant in self.marks:
-            pin = None if meant is None else etag_of(meant)
+        for pinned_bytes in self.marks:
+            pin = None if pinned_bytes is None else etag_of(pinned_bytes)
             began_at = s3.now
             run_now(service.mark(ASSET, pin, began_at))
             system.checker.check()
-            system.checker.accepted(ASSET, len(self.uploads), pin, began_at)
+            system.checker.record_accepted_mark(ASSET, len(self.uploads), pin, began_at)
         s3.now += self.after
         system.checker.check()
         return system
@@ -175,23 +175,23 @@ def uploads_late_and_marks(body: bytes, late_body: bytes) -> Script:
 
 
 async def upload(system: System, body: bytes, *, is_late: bool = False) -> None:
-    """One PUT to the upload URL."""
+    """Send one PUT to the upload URL."""
 
-    def land() -> None:
+    def arrive() -> None:
         if is_late:
             system.s3.store("put", f"temp/{ASSET}", body, ObjectAttributes({}, {}))
             return
         with suppress(RefusedError):
             system.s3.put(system.upload_url, body)
 
-    await ask(Call("PUT", f"temp/{ASSET} {body.decode()}", land))
+    await perform(Call("PUT", f"temp/{ASSET} {body.decode()}", arrive))
 
 
-def marks(body: bytes | None, *, tries: int = 2) -> Script:
-    """A client that marks, and tries again after a failure."""
+def marks(body: bytes | None, *, attempts: int = 2) -> Script:
+    """A client that marks, and retries after a failure."""
 
     async def script(system: System, actor: Actor) -> None:
-        await mark(system, actor, body, tries=tries)
+        await mark(system, actor, body, attempts=attempts)
 
     return script
 
@@ -205,12 +205,12 @@ def marks_with_the_etag_of_its_upload() -> Script:
     return script
 
 
-async def mark(system: System, actor: Actor, body: bytes | None, *, tries: int = 2) -> None:
+async def mark(system: System, actor: Actor, body: bytes | None, *, attempts: int = 2) -> None:
     """Mark with the pin of these bytes, and check the result against the bucket."""
     pin = None if body is None else etag_of(body)
     record = system.checker.record(ASSET)
     service = system.service(actor)
-    for _ in range(tries):
+    for _ in range(attempts):
         uploads_before, began_at = len(record.uploads), system.s3.now
         actor.had_fault = False
         try:
@@ -218,35 +218,37 @@ async def mark(system: System, actor: Actor, body: bytes | None, *, tries: int =
         except StoreError as error:
             _require_fault(actor, error)
         except AssetError as error:
-            _require_true(system, error, pin, uploads_before)
+            _require_justified(system, error, pin, uploads_before)
             return
         else:
-            system.checker.accepted(ASSET, uploads_before, pin, began_at)
+            system.checker.record_accepted_mark(ASSET, uploads_before, pin, began_at)
             return
 
 
-def _require_true(system: System, error: AssetError, pin: str | None, uploads_before: int) -> None:
-    """Check a rejected mark against the bucket."""
+def _require_justified(system: System, error: AssetError, pin: str | None, uploads_before: int) -> None:
+    """Require that the state of the bucket justifies the rejection of a mark."""
     final = system.s3.objects.get(f"uploaded/{ASSET}")
     status = final.metadata["status"] if final else None
     record = system.checker.record(ASSET)
     match error:
         case AssetNotFoundError():
-            is_true = final is None
+            is_justified = final is None
         case AssetExpiredError():
-            is_true = status == "expired"
+            is_justified = status == "expired"
         case AlreadyUploadedError():
-            is_true = status == "uploaded" and (pin is None or final is None or final.metadata.get("pin") != pin)
+            is_justified = status == "uploaded" and (pin is None or final is None or final.metadata.get("pin") != pin)
         case UploadMismatchError():
             # Wrong when only the pinned bytes were ever uploaded, unless they are the body of a placeholder.
-            is_true = not uploads_before or {etag_of(body) for body in record.uploads} != {pin}
-            is_true = is_true or pin in {etag_of(body) for body in record.placeholders}
+            is_justified = not uploads_before or {etag_of(body) for body in record.uploads} != {pin}
+            is_justified = is_justified or pin in {etag_of(body) for body in record.placeholders}
             if pin is None:
-                is_over = final is not None and system.s3.now >= datetime.fromisoformat(final.metadata["expires-at"])
-                is_true = is_over and (not uploads_before or record.uploads[-1] in record.placeholders)
+                has_expired_url = final is not None and system.s3.now >= datetime.fromisoformat(
+                    final.metadata["expires-at"]
+                )
+                is_justified = has_expired_url and (not uploads_before or record.uploads[-1] in record.placeholders)
         case _:
-            is_true = False
-    if not is_true:
+            is_justified = False
+    if not is_justified:
         raise ViolationError(f"a mark with pin {pin} ended in {type(error).__name__}, and the asset is {status}")
 
 
@@ -266,7 +268,7 @@ def full_lifecycle(body: bytes, *, pinned: bool) -> Script:
         except StoreError as error:
             _require_fault(actor, error)
             return
-        system.checker.created(ASSET)
+        system.checker.record_created(ASSET)
         system.upload_url = created.upload.url
         await upload(system, body)
         await mark(system, actor, body if pinned else None)
@@ -285,7 +287,7 @@ def creates_with_the_same_id() -> Script:
             if system.status() is None:
                 _require_fault(actor, error)
         else:
-            system.checker.created(ASSET)
+            system.checker.record_created(ASSET)
 
     return script
 
@@ -317,8 +319,8 @@ def gets() -> Script:
             if isinstance(error, AssetExpiredError) and system.status() != "expired":
                 raise ViolationError(f"a client was told that the asset expired, and it is {system.status()}") from None
         else:
-            body = await ask(Call("GET", f"uploaded/{ASSET}", lambda: system.s3.get(found.url).body))
-            system.checker.downloaded(ASSET, body)
+            body = await perform(Call("GET", f"uploaded/{ASSET}", lambda: system.s3.get(found.url).body))
+            system.checker.check_download(ASSET, body)
 
     return script
 
@@ -355,6 +357,6 @@ def clock(*jumps: timedelta) -> Script:
 
     async def script(system: System, _actor: Actor) -> None:
         for jump in jumps:
-            await ask(Call("clock", f"+{jump}", partial(system.tick, jump)))
+            await perform(Call("clock", f"+{jump}", partial(system.tick, jump)))
 
     return script

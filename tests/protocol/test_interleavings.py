@@ -1,8 +1,10 @@
 """The invariants hold in every schedule with one fault or switch; `make verify` explores more."""
 
+from itertools import islice
+
 import pytest
 
-from tests.protocol.campaign import campaign
+from tests.protocol.campaign import explore_scenarios
 from tests.protocol.code_under_test import REAL
 from tests.protocol.explore import explore, format_schedule, parse_schedule, prefixes
 from tests.protocol.invariants import ViolationError
@@ -15,26 +17,24 @@ from tests.protocol.schedule import Bounds, Scenario, run
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_no_schedule_with_one_fault_or_one_switch_breaks_an_invariant(scenario: Scenario) -> None:
-    """One fault or one interruption loses, changes and leaks nothing."""
-    [explored] = campaign(Bounds(together=1), [scenario])
+    """After one fault or one interruption every invariant holds."""
+    [explored] = explore_scenarios(Bounds(together=1), [scenario])
     assert not explored.violation, str(explored.violation)
     assert explored.schedules > 50
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_mutant_is_found(mutant: Mutant) -> None:
-    """Without any one rule of the protocol the explorer finds a schedule that violates an invariant."""
+    """For each rule of the protocol, the explorer finds a schedule that violates an invariant without it."""
     assert find_violation(mutant) is not None
 
 
 def test_a_schedule_is_replayed_as_it_was() -> None:
     """A printed schedule repeats the same run, call by call."""
     bounds = Bounds(together=2)
-    for number, done in enumerate(explore(SCENARIOS[0], REAL, bounds)):
+    for done in islice(explore(SCENARIOS[0], REAL, bounds), 201):
         again = run(SCENARIOS[0], REAL, *parse_schedule(format_schedule(bounds, done.vector)), known_ends=set())
         assert (again.transcript, again.vector) == (done.transcript, done.vector)
-        if number == 200:
-            break
 
 
 def test_the_cores_share_the_schedules_without_loss_or_repeat() -> None:

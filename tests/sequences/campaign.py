@@ -1,4 +1,4 @@
-"""Running random sequences with a seed."""
+"""The random sequences of one seed, and the service that they share."""
 
 from uuid import uuid4
 
@@ -15,11 +15,11 @@ from tests.support.in_memory_s3 import InMemoryS3
 STEPS = 20
 
 
-def begin_service() -> LoopbackService:
+def start_service() -> LoopbackService:
     """Start the application that all sequences use; each sequence gives it its own bucket."""
     s3 = InMemoryS3()
-    nothing = AssetService(s3, s3, POLICY, uuid4, bytes)
-    Sequences.service = LoopbackService(Context(nothing, 60, lambda: s3.now, Sequences.metrics, Sequences.readiness))
+    unused = AssetService(s3, s3, POLICY, uuid4, bytes)
+    Sequences.service = LoopbackService(Context(unused, 60, lambda: s3.now, Sequences.metrics, Sequences.readiness))
     return Sequences.service
 
 

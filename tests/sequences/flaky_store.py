@@ -21,7 +21,7 @@ class FlakyStore:
     """Whether the failing call takes effect."""
     has_failed: bool = False
 
-    async def _through(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _call_or_fail(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         self.calls_until_failure -= 1
         if self.calls_until_failure != -1:
             return await call()
@@ -32,7 +32,7 @@ class FlakyStore:
 
     async def head_object(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.head_object`."""
-        return await self._through(lambda: self.store.head_object(key))
+        return await self._call_or_fail(lambda: self.store.head_object(key))
 
     async def put_object(
         self,
@@ -44,7 +44,7 @@ class FlakyStore:
         if_none_match: str | None = None,
     ) -> str:
         """See `ObjectStore.put_object`."""
-        return await self._through(
+        return await self._call_or_fail(
             lambda: self.store.put_object(key, body, attributes, if_match=if_match, if_none_match=if_none_match)
         )
 
@@ -52,7 +52,7 @@ class FlakyStore:
         self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
     ) -> str:
         """See `ObjectStore.copy_object`."""
-        return await self._through(
+        return await self._call_or_fail(
             lambda: self.store.copy_object(
                 source, target, attributes, source_if_match=source_if_match, if_match=if_match
             )
@@ -60,12 +60,12 @@ class FlakyStore:
 
     async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
         """See `ObjectStore.get_object`."""
-        return await self._through(lambda: self.store.get_object(key, max_bytes, if_match=if_match))
+        return await self._call_or_fail(lambda: self.store.get_object(key, max_bytes, if_match=if_match))
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""
-        return await self._through(lambda: self.store.list_objects(prefix, start_after))
+        return await self._call_or_fail(lambda: self.store.list_objects(prefix, start_after))
 
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `ObjectStore.delete_objects`."""
-        return await self._through(lambda: self.store.delete_objects(keys))
+        return await self._call_or_fail(lambda: self.store.delete_objects(keys))

@@ -25,13 +25,14 @@ from service.metrics import Metrics
 from service.readiness import Readiness
 from tests.sequences.flaky_store import FlakyStore
 from tests.sequences.model import Model, Stage
-from tests.sequences.server import LoopbackService, Response
+from tests.sequences.server import LoopbackService
 from tests.support.in_memory_s3 import InMemoryS3, RefusedError, etag_of
+from tests.support.load_client import Response
 
 POLICY = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
 FILES = st.sampled_from([b"", b"A", b"B"])
 PINS = st.one_of(st.none(), FILES)
-NOBODY = "6f1c0f4e-5b0a-4d6e-9c3b-2f1d8a7e4b90"
+UNKNOWN_ID = "6f1c0f4e-5b0a-4d6e-9c3b-2f1d8a7e4b90"
 
 
 def _options(shard: Shard | None = None, *, dry_run: bool = False) -> RunOptions:
@@ -39,7 +40,7 @@ def _options(shard: Shard | None = None, *, dry_run: bool = False) -> RunOptions
 
 
 class Sequences(RuleBasedStateMachine):
-    """One bucket, one service, one reconciler, one dictionary."""
+    """One bucket, one service, one reconciler, and the dictionary of models that they must agree with."""
 
     service: ClassVar[LoopbackService]
     readiness: ClassVar[Readiness] = Readiness(is_started=True, store_verified=True)
@@ -54,25 +55,24 @@ class Sequences(RuleBasedStateMachine):
         Sequences.begun += 1
         self.s3 = InMemoryS3(page_size=2)
         self.store = FlakyStore(self.s3)
-        chance = random.Random(0)  # noqa: S311 -- the same ids in every sequence
+        rng = random.Random(0)  # noqa: S311 -- the same ids in every sequence
         nonces = (f"nonce {number}".encode() for number in count())
         self.assets = AssetService(
             self.store,
             self.s3,
             POLICY,
-            lambda: UUID(int=chance.getrandbits(128), version=4),
+            lambda: UUID(int=rng.getrandbits(128), version=4),
             lambda: next(nonces),
         )
         self.service.serve(Context(self.assets, 60, lambda: self.s3.now, self.metrics, self.readiness))
         self.models: dict[str, Model] = {}
         self.urls: dict[str, str] = {}
-        self.offset = timedelta()
 
     # --- the client ---------------------------------------------------------------------------------------------------
 
     @initialize(target=ids)
     def begin(self) -> Any:  # noqa: ANN401 -- Hypothesis's own wrapper
-        """Two assets to start with."""
+        """Create two assets to start with."""
         return multiple(self.create(), self.create())
 
     @rule(target=ids)
@@ -86,7 +86,7 @@ class Sequences(RuleBasedStateMachine):
         assert response.status == 201
         document = response.document
         asset_id: str = document["id"]
-        assert response.headers["location"] == f"/asset/{asset_id}"
+        assert response.headers["location"] == f"asset/{asset_id}"
         assert asset_id not in self.models
         expires_at = datetime.fromisoformat(document["expires_at"])
         assert expires_at == self.s3.now + timedelta(seconds=900)
@@ -127,7 +127,7 @@ class Sequences(RuleBasedStateMachine):
         pin = None if body is None else etag_of(body)
         before = self.models[asset_id]
         status, code, after = self._marked(before, pin)
-        with _Failing(self.store, calls, takes_effect=takes_effect) as failing:
+        with _OneFailure(self.store, calls, takes_effect=takes_effect) as failing:
             response = self._mark(asset_id, pin, "{}")
         if failing.has_failed:
             self._require(response, 503, "store_unavailable")
@@ -162,7 +162,7 @@ class Sequences(RuleBasedStateMachine):
     def get_and_fail(self, asset_id: str, calls: int, takes_effect: bool) -> None:  # noqa: FBT001 -- Hypothesis's way
         """The same while S3 fails one call: the asset is as before, or expired for want of an upload."""
         before = self.models[asset_id]
-        with _Failing(self.store, calls, takes_effect=takes_effect) as failing:
+        with _OneFailure(self.store, calls, takes_effect=takes_effect) as failing:
             response = self.service.request("GET", f"/asset/{asset_id}")
         if failing.has_failed:
             self._require(response, 503, "store_unavailable")
@@ -171,7 +171,7 @@ class Sequences(RuleBasedStateMachine):
     @rule()
     def request_an_unknown_id(self) -> None:
         """An id that was never created is not found, and is never written."""
-        for response in (self.service.request("GET", f"/asset/{NOBODY}"), self._mark(NOBODY, None, "{}")):
+        for response in (self.service.request("GET", f"/asset/{UNKNOWN_ID}"), self._mark(UNKNOWN_ID, None, "{}")):
             self._require(response, 404, "asset_not_found")
 
     # --- time, and the reconciler -------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class Sequences(RuleBasedStateMachine):
     def reconcile_and_fail(self, calls: int, takes_effect: bool) -> None:  # noqa: FBT001 -- Hypothesis's way
         """A run in which one call fails: each asset as before or as after, garbage swept or not yet."""
         before = dict(self.models)
-        with _Failing(self.store, calls, takes_effect=takes_effect) as failing:
+        with _OneFailure(self.store, calls, takes_effect=takes_effect) as failing:
             try:
                 self._wait_for(self._run(_options()))
             except StoreError:
@@ -222,7 +222,7 @@ class Sequences(RuleBasedStateMachine):
     @invariant()
     def bucket_and_dictionary_agree(self) -> None:
         """The bucket contains what the dictionary contains, and no other object."""
-        assert self._seen() == self.models
+        assert self._read_bucket() == self.models
         uploads = sum(model.temp is not None for model in self.models.values())
         assert len(self.s3.objects) == len(self.models) + uploads
 
@@ -231,19 +231,20 @@ class Sequences(RuleBasedStateMachine):
         self.s3.now += timedelta(days=30)
         for _ in range(2):
             self.reconcile(1)
-        assert self._seen() == self.models
+        assert self._read_bucket() == self.models
         written = len(self.s3.writes)
         self.reconcile(1)
         assert len(self.s3.writes) == written
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _mark(self, asset_id: str, pin: str | None, spelling: str) -> Response:
-        body = {"Status": "uploaded"} | ({} if pin is None else {"etag": spelling.format(pin)})
+    def _mark(self, asset_id: str, pin: str | None, template: str) -> Response:
+        body = {"Status": "uploaded"} | ({} if pin is None else {"etag": template.format(pin)})
         return self.service.request("PUT", f"/asset/{asset_id}", json.dumps(body).encode())
 
     def _require(self, response: Response, status: int, code: str | None) -> None:
-        assert (response.status, response.document.get("code")) == (status, code)
+        document = response.document if response.body else {}
+        assert (response.status, document.get("code")) == (status, code)
         assert response.headers["cache-control"] == "no-store"
 
     def _marked(self, model: Model, pin: str | None) -> tuple[int, str | None, Model]:
@@ -260,38 +261,38 @@ class Sequences(RuleBasedStateMachine):
 
     def _settle(self, asset_id: str, *possible: Model) -> None:
         """After a fault, set the model to the bucket's state, if that is one of the possible ones."""
-        seen = self._seen()[asset_id]
-        assert seen in possible
-        self.models[asset_id] = seen
+        found_models = self._read_bucket()[asset_id]
+        assert found_models in possible
+        self.models[asset_id] = found_models
 
-    def _seen(self) -> dict[str, Model]:
+    def _read_bucket(self) -> dict[str, Model]:
         """Return the dictionary that the bucket implies."""
-        seen = {}
+        found_models = {}
         for key, found in self.s3.objects.items():
             prefix, _, asset_id = key.partition("/")
             if prefix == "uploaded":
                 temp = self.s3.objects.get(f"temp/{asset_id}")
                 stage = Stage(found.metadata["status"])
-                seen[asset_id] = Model(
+                found_models[asset_id] = Model(
                     datetime.fromisoformat(found.metadata["expires-at"]),
                     stage,
                     found.metadata.get("pin"),
                     temp.body if temp else None,
                     found.body if stage is Stage.UPLOADED else None,
                 )
-        return seen
+        return found_models
 
 
-class _Failing:
-    """Within this context, one call of the store fails."""
+class _OneFailure:
+    """A context in which one call of the store fails."""
 
     def __init__(self, store: FlakyStore, calls: int, *, takes_effect: bool) -> None:
-        self._door, self._calls, self._takes_effect = store, calls, takes_effect
+        self._store, self._calls, self._takes_effect = store, calls, takes_effect
 
     def __enter__(self) -> FlakyStore:
-        self._door.calls_until_failure = self._calls
-        self._door.takes_effect, self._door.has_failed = self._takes_effect, False
-        return self._door
+        self._store.calls_until_failure = self._calls
+        self._store.takes_effect, self._store.has_failed = self._takes_effect, False
+        return self._store
 
     def __exit__(self, *_: object) -> None:
-        self._door.calls_until_failure = -1
+        self._store.calls_until_failure = -1

@@ -24,11 +24,12 @@ class Model:
     stage: Stage = Stage.PENDING
     pin: str | None = None
     temp: bytes | None = None
-    """What lies in `temp/{id}`."""
+    """The bytes in `temp/{id}`."""
     final: bytes | None = None
+    """The bytes of the final asset."""
 
     def marked(self, pin: str | None, now: datetime, grace_seconds: int) -> tuple[int, str | None, "Model"]:
-        """Return the response to a mark (status and code), and change the asset."""
+        """Return the status and code of the response to a mark, and the asset after it."""
         match self.stage:
             case Stage.EXPIRED:
                 return 410, "asset_expired", self
@@ -58,7 +59,7 @@ class Model:
         """Return the asset after a complete run."""
         if self.temp is None:
             return self
-        is_given_up = now >= self.expires_at + timedelta(seconds=expire_after_seconds)
+        is_expired = now >= self.expires_at + timedelta(seconds=expire_after_seconds)
         is_due = now >= self.expires_at + timedelta(seconds=grace_seconds)
         final = Model(self.expires_at, Stage.UPLOADED, self.pin, None, self.temp)
         expired = Model(self.expires_at, Stage.EXPIRED, self.pin)
@@ -66,14 +67,14 @@ class Model:
             case Stage.UPLOADED | Stage.EXPIRED:
                 return Model(self.expires_at, self.stage, self.pin, None, self.final)
             case Stage.PENDING:
-                return expired if is_given_up else self
+                return expired if is_expired else self
             case Stage.MARKED if self.pin is None:
                 return final if is_due else self
             case _ if etag_of(self.temp) == self.pin:
                 return final
             case _:
-                return expired if is_given_up else self
+                return expired if is_expired else self
 
     def unswept(self, before: "Model") -> "Model":
-        """The same, but for a `temp/{id}` that was not deleted yet."""
+        """Return the same asset, but with the `temp/{id}` of before, which was not deleted yet."""
         return Model(self.expires_at, self.stage, self.pin, before.temp, self.final)

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sequences.campaign import begin_service, run_sequences
+from tests.sequences.campaign import run_sequences, start_service
 from tests.sequences.machine import Sequences
 
 
 @pytest.fixture
 def _service() -> Iterator[None]:
     """The service, as the sequences use it."""
-    service = begin_service()
+    service = start_service()
     yield
     service.stop()
 

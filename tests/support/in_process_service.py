@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,9 +18,9 @@ from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectStore
 from service.app import Lifespan, build_app, no_lifespan
 from service.context import Context
+from service.http_protocol import ServiceProtocol
 from service.metrics import Metrics
 from service.readiness import Readiness
-from service.requests import HeaderDeadlineProtocol
 from tests.support.in_memory_s3 import InMemoryS3, etag_of
 from tests.support.raw_connection import HOST, connected, parse
 
@@ -50,6 +50,14 @@ class Service:
     client: httpx.AsyncClient
     app: Sanic[Any, Any]
     port: int
+    connections: Collection[Any]
+    """The open connections to the service."""
+
+    def count_requests(self, route: str) -> float:
+        """Return how many requests of this route had a response of 200."""
+        labels = {"route": route, "method": "GET", "status": "200"}
+        registry = self.app.ctx.context.metrics.registry
+        return registry.get_sample_value("assetuploader_http_requests_total", labels) or 0.0
 
     async def create(self) -> tuple[str, str]:
         """Create an asset through the API; return its id and upload URL."""
@@ -108,7 +116,7 @@ async def serving(
     app.config.update({"TOUCHUP": False, **settings})  # rewriting its source takes Sanic most of a start
     listening = socket.create_server((HOST, 0))
     server: Any = await app.create_server(
-        sock=listening, return_asyncio_server=True, access_log=False, protocol=HeaderDeadlineProtocol
+        sock=listening, return_asyncio_server=True, access_log=False, protocol=ServiceProtocol
     )
     await server.startup()
     await server.before_start()
@@ -120,7 +128,7 @@ async def serving(
     )
     try:
         async with client:
-            yield Service(s3, assets, readiness, client, app, port)
+            yield Service(s3, assets, readiness, client, app, port, server.connections)
     finally:
         await server.before_stop()
         server.close()

@@ -11,7 +11,7 @@ def problem_of(response: httpx.Response) -> tuple[int, str]:
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["cache-control"] == "no-store"
     assert set(problem) == MEMBERS
-    assert problem["type"] == f"/docs#{problem['code']}"
+    assert problem["type"].lstrip("./") == f"docs#{problem['code']}"
     assert problem["status"] == response.status_code
     assert problem["request_id"] == response.headers["x-request-id"]
     assert problem["title"]

@@ -1,4 +1,4 @@
-"""`make verify`: runs the checks and writes each result into docs/verification.md, with the commit."""
+"""`make verify`: run the checks, and write each result into docs/verification.md with the commit."""
 
 import argparse
 import subprocess
@@ -7,11 +7,11 @@ import time
 import traceback
 from typing import Final
 
-from tests.verify.check import Check, CheckOutcome, say
+from tests.verify.check import Check, CheckOutcome, print_progress
 from tests.verify.checks import CHECKS
 from tests.verify.report import ROOT, Line, read_report, write_report
 
-_SHOWN: Final = 5
+_MAX_PRINTED_VIOLATIONS: Final = 5
 
 
 def main() -> int:
@@ -21,25 +21,25 @@ def main() -> int:
     parser.add_argument("--size", default="full", help="full, small, or a number for one check")
     args = parser.parse_args()
     commit = _commit()
-    is_whole = True
+    holds = True
     for check in CHECKS:
         if args.check in {"", check.name}:
             outcome, seconds = _run(check, args.size)
-            is_whole = is_whole and not outcome.violations
-            for violation in outcome.violations[:_SHOWN]:
-                say(f"VIOLATION: {violation}")
+            holds = holds and not outcome.violations
+            for violation in outcome.violations[:_MAX_PRINTED_VIOLATIONS]:
+                print_progress(f"VIOLATION: {violation}")
             line = Line(check.name, check.statement, outcome.size, len(outcome.violations), round(seconds), commit)
-            say(str(line))
+            print_progress(str(line))
             # After each check, so that a later failure loses nothing.
             write_report([check.name for check in CHECKS], read_report() | {check.name: str(line)})
     for text in read_report().values():
         sys.stdout.write(text + "\n")
-    return 0 if is_whole else 1
+    return 0 if holds else 1
 
 
 def _run(check: Check, size: str) -> tuple[CheckOutcome, float]:
     number = {"full": check.size, "small": check.small}.get(size) or int(size)
-    say(f"{check.name}: {check.statement}")
+    print_progress(f"{check.name}: {check.statement}")
     started = time.monotonic()
     try:
         outcome = check.run(number)
@@ -50,7 +50,7 @@ def _run(check: Check, size: str) -> tuple[CheckOutcome, float]:
 
 
 def _commit() -> str:
-    """Return the commit, with a plus when the tree differs from it."""
+    """Return the commit, with a plus if the work tree differs from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603, S607

@@ -33,13 +33,13 @@ class Check:
     """The size of `make verify SIZE=small`."""
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print a line of progress."""
     sys.stderr.write(f"  {text}\n")
     sys.stderr.flush()
 
 
-def progress_printer(what: str) -> Callable[[int], None]:
+def make_progress_printer(what: str) -> Callable[[int], None]:
     """Return a function that prints how many are done, every INTERVAL_SECONDS."""
     last = time.monotonic()
 
@@ -47,6 +47,6 @@ def progress_printer(what: str) -> Callable[[int], None]:
         nonlocal last
         if time.monotonic() - last > INTERVAL_SECONDS:
             last = time.monotonic()
-            say(f"{done:,} {what}")
+            print_progress(f"{done:,} {what}")
 
     return show

@@ -4,30 +4,42 @@ from typing import Final
 
 from tests.protocol.mutants import MUTANTS
 from tests.verify.check import Check
-from tests.verify.http_checks import raw, schema, suite
-from tests.verify.mutation_check import mutation
-from tests.verify.protocol_checks import interleavings, protocol_mutants, sequences
-from tests.verify.s3_checks import ledger, log_levels, nth_call, overlap, reference, restarts, s3_outage
+from tests.verify.http_checks import check_raw, check_schema, check_suite
+from tests.verify.mutation_check import check_mutation
+from tests.verify.protocol_checks import check_interleavings, check_protocol_mutants, check_sequences
+from tests.verify.s3_checks import (
+    check_ledger,
+    check_log_levels,
+    check_nth_call,
+    check_overlap,
+    check_reference,
+    check_restarts,
+    check_s3_outage,
+)
 
 CHECKS: Final = (
-    Check("interleavings", "no schedule of the real code violates I1 to I7", interleavings, 3, 2),
+    Check("interleavings", "no schedule of the real code violates I1 to I7", check_interleavings, 3, 2),
     Check(
         "protocol-mutants",
         "without any one rule, a schedule violates an invariant",
-        protocol_mutants,
+        check_protocol_mutants,
         len(MUTANTS),
         10,
     ),
-    Check("mutation", "the unit tests notice every change of the protocol's code", mutation, 100_000, 100_000),
-    Check("sequences", "bucket and responses agree with a model at every step", sequences, 10_000, 500),
-    Check("reference", "the in-memory S3 behaves as a real server does", reference, 20_000, 1_000),
-    Check("nth-call", "whichever S3 call fails, and how, nothing is lost, changed or invented", nth_call, 4, 1),
-    Check("overlap", "each asset is finalized exactly once, whichever run is killed", overlap, 1_000, 100),
-    Check("ledger", "every asset whose mark was accepted is downloaded with the same bytes", ledger, 100_000, 1_000),
-    Check("s3-outage", "without S3: 503 within 3 s, alive throughout, backlog cleared in two runs", s3_outage, 30, 5),
-    Check("restarts", "no request fails while services are restarted in turn", restarts, 20, 4),
-    Check("raw", "no malformed request gets a 5xx, hangs, or is echoed", raw, 20_000, 2_000),
-    Check("schema", "the API conforms to its OpenAPI document", schema, 300, 30),
-    Check("log-levels", "no log level writes a secret", log_levels, 1, 1),
-    Check("suite", "no test writes a secret to a log", suite, 1, 1),
+    Check("mutation", "the unit tests notice every change of the protocol's code", check_mutation, 100_000, 100_000),
+    Check("sequences", "bucket and responses agree with a model at every step", check_sequences, 10_000, 500),
+    Check("reference", "the in-memory S3 behaves as a real server does", check_reference, 20_000, 1_000),
+    Check("nth-call", "whichever S3 call fails, and how, nothing is lost, changed or invented", check_nth_call, 4, 1),
+    Check("overlap", "each asset is finalized exactly once, whichever run is killed", check_overlap, 1_000, 100),
+    Check(
+        "ledger", "every asset whose mark was accepted is downloaded with the same bytes", check_ledger, 100_000, 1_000
+    ),
+    Check(
+        "s3-outage", "without S3: 503 within 3 s, alive throughout, backlog cleared in two runs", check_s3_outage, 30, 5
+    ),
+    Check("restarts", "no request fails while services are restarted in turn", check_restarts, 20, 4),
+    Check("raw", "no malformed request gets a 5xx, hangs, or is echoed", check_raw, 20_000, 2_000),
+    Check("schema", "the API conforms to its OpenAPI document", check_schema, 300, 30),
+    Check("log-levels", "no log level writes a secret", check_log_levels, 1, 1),
+    Check("suite", "no test writes a secret to a log", check_suite, 1, 1),
 )

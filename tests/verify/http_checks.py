@@ -10,43 +10,43 @@ from pathlib import Path
 from typing import Final
 
 from dev.seaweedfs import HOST, free_port, running_s3
-from tests.fuzz.raw import Raw
+from tests.fuzz.raw import CorpusRun
 from tests.support.fleet import running_product
 from tests.support.leaks import leaks
 from tests.verify import quiet_logging
-from tests.verify.check import CheckOutcome, progress_printer
+from tests.verify.check import CheckOutcome, make_progress_printer
 
 _BIN: Final = Path(sys.executable).parent
 _CASES: Final = re.compile(r"(\d+) generated, (\d+) passed")
 
 
-def raw(number: int) -> CheckOutcome:
+def check_raw(number: int) -> CheckOutcome:
     """Send `number` malformed requests."""
-    trial, output = asyncio.run(_against_service(number))
-    outcomes = ", ".join(f"{count:,} × {status}" for status, count in trial.outcomes.most_common())  # noqa: RUF001
-    return CheckOutcome(f"{trial.cases:,} cases: {outcomes}", trial.violations + leaks(output))
+    corpus, output = asyncio.run(_against_service(number))
+    outcomes = ", ".join(f"{count:,} × {status}" for status, count in corpus.outcomes.most_common())  # noqa: RUF001
+    return CheckOutcome(f"{corpus.cases:,} cases: {outcomes}", corpus.violations + leaks(output))
 
 
-async def _against_service(number: int) -> tuple[Raw, bytes]:
+async def _against_service(number: int) -> tuple[CorpusRun, bytes]:
     with running_s3(free_port(), "assets") as s3, tempfile.TemporaryFile() as output:
         async with AsyncExitStack() as stack:
             product = await stack.enter_async_context(running_product(s3, output, s3.endpoint_url, drain_seconds=0))
             port = free_port()
             process = await product.serve(port)
             await product.wait_until_ok(port, "/healthcheck")
-            trial = Raw(HOST, port, number, progress_printer("cases"))
-            await trial.run()
+            corpus = CorpusRun(HOST, port, number, make_progress_printer("cases"))
+            await corpus.run()
             if process.returncode is not None:
-                trial.violations.append(f"the service ended with {process.returncode}")
+                corpus.violations.append(f"the service ended with {process.returncode}")
         output.seek(0)
         whole = output.read()
     for line in whole.splitlines():
         if b"Traceback" in line or b"uncaught" in line or b"internal_error" in line:
-            trial.violations.append(f"in the log: {line[:300]!r}")
-    return trial, whole
+            corpus.violations.append(f"in the log: {line[:300]!r}")
+    return corpus, whole
 
 
-def schema(examples: int) -> CheckOutcome:
+def check_schema(examples: int) -> CheckOutcome:
     """Run Schemathesis with `examples` examples of each operation."""
     return asyncio.run(_schema(examples))
 
@@ -62,7 +62,13 @@ async def _schema(examples: int) -> CheckOutcome:
             options = f"--checks all --max-examples {examples} --seed 1 --no-color --workers 2 --continue-on-failure"
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             done = await asyncio.create_subprocess_exec(
-                str(_BIN / "schemathesis"), "run", url, *options.split(), cwd=folder, stdout=-1, stderr=-2
+                str(_BIN / "schemathesis"),
+                "run",
+                url,
+                *options.split(),
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             )
             shown = (await done.communicate())[0].decode()
         output.seek(0)
@@ -73,7 +79,7 @@ async def _schema(examples: int) -> CheckOutcome:
     return CheckOutcome(f"{cases[1] if cases else '?'} cases of {examples} examples each, all checks", found)
 
 
-def suite(_: int) -> CheckOutcome:
+def check_suite(_: int) -> CheckOutcome:
     """Look for secrets in the output of the whole test suite, with log records of every level."""
     # httpx is a client of the tests, and werkzeug is moto's server: their logs are not the product's.
     options = "-n 2 -q -rA --log-level=DEBUG --log-disable=werkzeug --log-disable=httpx"

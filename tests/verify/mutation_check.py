@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.verify.check import CheckOutcome, say
+from tests.verify.check import CheckOutcome, print_progress
 from tests.verify.report import ROOT
 
 _CONFIG: Final = """
@@ -25,7 +25,7 @@ _MODULES: Final = ("state_machine", "keys", "asset_service")
 _TESTS: Final = (*_MODULES, "unreadable_objects")
 
 EQUIVALENT: Final = {
-    "if state.status == Status.MARKED and": "an enum's members are equal only to themselves",
+    "if state.status == Status.MARKED and": "a member of an enum is equal only to itself",
     "if state.status != Status.MARKED:": "the same",
     "if upload_etag == NOT_READ:": "the same",
     "if state.status <= Status.MARKED and": "only pending and marked come here, and 'pending' is the greater text",
@@ -39,15 +39,15 @@ EQUIVALENT: Final = {
 """Mutants that change nothing visible: the changed line, and why."""
 
 
-def mutation(number: int) -> CheckOutcome:
-    """Run the unit tests against the first `number` mutants of cosmic-ray."""
+def check_mutation(number: int) -> CheckOutcome:
+    """Run the unit tests against the mutants of cosmic-ray, and report on the first `number` of them."""
     with tempfile.TemporaryDirectory(prefix="assetuploader-mutants-") as folder:
         for name in ("assetuploader", "tests", "service", "reconciler", "dev"):
             shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
         (Path(folder) / "config.toml").write_text(_config())
         _cosmic_ray(folder, "init", "config.toml", "session.sqlite")
-        say("cosmic-ray runs the unit tests once for each mutant")
+        print_progress("cosmic-ray runs the unit tests once for each mutant")
         _cosmic_ray(folder, "exec", "config.toml", "session.sqlite")
         dump = _cosmic_ray(folder, "dump", "session.sqlite")
     survivors, killed, equivalent = [], 0, 0
@@ -57,11 +57,11 @@ def mutation(number: int) -> CheckOutcome:
             killed += 1
             continue
         diff = (result or {}).get("diff", "").splitlines()
-        made = " ".join(line[1:].strip() for line in diff if line.startswith("+") and not line.startswith("+++"))
-        if any(known in made for known in EQUIVALENT):
+        added = " ".join(line[1:].strip() for line in diff if line.startswith("+") and not line.startswith("+++"))
+        if any(known in added for known in EQUIVALENT):
             equivalent += 1
         else:
-            survivors.append(f"{item['mutations'][0]['operator_name']}: {made}")
+            survivors.append(f"{item['mutations'][0]['operator_name']}: {added}")
     total = killed + equivalent + len(survivors)
     names = ", ".join(f"{name}.py" for name in _MODULES)
     size = f"{total:,} mutants of {names}, {killed:,} killed, {equivalent} equivalent"

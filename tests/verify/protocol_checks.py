@@ -1,35 +1,36 @@
 """The checks that need no S3: interleavings, protocol mutants, sequences."""
 
+import logging
 import os
 from multiprocessing import get_context
 
 import structlog
 
-from tests.protocol.campaign import campaign_on_all_cores
+from tests.protocol.campaign import explore_on_all_cores
 from tests.protocol.mutant_hunt import find_violation
 from tests.protocol.mutants import MUTANTS, mutant_by_name
 from tests.protocol.scenarios import SCENARIOS
 from tests.protocol.schedule import Bounds
-from tests.sequences.campaign import STEPS, begin_service, run_sequences
+from tests.sequences.campaign import STEPS, run_sequences, start_service
 from tests.sequences.machine import Sequences
-from tests.verify.check import CheckOutcome, progress_printer, say
+from tests.verify.check import CheckOutcome, make_progress_printer, print_progress
 
 
-def interleavings(together: int) -> CheckOutcome:
+def check_interleavings(together: int) -> CheckOutcome:
     """Explore every schedule with up to `together` faults and switches."""
-    explored = campaign_on_all_cores(Bounds(together=together), progress_printer("schedules"))
+    explored = explore_on_all_cores(Bounds(together=together), make_progress_printer("schedules"))
     schedules = sum(each.schedules for each in explored)
     size = f"{schedules:,} schedules of {len(SCENARIOS)} scenarios, up to {together} faults and switches together"
     return CheckOutcome(size, [str(each.violation) for each in explored if each.violation])
 
 
-def protocol_mutants(number: int) -> CheckOutcome:
+def check_protocol_mutants(number: int) -> CheckOutcome:
     """Look for a violation with each of the first `number` mutants."""
     survivors = []
     with get_context("fork").Pool(os.cpu_count()) as pool:
         names = [mutant.name for mutant in MUTANTS[:number]]
         for name, found in zip(names, pool.imap(_find, names), strict=True):
-            say(f"{name}: {found or 'SURVIVES'}")
+            print_progress(f"{name}: {found or 'SURVIVES'}")
             if found is None:
                 survivors.append(f"not found: {name}")
     return CheckOutcome(f"{len(names)} mutants, {len(names) - len(survivors)} found", survivors)
@@ -40,27 +41,29 @@ def _find(name: str) -> str | None:
     return str(violation) if violation else None
 
 
-def sequences(number: int) -> CheckOutcome:
+def check_sequences(number: int) -> CheckOutcome:
     """Run `number` random sequences, divided among the cores."""
     cores = os.cpu_count() or 1
     with get_context("fork").Pool(cores) as pool:
-        done = pool.map(_sequences, [(number // cores, seed) for seed in range(cores)])
+        done = pool.map(_run_share, [(number // cores, seed) for seed in range(cores)])
     size = f"{sum(count for count, _ in done):,} sequences of up to {STEPS} steps"
     return CheckOutcome(size, [failure for _, failure in done if failure])
 
 
-def _sequences(share: tuple[int, int]) -> tuple[int, str]:
+def _run_share(share: tuple[int, int]) -> tuple[int, str]:
+    """Run one core's share; return how many sequences there were, and the failure or an empty text."""
     number, seed = share
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    service = begin_service()
+    before = Sequences.begun
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    service = start_service()
     batch = min(number, 250)
-    show = progress_printer(f"sequences of process {seed}")
+    show = make_progress_printer(f"sequences of process {seed}")
     try:
         for begun in range(0, number, batch):
             run_sequences(batch, seed=seed * 1_000_000 + begun)
             show(begun)
     except AssertionError as error:
-        return Sequences.begun, f"seed {seed}: {error!r} {getattr(error, '__notes__', '')}"
+        return Sequences.begun - before, f"seed {seed}: {error!r} {getattr(error, '__notes__', '')}"
     finally:
         service.stop()
-    return Sequences.begun, ""
+    return Sequences.begun - before, ""

@@ -8,7 +8,7 @@ from typing import IO
 from dev.seaweedfs import LocalS3, free_port, running_s3
 from tests.faults.ledger import Load
 from tests.faults.lifecycles import LIFECYCLES, opened_bucket
-from tests.faults.log_levels import FORMATS, LEVELS, Levels
+from tests.faults.log_levels import FORMATS, LEVELS, LogLevels
 from tests.faults.nth_call import NthCall
 from tests.faults.overlap import Overlap
 from tests.faults.reference import Reference
@@ -16,7 +16,7 @@ from tests.faults.restarts import Restarts
 from tests.faults.s3_outage import Outage
 from tests.support.fault_proxy import FAULTS
 from tests.support.leaks import leaks
-from tests.verify.check import CheckOutcome, progress_printer
+from tests.verify.check import CheckOutcome, make_progress_printer
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def _s3() -> Iterator[LocalS3]:
         yield s3
 
 
-def reference(number: int) -> CheckOutcome:
+def check_reference(number: int) -> CheckOutcome:
     """Send the same calls to the in-memory S3 and to a server."""
 
     async def compare(s3: LocalS3) -> Reference:
@@ -39,7 +39,7 @@ def reference(number: int) -> CheckOutcome:
     return CheckOutcome(f"{trial.calls:,} calls to both", trial.violations)
 
 
-def nth_call(number: int) -> CheckOutcome:
+def check_nth_call(number: int) -> CheckOutcome:
     """Fail every call of the first `number` lifecycles."""
     with _s3() as s3:
         trial = NthCall(s3, lifecycles=LIFECYCLES[:number])
@@ -49,7 +49,7 @@ def nth_call(number: int) -> CheckOutcome:
     return CheckOutcome(size, trial.violations)
 
 
-def overlap(number: int) -> CheckOutcome:
+def check_overlap(number: int) -> CheckOutcome:
     """Finalize `number` assets with eight reconcilers that are killed."""
     with _s3() as s3:
         trial = Overlap(s3, number)
@@ -61,10 +61,10 @@ def overlap(number: int) -> CheckOutcome:
     )
 
 
-def ledger(number: int) -> CheckOutcome:
+def check_ledger(number: int) -> CheckOutcome:
     """Send `number` assets through the service, with faults and outages."""
     with _s3() as s3:
-        trial = Load(s3, number, progress_printer("assets"))
+        trial = Load(s3, number, make_progress_printer("assets"))
         asyncio.run(trial.run())
     size = (
         f"{number:,} assets, {len(trial.entries):,} accepted, {trial.faults:,} faults on the way, "
@@ -73,7 +73,7 @@ def ledger(number: int) -> CheckOutcome:
     return CheckOutcome(size, trial.violations + _leaks(trial.output))
 
 
-def s3_outage(seconds: int) -> CheckOutcome:
+def check_s3_outage(seconds: int) -> CheckOutcome:
     """Freeze S3, then kill it, for this many seconds each."""
     with _s3() as s3:
         trial = Outage(s3, seconds)
@@ -86,7 +86,7 @@ def s3_outage(seconds: int) -> CheckOutcome:
     return CheckOutcome(size, trial.violations + _leaks(trial.output))
 
 
-def restarts(number: int) -> CheckOutcome:
+def check_restarts(number: int) -> CheckOutcome:
     """Restart services in turn, `number` times."""
     with _s3() as s3:
         trial = Restarts(s3, number)
@@ -95,10 +95,10 @@ def restarts(number: int) -> CheckOutcome:
     return CheckOutcome(size, trial.violations + _leaks(trial.output))
 
 
-def log_levels(_: int) -> CheckOutcome:
+def check_log_levels(_: int) -> CheckOutcome:
     """Run a lifecycle at every log level and in every format."""
     with _s3() as s3:
-        trial = Levels(s3)
+        trial = LogLevels(s3)
         asyncio.run(trial.run())
     size = f"{len(LEVELS)} log levels, {len(FORMATS)} formats, {trial.bytes_logged:,} bytes of log"
     return CheckOutcome(size, trial.violations)

@@ -18,7 +18,7 @@ async def test_create_returns_id_upload_url_and_expiry(service: Service, path: s
     created = response.json()
     upload_url = created.pop("upload_url")
     assert (response.status_code, created) == (201, {"id": ID, "expires_at": "2026-01-01T12:15:00Z"})
-    assert response.headers["location"] == f"/asset/{ID}"
+    assert response.headers["location"] == f"asset/{ID}"
     assert response.headers["content-type"] == "application/json"
     assert response.headers["cache-control"] == "no-store"
     assert service.s3.allowed("PUT", upload_url) == f"temp/{ID}"

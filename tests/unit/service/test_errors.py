@@ -104,17 +104,26 @@ async def test_no_error_repeats_what_was_sent(service: Service, method: str) -> 
     assert all(400 <= response.status_code < 500 for response in responses)
 
 
-@pytest.mark.parametrize("given", [UUID_TEXT, UUID_TEXT.upper()])
-async def test_a_request_id_that_is_a_uuid_is_kept(service: Service, given: str) -> None:
-    """A client can find its request in the service's log by the id that it sent."""
+@pytest.mark.parametrize("given", [UUID_TEXT, UUID_TEXT.upper(), UUID_TEXT.replace("-", "")])
+async def test_a_request_id_is_kept(service: Service, given: str) -> None:
+    """A client can find its request in the service's log by the id that it sent. ingress-nginx sends 32 digits."""
     response = await service.client.get("/nowhere", headers={"X-Request-ID": given})
 
-    assert response.headers["x-request-id"] == response.json()["request_id"] == UUID_TEXT
+    assert response.headers["x-request-id"] == response.json()["request_id"] == given.lower()
 
 
 @pytest.mark.parametrize(
     "given",
-    ["", "1", UUID_TEXT + "0", UUID_TEXT.replace("-", ""), "{" + UUID_TEXT + "}", "x" * 5_000, "é", UUID_TEXT + ", x"],
+    [
+        "",
+        "1",
+        UUID_TEXT + "0",
+        UUID_TEXT.replace("-", "", 1),
+        "{" + UUID_TEXT + "}",
+        "x" * 5_000,
+        "é",
+        UUID_TEXT + ", x",
+    ],
 )
 async def test_any_other_request_id_is_replaced(service: Service, given: str) -> None:
     """Logs contain a UUID, never a client's text."""

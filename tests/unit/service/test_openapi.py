@@ -57,7 +57,7 @@ async def test_every_problem_is_described_where_it_can_come_from(service: Servic
         for code in response["description"].split(" · ")
         if "application/problem+json" in response.get("content", {})
     }
-    framing = {(404, "not_found"), (405, "method_not_allowed"), (408, "bad_request")}
+    framing = {(404, "not_found"), (405, "method_not_allowed"), (408, "bad_request"), (431, "headers_too_large")}
 
     assert described == {(problem.status, problem.code) for problem in (INTERNAL, *PROBLEMS.values())} - framing
 
