@@ -95,6 +95,9 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     s3_clock = Clock()
     try:
         bucket = open_bucket(config, combine_observers(s3_metrics.observe, call_logger(config)), s3_clock)
+    except StoreError as error:
+        return _exit_on_store_error(error)
+    try:
         asyncio.run(_verify_store_before_start(open_bucket(config, clock=s3_clock)))
         readiness.store_verified = True
     except StoreUnavailableError as error:

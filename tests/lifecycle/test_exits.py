@@ -86,6 +86,20 @@ def test_a_wrong_secret_ends_the_program(s3: LocalS3, program: str) -> None:
     assert reason.startswith("S3 responds 403 SignatureDoesNotMatch: check the credentials and their IAM policy")
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_credentials_that_are_not_there_yet_are_worth_another_start(s3: LocalS3, program: str) -> None:
+    """75 (EX_TEMPFAIL): on a new node, the agent of Pod Identity may start after the pod."""
+    environment = {name: text for name, text in s3.environment().items() if "KEY" not in name}
+    agent = f"http://{HOST}:{free_port()}/v1/credentials"
+
+    code, reason = _exit_code_and_reason(
+        [program], {**environment, "HOME": "/nowhere", "AWS_CONTAINER_CREDENTIALS_FULL_URI": agent}
+    )
+
+    assert code == 75
+    assert reason.startswith("the AWS credentials could not be fetched")
+
+
 def test_whitespace_around_settings_is_ignored(s3: LocalS3) -> None:
     """A Secret or ConfigMap that was made with `echo` ends in a line break."""
     environment = {
