@@ -101,7 +101,7 @@ dashboard: .venv/.ready ## write the chart's Grafana dashboard from its script
 	$(RUN)/python charts/dashboard.py
 
 .PHONY: docs-chart
-docs-chart: .venv/.ready ## write the table of values in the chart's README
+docs-chart: .venv/.ready ## write the table of values in the chart's README, and its defaults for the templates
 	$(RUN)/python charts/readme.py
 
 VERSION ?=
