@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 
 import pytest
+import urllib3
 
 from assetuploader.conformance import CHECK_KEY
 from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port
@@ -148,6 +149,19 @@ def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
                 78,
                 f"assetuploader: cannot listen on {HOST}:{port} (Address already in use): choose another host or port",
             )
+
+
+def test_a_service_listens_on_both_families(s3: LocalS3) -> None:
+    """By default, API and metrics answer to IPv4 and to IPv6, as an IPv6-only cluster needs."""
+    port, metrics_port = free_port(), free_port()
+    with (
+        started(["serve", "--port", str(port), "--metrics-port", str(metrics_port)], s3.environment()) as service,
+        urllib3.PoolManager(timeout=10, retries=False) as http,
+    ):
+        service.await_event("service_started")
+        for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            for path in (f"{port}/livez", f"{metrics_port}/metrics"):
+                assert http.request("GET", f"http://{host}:{path}").status == 200
 
 
 def test_a_dry_run_writes_nothing(s3: LocalS3) -> None:
