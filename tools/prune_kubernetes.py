@@ -1,7 +1,7 @@
 """Delete the modules of the kubernetes client that the reconciler never imports. The image's build runs it.
 
-The client has a module for each class of the Kubernetes API, which is imported when the class is first named, together with
-the modules of the classes that it refers to. What is loaded once `reconciler/events.py` has its names is all it can need.
+The client has a module for each class of the Kubernetes API. It is imported when the class is first named, together
+with the modules of the classes that it refers to. What the names in `reconciler/events.py` load is all that is needed.
 """
 
 import ast
@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import kubernetes.client
+
 import reconciler.events
 
 
