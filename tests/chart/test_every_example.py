@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from tests.chart.conftest import StrictLoader
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -37,6 +40,12 @@ def _selectors(value: Any) -> Iterator[dict[str, str]]:  # noqa: ANN401 - any YA
         case list():
             for inner in value:
                 yield from _selectors(inner)
+
+
+def test_a_key_that_is_there_twice_is_refused() -> None:
+    """All manifests that `render` returns have passed this loader."""
+    with pytest.raises(AssertionError, match="twice in one mapping"):
+        yaml.load("spec: {a: 1, b: 2, a: 3}", StrictLoader)  # noqa: S506 -- a subclass of the safe one
 
 
 def test_helm_lint_passes(ci_values: str, helm: Callable[..., Any], chart: Path) -> None:
