@@ -87,6 +87,14 @@ def test_the_schema_rejects_a_wrong_value_and_names_it(values: dict[str, Any], m
         ),
         ({"aws": AWS, "ingress": {"enabled": True}}, "ingress.hosts"),
         (
+            {"aws": AWS, "networkPolicy": {"enabled": True, "s3Cidrs": ["10.0.0.0/8"]}},
+            "networkPolicy.s3Cidrs needs networkPolicy.enabled and networkPolicy.restrictEgress",
+        ),
+        (
+            {"aws": AWS, "networkPolicy": {"dnsPorts": [5353]}},
+            "networkPolicy.dnsPorts needs networkPolicy.enabled and networkPolicy.restrictEgress",
+        ),
+        (
             {"aws": {"region": "eu-west-1", "existingConfigMap": "c", "existingConfigMapKeys": {"bucket": ""}}},
             "aws.bucket is",
         ),

@@ -52,6 +52,14 @@ Checks that values.schema.json cannot express. deployment.yaml includes this fir
 {{- fail "autoscaling.enabled needs resources.requests.cpu: utilization is a percentage of it" }}
 {{- end }}
 {{- end }}
+{{- if not (and $v.networkPolicy.enabled $v.networkPolicy.restrictEgress) }}
+{{- $defaults := (.Files.Get "files/defaults.json" | fromJson).networkPolicy }}
+{{- range $key := list "dnsPorts" "s3Ports" "s3Cidrs" "apiServerCidrs" "apiServerPorts" "extraEgress" }}
+{{- if ne (toJson (index $v.networkPolicy $key)) (toJson (index $defaults $key)) }}
+{{- fail (printf "networkPolicy.%s needs networkPolicy.enabled and networkPolicy.restrictEgress: without them, egress is open" $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) }}
 {{- fail "ingress.enabled needs at least one name in ingress.hosts" }}
 {{- end }}
