@@ -101,7 +101,7 @@ dashboard: .venv/.ready ## write the chart's Grafana dashboard from its script
 	$(RUN)/python charts/dashboard.py
 
 .PHONY: docs-chart
-docs-chart: .venv/.ready ## write the table of values in the chart's README
+docs-chart: .venv/.ready ## write the table of values in the chart's README, and its defaults for the templates
 	$(RUN)/python charts/readme.py
 
 VERSION ?=
@@ -120,7 +120,9 @@ dist: .venv/.ready ## what a release publishes, into dist/: wheel, sdist, chart 
 	rm -rf dist
 	$(UV) build --quiet --out-dir dist
 	cp -r charts/assetuploader dist/chart
-	sed -i.old 's|^  repository: assetuploader$$|  repository: $(IMAGE_REPOSITORY)|' dist/chart/values.yaml && rm dist/chart/values.yaml.old
+	sed -i.old -e 's|^  repository: assetuploader$$|  repository: $(IMAGE_REPOSITORY)|' \
+	  -e 's|"repository": "assetuploader"|"repository": "$(IMAGE_REPOSITORY)"|' dist/chart/values.yaml dist/chart/files/defaults.json
+	rm dist/chart/values.yaml.old dist/chart/files/defaults.json.old
 	$(RUN)/helm package dist/chart --destination dist
 	rm -r dist/chart
 	$(UV) export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export --output-file dist/assetuploader.cdx.json >/dev/null

@@ -1,7 +1,9 @@
-"""Write the table of values in the chart's README from values.yaml (keys, defaults, comments) and its schema (types).
+"""Write what is generated from values.yaml: the table in the chart's README, and files/defaults.json for the templates.
 
-python charts/readme.py          writes the table
-python charts/readme.py --check  exits with 1 if the table is out of date
+The table has keys, defaults and comments from values.yaml, and types from its schema.
+
+python charts/readme.py          writes both
+python charts/readme.py --check  exits with 1 if one of them is out of date
 """
 
 import json
@@ -58,18 +60,30 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def main() -> int:
-    """Write the table into the README, or check it; return the exit code."""
-    readme = CHART / "README.md"
-    old = readme.read_text()
-    before, _, rest = old.partition(BEGIN)
+def readme() -> str:
+    """Return the chart's README with the table of today's values."""
+    before, _, rest = (CHART / "README.md").read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    new = f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def defaults() -> str:
+    """Return the values as JSON. Templates can read it, but not values.yaml itself."""
+    return json.dumps(yaml.safe_load((CHART / "values.yaml").read_text()), indent=2) + "\n"
+
+
+def main() -> int:
+    """Write the generated files, or check them; return the exit code."""
+    generated = {CHART / "README.md": readme(), CHART / "files" / "defaults.json": defaults()}
     if sys.argv[1:] == ["--check"]:
-        if new != old:
-            print("charts/assetuploader/README.md is out of date: run `make docs-chart`", file=sys.stderr)
-        return int(new != old)
-    readme.write_text(new)
+        stale = [path for path, text in generated.items() if not path.exists() or path.read_text() != text]
+        for path in stale:
+            print(
+                f"charts/assetuploader/{path.relative_to(CHART)} is out of date: run `make docs-chart`", file=sys.stderr
+            )
+        return int(bool(stale))
+    for path, text in generated.items():
+        path.write_text(text)
     return 0
 
 

@@ -18,15 +18,6 @@ CONNECTION_SECONDS: Final = 10.0
 """How long a connection may last. Prometheus opens another one."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        OSError: The port is taken, or the host is not an address of this machine.
-    """
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-
-
 @asynccontextmanager
 async def serving_metrics(registry: CollectorRegistry, listening: socket.socket) -> AsyncGenerator[None]:
     """Serve the metrics of this registry until the block ends."""

@@ -16,8 +16,8 @@ from assetuploader.cli.logs import configure_logs
 from assetuploader.cli.wiring import open_bucket
 from assetuploader.doctor.bucket_configuration import open_bucket_configuration
 from assetuploader.doctor.checks import CheckContext, Program, run_checks
-from assetuploader.doctor.results import CheckResult, Severity
-from assetuploader.errors import StoreMisconfiguredError
+from assetuploader.doctor.results import SEVERITIES, CheckResult, Severity
+from assetuploader.errors import StoreError
 
 _FAILURE: Final = ("✗", "red")
 _SYMBOLS: Final[Mapping[Severity, tuple[str, str]]] = {
@@ -48,8 +48,8 @@ def doctor(config: Config, options: DoctorOptions) -> int:
     configure_logs(config.log_level, config.log_format)
     try:
         results = asyncio.run(_run(config, options))
-    except StoreMisconfiguredError as error:
-        results = [CheckResult("configuration", Severity.MISCONFIGURED, str(error))]
+    except StoreError as error:
+        results = [CheckResult("configuration", SEVERITIES[error.kind], str(error))]
         if not options.is_json:
             _print(results[0])
     code = exit_code_for_results(results)

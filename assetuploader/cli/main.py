@@ -123,7 +123,7 @@ def _build_parser() -> argparse.ArgumentParser:
     bucket.add_argument("--bucket", help="the bucket's name (AWS_BUCKET)")
 
     serve_parser = commands.add_parser("serve", parents=[bucket], help="serve the HTTP API")
-    serve_parser.add_argument("--host", default="0.0.0.0", help="the address to listen on (default: all)")  # noqa: S104
+    serve_parser.add_argument("--host", default="::", help="the address to listen on (default: all, of IPv6 and IPv4)")
     serve_parser.add_argument("--port", type=_port, default=8080, help="the API's port (default: 8080)")
     serve_parser.add_argument("--metrics-port", type=_port, default=9090, help="the metrics' port (default: 9090)")
 

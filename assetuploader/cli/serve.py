@@ -24,8 +24,9 @@ from assetuploader.store import Bucket
 from service.app import build_app
 from service.context import Context
 from service.http_protocol import ServiceProtocol
+from service.listening import available_host, listen
 from service.metrics import Metrics
-from service.metrics_server import bind, serving_metrics
+from service.metrics_server import serving_metrics
 from service.readiness import Readiness
 from service.reconciler_metrics import ReconcilerCollector
 from service.requests import add_request_context
@@ -89,12 +90,16 @@ class _BackgroundTasks:
 def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     """Serve until the process is stopped, and return the exit code."""
     configure_logs(config.log_level, config.log_format, add_request_context)
+    host = available_host(host)
     readiness = Readiness()
     metrics = Metrics(readiness)
     s3_metrics = S3Metrics(metrics.registry)
     s3_clock = Clock()
     try:
         bucket = open_bucket(config, combine_observers(s3_metrics.observe, call_logger(config)), s3_clock)
+    except StoreError as error:
+        return _exit_on_store_error(error)
+    try:
         asyncio.run(_verify_store_before_start(open_bucket(config, clock=s3_clock)))
         readiness.store_verified = True
     except StoreUnavailableError as error:
@@ -108,7 +113,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     reports = ShardReportCache(bucket.reports)
     metrics.registry.register(ReconcilerCollector(reports))
     try:
-        metrics_socket = bind(host, metrics_port)
+        metrics_socket = listen(host, metrics_port)
     except OSError as error:
         return _exit_on_taken_port(host, metrics_port, error)
     background = _BackgroundTasks(bucket, readiness, reports, serving_metrics(metrics.registry, metrics_socket))
@@ -121,9 +126,10 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     )
     app = build_app(context, config.drain_seconds, background.lifespan)
     try:
-        app.run(host, port, single_process=True, access_log=False, protocol=ServiceProtocol, backlog=BACKLOG)
+        listener = listen(host, port, BACKLOG)
     except OSError as error:
         return _exit_on_taken_port(host, port, error)
+    app.run(sock=listener, single_process=True, access_log=False, protocol=ServiceProtocol, backlog=BACKLOG)
     return ExitCode.OK if background.fatal_error is None else _exit_on_store_error(background.fatal_error)
 
 
@@ -147,8 +153,9 @@ def _exit_on_store_error(error: StoreError) -> int:
 
 
 def _exit_on_taken_port(host: str, port: int, error: OSError) -> int:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     is_system_error = error.errno is not None and error.errno > 0  # not so when the host has no address
     cause = os.strerror(error.errno or 0) if is_system_error else error.strerror
-    reason = f"cannot listen on {host}:{port} ({cause}): choose another host or port"
+    reason = f"cannot listen on {address} ({cause}): choose another host or port"
     print(f"assetuploader: {reason}", file=sys.stderr)  # noqa: T201
     return ExitCode.CONFIG

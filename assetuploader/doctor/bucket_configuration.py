@@ -136,8 +136,10 @@ def _call(operation: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | Non
             raise StoreUnsupportedError(f"this store does not support the setting ({status} {code})") from None
         if code == "NoSuchBucket" or (code == "404" and status == HTTPStatus.NOT_FOUND):
             raise StoreMisconfiguredError("the bucket does not exist: create it, or correct AWS_BUCKET") from None
-        if status in {301, 307, 400}:
-            raise StoreMisconfiguredError(f"S3 responds {status} {code}: check AWS_REGION and the endpoint") from None
+        if status in {301, 307, 400}:  # the response to HEAD has no code: 400 is a wrong region, or an expired token
+            raise StoreMisconfiguredError(
+                f"S3 responds {status} {code}: check AWS_REGION, the endpoint and AWS_SESSION_TOKEN"
+            ) from None
         if status in {401, 403}:
             raise StoreAccessDeniedError(f"S3 responds {status} {code}") from None
         raise StoreUnavailableError(f"S3 responds {status} {code}") from None

@@ -1,7 +1,6 @@
 """The doctor's checks, in order. They write only objects of their own, and delete them afterwards."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,11 +17,11 @@ from assetuploader.conformance import (
 from assetuploader.doctor import settings_checks, url_checks
 from assetuploader.doctor.bucket_configuration import BucketConfiguration, ConfigurationItem
 from assetuploader.doctor.results import CheckResult, Severity, attempt, failed, passed, skipped
-from assetuploader.errors import PreconditionFailedError, StoreError, StoreUnsupportedError
+from assetuploader.errors import StoreError, StoreUnsupportedError
 from assetuploader.keys import TEMP_PREFIX, UPLOADED_PREFIX
 from assetuploader.shard_reports import MAX_REPORT_BYTES, REPORT_HEADERS, REPORTS_PREFIX
 from assetuploader.state_machine import LifecyclePolicy
-from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo
+from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo, Presigner
 
 REPORT_CHECK_KEY: Final = REPORTS_PREFIX + "_probe"
 ABSENT_KEY: Final = UPLOADED_PREFIX + "_no-such-object"
@@ -58,13 +57,15 @@ async def run_checks(context: CheckContext) -> AsyncGenerator[CheckResult]:
     yield bucket
     if bucket.severity.is_failure:
         return
-    yield await _check_region(context)
+    yield await _run_guarded("region", _check_region(context))
     yield await _check_clock(context)
+    public_endpoint, presigner = await url_checks.check_public_endpoint(context.bucket)
+    yield public_endpoint
     try:
-        async for result in _write_checks(context):
+        async for result in _write_checks(context, presigner):
             yield result
-        yield await _run_guarded("download URL", url_checks.check_download_url(context.bucket))
-        yield await _run_guarded("anonymous access", url_checks.check_anonymous(context.bucket))
+        yield await _run_guarded("download URL", url_checks.check_download_url(context.bucket, presigner))
+        yield await _run_guarded("anonymous access", url_checks.check_anonymous(context.bucket, presigner))
         yield await _run_guarded("TLS", url_checks.check_tls(context.bucket))
     finally:
         clean_up = await _clean_up(context)
@@ -120,7 +121,7 @@ async def _check_clock(context: CheckContext) -> CheckResult:
     return CheckResult("clock", Severity.WARNING, f"differs from S3's clock by {skew:.0f} s", remediation)
 
 
-async def _write_checks(context: CheckContext) -> AsyncIterator[CheckResult]:
+async def _write_checks(context: CheckContext, presigner: Presigner) -> AsyncIterator[CheckResult]:
     store = context.bucket.store
     check = "write uploaded/ (s3:PutObject, s3:PutObjectTagging)"
     try:
@@ -144,8 +145,8 @@ async def _write_checks(context: CheckContext) -> AsyncIterator[CheckResult]:
         "rejected on an upload URL",
         "Use a store that rejects an unsigned x-amz-copy-source: on this one an upload URL can read any object.",
     )
-    yield await _run_guarded("upload URL", url_checks.check_upload_url(context.bucket))
-    yield await _run_guarded("CORS", url_checks.check_cors(context.bucket, context.origin))
+    yield await _run_guarded("upload URL", url_checks.check_upload_url(context.bucket, presigner))
+    yield await _run_guarded("CORS", url_checks.check_cors(context.bucket, presigner, context.origin))
     async for result in _permission_checks(context, check_object):
         yield result
 
@@ -170,12 +171,7 @@ async def _permission_checks(context: CheckContext, check_object: ObjectInfo) ->
     yield await attempt(
         "list temp/ (s3:ListBucket)", store.list_objects(TEMP_PREFIX, TEMP_PREFIX), "allowed", "Allow s3:ListBucket."
     )
-    yield await attempt(
-        "copy temp/ to uploaded/",
-        _copy(context, check_object),
-        "allowed",
-        "Allow the reconciler s3:GetObject on temp/*.",
-    )
+    yield await _run_guarded("copy temp/ to uploaded/", _check_copy(context, check_object))
     yield await attempt(
         "write reports/ (s3:PutObject)",
         reports.put_object(REPORT_CHECK_KEY, b"{}", ObjectAttributes(headers=REPORT_HEADERS)),
@@ -190,15 +186,16 @@ async def _permission_checks(context: CheckContext, check_object: ObjectInfo) ->
     )
 
 
-async def _copy(context: CheckContext, check_object: ObjectInfo) -> None:
-    store = context.bucket.store
+async def _check_copy(context: CheckContext, check_object: ObjectInfo) -> CheckResult:
+    check, store = "copy temp/ to uploaded/", context.bucket.store
     source = await store.head_object(CHECK_UPLOAD_KEY)
     if source is None:
-        raise StoreUnsupportedError("there is nothing to copy, because the upload URL above did not work")
-    with suppress(PreconditionFailedError):  # a program that starts at this moment writes the same object
-        await store.copy_object(
-            CHECK_UPLOAD_KEY, CHECK_KEY, CHECK_ATTRIBUTES, source_if_match=source.etag, if_match=check_object.etag
-        )
+        return skipped(check, "there is nothing to copy, because the upload URL above did not work")
+    # A program that starts at this moment writes the same object: `attempt` lets a failed condition pass.
+    copying = store.copy_object(
+        CHECK_UPLOAD_KEY, CHECK_KEY, CHECK_ATTRIBUTES, source_if_match=source.etag, if_match=check_object.etag
+    )
+    return await attempt(check, copying, "allowed", "Allow the reconciler s3:GetObject on temp/*.")
 
 
 async def _delete(context: CheckContext, key: str) -> None:
@@ -215,7 +212,7 @@ async def _run_guarded(check: str, result: Awaitable[CheckResult]) -> CheckResul
 
 
 async def _settings_checks(context: CheckContext) -> AsyncIterator[CheckResult]:
-    rules: Sequence[Mapping[str, Any]] = []
+    rules: Sequence[Mapping[str, Any]] | None = None
     placeholder_seconds = context.policy.upload_url_ttl_seconds + context.policy.expire_after_seconds
 
     def check_lifecycle(lifecycle: Mapping[str, Any] | None) -> CheckResult:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from assetuploader.doctor.results import CheckResult, Severity, passed
+from assetuploader.doctor.results import CheckResult, Severity, passed, skipped
 from assetuploader.keys import TEMP_PREFIX, UPLOADED_PREFIX
 
 ARCHIVE_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -65,9 +65,16 @@ def _overlaps(prefix: str, other: str) -> bool:
     return other.startswith(prefix) or prefix.startswith(other)
 
 
-def check_versioning(versioning: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> CheckResult:
-    """Check whether old versions accumulate: each asset leaves two placeholders and an upload behind."""
+def check_versioning(versioning: Mapping[str, Any], rules: Sequence[Mapping[str, Any]] | None) -> CheckResult:
+    """Check whether old versions accumulate: each asset leaves two placeholders and an upload behind.
+
+    `rules` is None when the lifecycle rules could not be read.
+    """
     status = versioning.get("Status", "off")
+    if rules is None and status != "off":
+        reason = f"{status.lower()}; it is not known whether old versions expire, because the lifecycle cannot be read"
+        return skipped("versioning", reason)
+    rules = rules or []
     expires = any(rule.get("Status") == "Enabled" and "NoncurrentVersionExpiration" in rule for rule in rules)
     if status == "off" or expires:
         return passed("versioning", status.lower() + (", and old versions expire" if expires else ""))
@@ -110,6 +117,8 @@ def check_public_access(public_access: Mapping[str, Any] | None) -> CheckResult:
 def check_policy(policy: Mapping[str, Any] | None) -> CheckResult:
     """Check whether the bucket policy denies plain HTTP, and writes to `uploaded/` without a condition."""
     statements = json.loads(policy["Policy"])["Statement"] if policy else []
+    if isinstance(statements, dict):  # IAM accepts a single statement without a list
+        statements = [statements]
     denials = [json.dumps(statement) for statement in statements if statement.get("Effect") == "Deny"]
     required = {"aws:SecureTransport": "plain HTTP", "s3:if-match": "writes to uploaded/ without a condition"}
     missing = [what for key, what in required.items() if not any(key in denial for denial in denials)]

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from assetuploader.conformance import CHECK_KEY, CHECK_UPLOAD_KEY
 from assetuploader.doctor.results import CheckResult, Severity, passed, skipped
-from assetuploader.errors import StoreUnavailableError
+from assetuploader.errors import StoreMisconfiguredError, StoreUnavailableError
 from assetuploader.plain_http import send
-from assetuploader.store import Bucket
+from assetuploader.store import Bucket, Presigner
 
 URL_TTL_SECONDS: Final = 60
 BODY: Final = b"doctor"
@@ -18,12 +18,35 @@ CORS_RULE: Final = (
 )
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_REACH: Final = "Clients must reach this endpoint: set ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL to one that they can reach."
+_REACH: Final = (
+    "Clients must reach S3 at this endpoint: set ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL to one that they can reach."
+)
 
 
-async def check_upload_url(bucket: Bucket) -> CheckResult:
+async def check_public_endpoint(bucket: Bucket) -> tuple[CheckResult, Presigner]:
+    """Check that the endpoint in clients' URLs responds; return the presigner that the other checks use.
+
+    If it does not, they use the endpoint of the programs, so that one cause has one result.
+    """
+    signed = await bucket.presigner.presign_get(CHECK_KEY, URL_TTL_SECONDS)
+    parts = urlsplit(signed.url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    try:
+        await send("GET", f"{origin}/", bucket.http)
+    except StoreMisconfiguredError as error:
+        return CheckResult("public endpoint", Severity.MISCONFIGURED, str(error), _REACH), bucket.internal_presigner
+    except StoreUnavailableError as error:
+        message = f"{origin} cannot be reached from here ({error}): URLs are checked at the programs' endpoint"
+        if parts.hostname in _LOOPBACK:
+            remediation = "In a pod of a trial this is expected. Run the doctor where the clients are, too."
+            return CheckResult("public endpoint", Severity.WARNING, message, remediation), bucket.internal_presigner
+        return CheckResult("public endpoint", Severity.UNAVAILABLE, message, _REACH), bucket.internal_presigner
+    return passed("public endpoint", f"{origin} can be reached"), bucket.presigner
+
+
+async def check_upload_url(bucket: Bucket, presigner: Presigner) -> CheckResult:
     """Upload to an upload URL, as a client does. The key is the doctor's own."""
-    signed = await bucket.presigner.presign_put(CHECK_UPLOAD_KEY, URL_TTL_SECONDS)
+    signed = await presigner.presign_put(CHECK_UPLOAD_KEY, URL_TTL_SECONDS)
     try:
         response = await send("PUT", signed.url, bucket.http, body=BODY)
     except StoreUnavailableError as error:
@@ -38,18 +61,20 @@ async def check_upload_url(bucket: Bucket) -> CheckResult:
     return passed("upload URL", "a client can upload")
 
 
-async def check_download_url(bucket: Bucket) -> CheckResult:
+async def check_download_url(bucket: Bucket, presigner: Presigner) -> CheckResult:
     """Download from a download URL, as a client does."""
-    signed = await bucket.presigner.presign_get(CHECK_KEY, URL_TTL_SECONDS)
+    signed = await presigner.presign_get(CHECK_KEY, URL_TTL_SECONDS)
     try:
         response = await send("GET", signed.url, bucket.http)
     except StoreUnavailableError as error:
         return CheckResult("download URL", Severity.UNAVAILABLE, str(error), _REACH)
-    if response.status != HTTPStatus.OK:
+    if response.status == HTTPStatus.FORBIDDEN:
         remediation = "Allow the service s3:GetObject on uploaded/*."
-        return CheckResult(
-            "download URL", Severity.ACCESS_DENIED, f"S3 responds {response.status} to a client's download", remediation
-        )
+        message = "S3 responds 403 to a client's download"
+        return CheckResult("download URL", Severity.ACCESS_DENIED, message, remediation)
+    if response.status != HTTPStatus.OK:
+        message = f"S3 responds {response.status} to a client's download"
+        return CheckResult("download URL", Severity.FAILED, message, _REACH)
     if not response.headers.get("content-disposition", "").startswith("attachment"):
         remediation = "Use a store that honours response-content-disposition, or serve it from a host without cookies."
         message = "a browser shows what a client uploaded, instead of saving it"
@@ -57,9 +82,9 @@ async def check_download_url(bucket: Bucket) -> CheckResult:
     return passed("download URL", "a client can download")
 
 
-async def check_anonymous(bucket: Bucket) -> CheckResult:
+async def check_anonymous(bucket: Bucket, presigner: Presigner) -> CheckResult:
     """Request an object without a signature: nobody may read it."""
-    signed = await bucket.presigner.presign_get(CHECK_KEY, URL_TTL_SECONDS)
+    signed = await presigner.presign_get(CHECK_KEY, URL_TTL_SECONDS)
     try:
         response = await send("GET", signed.url.partition("?")[0], bucket.http)
     except StoreUnavailableError as error:
@@ -69,7 +94,10 @@ async def check_anonymous(bucket: Bucket) -> CheckResult:
         return CheckResult(
             "anonymous access", Severity.FAILED, "anybody can read assets without a signature", remediation
         )
-    return passed("anonymous access", f"rejected with {response.status}")
+    if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return passed("anonymous access", f"rejected with {response.status}")
+    message = f"S3 responds {response.status}, so it is not known whether anybody can read assets"
+    return CheckResult("anonymous access", Severity.FAILED, message, _REACH)
 
 
 async def check_tls(bucket: Bucket) -> CheckResult:
@@ -85,12 +113,12 @@ async def check_tls(bucket: Bucket) -> CheckResult:
     )
 
 
-async def check_cors(bucket: Bucket, origin: str | None) -> CheckResult:
+async def check_cors(bucket: Bucket, presigner: Presigner, origin: str | None) -> CheckResult:
     """Send the preflight and the upload of a browser."""
     if origin is None:
         return skipped("CORS", "not checked: add --origin https://app.example.com if browsers upload")
     remediation = f"Give the bucket this CORS configuration: {CORS_RULE.format(origin=origin)}"
-    signed = await bucket.presigner.presign_put(CHECK_UPLOAD_KEY, URL_TTL_SECONDS)
+    signed = await presigner.presign_put(CHECK_UPLOAD_KEY, URL_TTL_SECONDS)
     preflight_headers = {
         "Origin": origin,
         "Access-Control-Request-Method": "PUT",

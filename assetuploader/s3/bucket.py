@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError, HTTPClientError, MetadataRetrievalError
 from botocore.session import get_session
 
-from assetuploader.errors import StoreMisconfiguredError
+from assetuploader.errors import StoreMisconfiguredError, StoreUnavailableError
 from assetuploader.http_settings import HttpSettings
 from assetuploader.instrumentation import CallObserver, noop_observer
 from assetuploader.s3.client import S3Client
@@ -60,6 +60,7 @@ def open_bucket(  # noqa: PLR0913 -- three that name the bucket, and keyword-onl
 
     Raises:
         StoreMisconfiguredError: There are no credentials, or an endpoint or the CA bundle is invalid.
+        StoreUnavailableError: What gives out the credentials of a role does not respond.
     """
     try:
         session = get_session()
@@ -69,6 +70,11 @@ def open_bucket(  # noqa: PLR0913 -- three that name the bucket, and keyword-onl
             raise StoreMisconfiguredError(_NO_CREDENTIALS)
         endpoint = resolve_endpoint(session, bucket, None)
         public = endpoint if public_endpoint_url is None else resolve_endpoint(session, bucket, public_endpoint_url)
+    except (CredentialRetrievalError, MetadataRetrievalError, HTTPClientError) as error:
+        raise StoreUnavailableError(
+            f"the AWS credentials could not be fetched ({type(error).__name__}): check the role of the pod; the agent "
+            "of Pod Identity may not be ready yet"
+        ) from error
     except (BotoCoreError, ValueError) as error:  # boto3 raises ValueError for an invalid endpoint
         raise StoreMisconfiguredError(f"the S3 configuration is invalid: {error}") from error
     http = HttpSettings.from_environment(os.environ, session.get_config_variable("ca_bundle"))

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from assetuploader.errors import StoreAccessDeniedError, StoreMisconfiguredError, StoreUnavailableError
 from assetuploader.s3.clock import Clock
+from assetuploader.s3.error_mapping import THROTTLING_CODES, TRANSIENT_STATUSES
 from assetuploader.s3.sigv4 import Credentials
 
 if TYPE_CHECKING:
@@ -76,8 +77,11 @@ class CredentialCache:
             if current is not None and valid_seconds > 0:
                 return current
             if isinstance(error, ClientError):  # the response of STS
-                code = error.response["Error"].get("Code")
-                raise StoreAccessDeniedError(f"AWS refuses the role ({code}): check its policy") from error
+                code = error.response["Error"].get("Code", "")
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+                if code in THROTTLING_CODES or status in TRANSIENT_STATUSES:
+                    raise StoreUnavailableError(f"STS responds {status} {code}: try again later") from error
+                raise StoreAccessDeniedError(f"STS refuses the role ({code}): check its trust policy") from error
             # The error's text is left out: it may contain a URL or a file of the role.
             raise StoreUnavailableError(
                 f"the AWS credentials could not be fetched ({type(error).__name__}): check the role of the pod"

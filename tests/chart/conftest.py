@@ -13,6 +13,19 @@ import yaml
 CHART: Final = Path(__file__).parents[2] / "charts" / "assetuploader"
 
 Manifest = dict[str, Any]
+
+
+class StrictLoader(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, as server-side apply does; PyYAML takes the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Return the mapping, or fail if a key is there twice."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"{twice}: twice in one mapping{node.start_mark}"
+        return super().construct_mapping(node, deep)
+
+
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 Render = Callable[..., list[Manifest]]
 Refuse = Callable[[Mapping[str, Any]], str]
@@ -49,7 +62,7 @@ def render(helm: Helm) -> Render:
         else:
             done = helm(*command, "--set", "aws.region=eu-west-1,aws.bucket=example-assets", values=values)
         assert done.returncode == 0, done.stderr
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
+        return [document for document in yaml.load_all(done.stdout, StrictLoader) if document]
 
     return run
 

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from tests.chart.conftest import StrictLoader
 
 Manifest = dict[str, Any]
 Render = Callable[..., list[Manifest]]
@@ -39,6 +42,12 @@ def _selectors(value: Any) -> Iterator[dict[str, str]]:  # noqa: ANN401 - any YA
                 yield from _selectors(inner)
 
 
+def test_a_key_that_is_there_twice_is_refused() -> None:
+    """All manifests that `render` returns have passed this loader."""
+    with pytest.raises(AssertionError, match="twice in one mapping"):
+        yaml.load("spec: {a: 1, b: 2, a: 3}", StrictLoader)  # noqa: S506 -- a subclass of the safe one
+
+
 def test_helm_lint_passes(ci_values: str, helm: Callable[..., Any], chart: Path) -> None:
     """`helm lint --strict` reports no problem."""
     done = helm("lint", "--strict", str(chart), "-f", str(chart / "ci" / ci_values))
@@ -66,17 +75,19 @@ def test_a_service_selects_the_pods_of_one_deployment_and_no_others(ci_values: s
 
 
 def test_every_pod_is_restricted(ci_values: str, render: Render) -> None:
-    """Pods meet `restricted`, with a numeric uid, a read-only root, an emptyDir at /tmp and no service links."""
+    """Pods meet `restricted`, with a numeric uid, a read-only root, an emptyDir at /tmp and no service links.
+
+    On OpenShift the cluster gives the uids.
+    """
+    uids = {} if ci_values.startswith("openshift") else {"runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
     pods = list(_pod_templates(render(ci_values)))
     assert {name.split("/")[0] for name, _ in pods} >= {"Deployment", "CronJob", "Pod"}
     for name, pod in pods:
         spec = pod["spec"]
         assert spec["securityContext"] == {
             "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "runAsGroup": 10001,
-            "fsGroup": 10001,
             "seccompProfile": {"type": "RuntimeDefault"},
+            **uids,
         }, name
         assert spec["enableServiceLinks"] is False, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
@@ -90,7 +101,13 @@ def test_every_pod_is_restricted(ci_values: str, render: Render) -> None:
                 "readOnlyRootFilesystem": True,
             }, name
             assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"], name  # noqa: S108
-            assert {"requests", "limits"} <= set(container["resources"]), name
+            assert all("ephemeral-storage" in container["resources"][kind] for kind in ("requests", "limits")), name
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                expected = {"periodSeconds", "timeoutSeconds", "failureThreshold"}
+                assert probe not in container or expected <= set(container[probe]), f"{name}: {probe}"
+            for items, key in ((container.get("env", []), "name"), (container["volumeMounts"], "mountPath")):
+                keys = [item[key] for item in items]
+                assert len(keys) == len(set(keys)), name
 
 
 def test_only_a_reconciler_that_posts_events_gets_a_token(ci_values: str, render: Render) -> None:

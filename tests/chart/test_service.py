@@ -125,8 +125,8 @@ def test_a_new_chart_version_alone_replaces_no_pod(render: Render, chart: Path, 
     assert runs[0] == runs[1]
 
 
-def test_new_credentials_replace_the_pods(render: Render) -> None:
-    """A pod reads its environment once, so new keys need new pods."""
+def test_a_new_access_key_replaces_the_pods(render: Render) -> None:
+    """A pod reads its environment once, so new keys need new pods. A new secret key has a new access key id."""
 
     def template(key: str) -> Manifest:
         aws = {"accessKeyId": key, "secretAccessKey": "s"}
@@ -134,6 +134,16 @@ def test_new_credentials_replace_the_pods(render: Render) -> None:
         return annotations
 
     assert template("one") == template("one") != template("two")
+
+
+def test_nothing_but_the_secret_depends_on_the_secret_key(render: Render) -> None:
+    """A hash in an annotation would let everybody who may read pods guess a weak secret key."""
+
+    def others(secret: str) -> list[Manifest]:
+        values = {"aws": {"accessKeyId": "k", "secretAccessKey": secret}, "seaweedfs": {"enabled": True}}
+        return [manifest for manifest in render(values) if manifest["kind"] != "Secret"]
+
+    assert others("one") == others("two")
 
 
 def test_without_credentials_pods_use_the_aws_default_chain(render: Render) -> None:
@@ -212,14 +222,14 @@ def test_alerts_and_dashboard_query_the_scraped_job(render: Render) -> None:
 
 
 def test_network_policies_cover_every_component(render: Render) -> None:
-    """With networkPolicy.enabled, each component has a policy for both directions."""
+    """Each component has a policy, for both directions with networkPolicy.restrictEgress."""
     manifests = render("everything-values.yaml")
     policies = {
         m["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]: m["spec"]
         for m in manifests
         if m["kind"] == "NetworkPolicy"
     }
-    assert set(policies) == {"service", "reconciler", "s3"}
+    assert set(policies) == {"service", "reconciler", "test", "s3"}
     assert all(spec["policyTypes"] == ["Ingress", "Egress"] for spec in policies.values())
     assert policies["reconciler"]["ingress"] == []
 
@@ -230,8 +240,67 @@ def test_network_policies_cover_every_component(render: Render) -> None:
 )
 def test_egress_is_open_to_the_port_of_s3(render: Render, endpoint: str, port: int) -> None:
     """The port is that of aws.endpointUrl. The Pod Identity agent is reachable when no keys are set."""
-    manifests = render({"aws": {"endpointUrl": endpoint}, "networkPolicy": {"enabled": True}})
+    manifests = render({"aws": {"endpointUrl": endpoint}, "networkPolicy": {"restrictEgress": True}})
     service = next(m for m in manifests if m["kind"] == "NetworkPolicy")["spec"]
     ports = [rule["ports"][0]["port"] for rule in service["egress"]]
     assert ports == [53, port, 80]
     assert {"ipBlock": {"cidr": "169.254.170.23/32"}} in service["egress"][2]["to"]
+
+
+def _policy(manifests: list[Manifest], component: str) -> Manifest:
+    policies = [m for m in manifests if m["kind"] == "NetworkPolicy"]
+    [found] = [m for m in policies if m["metadata"]["labels"]["app.kubernetes.io/component"] == component]
+    spec: Manifest = found["spec"]
+    return spec
+
+
+def test_by_default_only_http_and_s3_can_be_reached(render: Render) -> None:
+    """The metrics and the internal ports of SeaweedFS ask for no signature. Egress is open."""
+    trial = {"aws": {"accessKeyId": "k", "secretAccessKey": "s"}, "seaweedfs": {"enabled": True}}
+    manifests = render(trial)
+    assert _policy(manifests, "service")["ingress"] == [{"ports": [{"port": "http"}]}]
+    assert _policy(manifests, "s3")["ingress"] == [{"ports": [{"port": "s3"}]}]
+    for component in ("reconciler", "test"):
+        assert (_policy(manifests, component)["ingress"], _policy(manifests, component)["policyTypes"]) == (
+            [],
+            ["Ingress"],
+        )
+
+
+@pytest.mark.parametrize(
+    ("values", "peers"),
+    [
+        ({"metrics": {"serviceMonitor": {"enabled": True}}}, [{"namespaceSelector": {}}]),
+        ({"networkPolicy": {"metricsFrom": [{"podSelector": {}}]}}, [{"podSelector": {}}]),
+    ],
+)
+def test_the_metrics_can_be_read_by_whom_the_values_say(render: Render, values: Manifest, peers: Manifest) -> None:
+    """These are networkPolicy.metricsFrom, or every pod when a ServiceMonitor asks for scraping."""
+    [_, metrics] = _policy(render(values), "service")["ingress"]
+    assert metrics == {"ports": [{"port": "metrics"}], "from": peers}
+
+
+@pytest.mark.parametrize("component", ["service", "reconciler", "test", "doctor"])
+def test_egress_takes_ports_and_rules_from_the_values(render: Render, component: str) -> None:
+    """OpenShift's DNS listens on 5353, MinIO on 9000, and a proxy is an extra rule, for every pod that speaks to S3."""
+    proxy = {"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}], "ports": [{"port": 3128, "protocol": "TCP"}]}
+    policy = {"restrictEgress": True, "dnsPorts": [5353], "s3Ports": [9000], "extraEgress": [proxy]}
+    egress = _policy(render({"networkPolicy": policy, "doctor": {"enabled": True}}), component)["egress"]
+    dns = [{"port": 5353, "protocol": "UDP"}, {"port": 5353, "protocol": "TCP"}]
+    assert egress[0] == {"ports": dns}
+    assert egress[1]["ports"] == [{"port": 9000, "protocol": "TCP"}]
+    assert proxy in egress
+
+
+def test_egress_is_open_to_the_port_of_the_public_endpoint(render: Render) -> None:
+    """The pod of `helm test` uploads to the public endpoint."""
+    aws = {"endpointUrl": "http://minio:9000", "publicEndpointUrl": "https://s3.example.com"}
+    egress = _policy(render({"aws": aws, "networkPolicy": {"restrictEgress": True}}), "test")["egress"]
+    assert [port["port"] for port in egress[1]["ports"]] == [9000, 443]
+
+
+def test_the_services_take_the_ip_family_policy(render: Render) -> None:
+    """service.ipFamilyPolicy holds for each Service of the release; without it, the cluster's default does."""
+    services = [m["spec"] for m in render("everything-values.yaml") if m["kind"] == "Service"]
+    assert [spec.get("ipFamilyPolicy") for spec in services] == ["PreferDualStack"] * 3
+    assert all("ipFamilyPolicy" not in m["spec"] for m in render({}) if m["kind"] == "Service")

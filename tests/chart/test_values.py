@@ -86,6 +86,22 @@ def test_the_schema_rejects_a_wrong_value_and_names_it(values: dict[str, Any], m
             "needs resources.requests.cpu",
         ),
         ({"aws": AWS, "ingress": {"enabled": True}}, "ingress.hosts"),
+        (
+            {"aws": AWS, "networkPolicy": {"enabled": True, "s3Cidrs": ["10.0.0.0/8"]}},
+            "networkPolicy.s3Cidrs needs networkPolicy.enabled and networkPolicy.restrictEgress",
+        ),
+        (
+            {"aws": AWS, "networkPolicy": {"dnsPorts": [5353]}},
+            "networkPolicy.dnsPorts needs networkPolicy.enabled and networkPolicy.restrictEgress",
+        ),
+        (
+            {"aws": {"region": "eu-west-1", "existingConfigMap": "c", "existingConfigMapKeys": {"bucket": ""}}},
+            "aws.bucket is",
+        ),
+        (
+            {"aws": AWS | KEYS | {"existingConfigMap": "c"}, "seaweedfs": {"enabled": True}},
+            "seaweedfs.enabled and aws.existingConfigMap exclude each other",
+        ),
         ({"aws": AWS, "httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
         (
             {"aws": AWS, "serviceAccount": {"create": False, "annotations": {"a": "b"}}},
@@ -100,6 +116,14 @@ def test_the_schema_rejects_a_wrong_value_and_names_it(values: dict[str, Any], m
 def test_an_impossible_combination_is_rejected(values: dict[str, Any], message: str, refuse: Refuse) -> None:
     """_validate.tpl checks what a schema cannot express, and its messages name the values."""
     assert message in refuse(values)
+
+
+@pytest.mark.parametrize("label", ["name", "instance", "component"])
+@pytest.mark.parametrize("section", ["podLabels", "reconciler.podLabels"])
+def test_a_label_that_selects_pods_cannot_be_changed(section: str, label: str, refuse: Refuse) -> None:
+    """A Deployment whose selector does not match its pods is refused by the API server only."""
+    values = {"aws": AWS} | _at(section, {f"app.kubernetes.io/{label}": "mine"})
+    assert f"{section} must not have app.kubernetes.io/{label}: the chart selects its pods by" in refuse(values)
 
 
 def _at(path: str, value: object) -> dict[str, Any]:
@@ -167,7 +191,7 @@ def test_the_schema_rejects_unknown_keys_everywhere(chart: Path) -> None:
 
 
 def test_values_and_schema_have_the_same_keys(chart: Path) -> None:
-    """Each key is in both, except Helm's `global` and the optional keys of `resources`."""
+    """Each key is in both, except those of umbrella charts and the optional keys of `resources`."""
     values, schema = _load(chart)
     for path, inner in _objects(schema):
         here = values
@@ -176,11 +200,11 @@ def test_values_and_schema_have_the_same_keys(chart: Path) -> None:
         if path.endswith(".resources"):
             assert set(here) <= set(inner["properties"])
         else:
-            assert set(here) | ({"global"} if not path else set()) == set(inner["properties"]), path
+            assert set(here) | (set() if path else {"global", "enabled", "tags"}) == set(inner["properties"]), path
 
 
-def test_the_readme_table_is_up_to_date() -> None:
-    """The table in the chart's README is what `make docs-chart` writes."""
+def test_what_is_generated_from_the_values_is_up_to_date() -> None:
+    """The table in the chart's README and files/defaults.json are what `make docs-chart` writes."""
     script = Path(__file__).parents[2] / "charts" / "readme.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr

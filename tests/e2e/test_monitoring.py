@@ -17,7 +17,12 @@ OVERDUE = "AssetuploaderOldestOverdue"
 def watched(install: Install, namespace: str) -> Release:
     """Install a release with two API pods and a CronJob whose runs do one scan."""
     reconciler = {"watchSeconds": 0, "graceSeconds": 0}
-    values = {"replicaCount": 2, "uploadUrlTtlSeconds": UPLOAD_URL_TTL_SECONDS, "reconciler": reconciler}
+    values = {
+        "replicaCount": 2,
+        "uploadUrlTtlSeconds": UPLOAD_URL_TTL_SECONDS,
+        "reconciler": reconciler,
+        "networkPolicy": {"metricsFrom": [{"podSelector": {}}]},
+    }
     return install("watched", namespace, values)
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 
 import pytest
+import urllib3
 
 from assetuploader.conformance import CHECK_KEY
 from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port
@@ -86,6 +87,20 @@ def test_a_wrong_secret_ends_the_program(s3: LocalS3, program: str) -> None:
     assert reason.startswith("S3 responds 403 SignatureDoesNotMatch: check the credentials and their IAM policy")
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_credentials_that_are_not_there_yet_are_worth_another_start(s3: LocalS3, program: str) -> None:
+    """75 (EX_TEMPFAIL): on a new node, the agent of Pod Identity may start after the pod."""
+    environment = {name: text for name, text in s3.environment().items() if "KEY" not in name}
+    agent = f"http://{HOST}:{free_port()}/v1/credentials"
+
+    code, reason = _exit_code_and_reason(
+        [program], {**environment, "HOME": "/nowhere", "AWS_CONTAINER_CREDENTIALS_FULL_URI": agent}
+    )
+
+    assert code == 75
+    assert reason.startswith("the AWS credentials could not be fetched")
+
+
 def test_whitespace_around_settings_is_ignored(s3: LocalS3) -> None:
     """A Secret or ConfigMap that was made with `echo` ends in a line break."""
     environment = {
@@ -134,6 +149,19 @@ def test_a_service_whose_port_is_taken_ends(s3: LocalS3) -> None:
                 78,
                 f"assetuploader: cannot listen on {HOST}:{port} (Address already in use): choose another host or port",
             )
+
+
+def test_a_service_listens_on_both_families(s3: LocalS3) -> None:
+    """By default, API and metrics answer to IPv4 and to IPv6, as an IPv6-only cluster needs."""
+    port, metrics_port = free_port(), free_port()
+    with (
+        started(["serve", "--port", str(port), "--metrics-port", str(metrics_port)], s3.environment()) as service,
+        urllib3.PoolManager(timeout=10, retries=False) as http,
+    ):
+        service.await_event("service_started")
+        for host in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            for path in (f"{port}/livez", f"{metrics_port}/metrics"):
+                assert http.request("GET", f"http://{host}:{path}").status == 200
 
 
 def test_a_dry_run_writes_nothing(s3: LocalS3) -> None:

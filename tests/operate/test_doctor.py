@@ -2,6 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -69,7 +72,7 @@ def test_every_check_passes_on_a_conforming_store(conforming: LocalS3) -> None:
     code, checks = run_doctor(conforming.environment(), "--origin", ORIGIN)
     assert (code, checks["skipped"]) == (0, ["credentials", "region"])
     assert checks.keys() == {"ok", "skipped"}
-    assert len(checks["ok"]) == 24
+    assert len(checks["ok"]) == 25
     keys = [found["Key"] for found in store.list_objects_v2(Bucket="assets")["Contents"]]
     assert keys == ["temp/users", "uploaded/_probe"]
 
@@ -121,11 +124,50 @@ def test_one_programs_permissions_can_be_tried_alone(conforming: LocalS3) -> Non
 
 
 def test_a_public_endpoint_that_leads_nowhere_is_found(conforming: LocalS3) -> None:
-    """Presigned URLs are tried at the public endpoint, as clients use them."""
-    code, checks = run_doctor(
-        {**conforming.environment(), "ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL": "http://127.0.0.1:1"}
-    )
-    assert (code, checks["unavailable"]) == (75, ["upload URL", "download URL", "anonymous access"])
+    """One cause, one result: all other checks use the endpoint of the programs."""
+    elsewhere = {"ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL": "http://127.0.0.2:1"}
+    code, checks = run_doctor({**conforming.environment(), **elsewhere})
+    assert (code, checks.pop("unavailable"), checks.pop("warning")) == (75, ["public endpoint"], ["TLS"])
+    assert checks.keys() == {"ok", "skipped"}
+
+
+def test_a_trials_doctor_in_a_pod_only_warns(conforming: LocalS3) -> None:
+    """Clients reach S3 at localhost, which is another machine for a pod."""
+    trial = {"ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL": "http://localhost:1"}
+    code, checks = run_doctor({**conforming.environment(), **trial})
+    assert (code, checks.pop("warning")) == (0, ["public endpoint"])
+    assert checks.keys() == {"ok", "skipped"}
+
+
+@contextmanager
+def responding(status: int) -> Iterator[str]:
+    """Run a server that responds to everything with this status, as an ingress without a route does."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def respond(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_PUT = do_OPTIONS = respond  # noqa: N815 -- http.server's names
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with HTTPServer((HOST, 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{HOST}:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_endpoint_that_is_not_s3_is_not_a_missing_permission(conforming: LocalS3, status: int) -> None:
+    """Nor does it prove that nobody can read assets."""
+    with responding(status) as url:
+        code, checks = run_doctor({**conforming.environment(), "ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL": url})
+    assert (code, checks["failed"]) == (1, ["upload URL", "download URL", "anonymous access"])
+    assert "copy temp/ to uploaded/" in checks["skipped"]
+    assert "access_denied" not in checks
 
 
 def test_a_nonconforming_store_is_recognized(nonconforming: dict[str, str]) -> None:
@@ -138,7 +180,7 @@ def test_a_nonconforming_store_is_recognized(nonconforming: dict[str, str]) -> N
         "unsigned copy source",
     ]
     assert checks["warning"] == ["CORS"]  # it exposes no ETag
-    assert len(checks["ok"]) == 21
+    assert len(checks["ok"]) == 22
 
 
 def test_settings_that_would_delete_data_are_reported(nonconforming: dict[str, str]) -> None:

@@ -28,9 +28,9 @@ class Product:
     """The file that receives the output of all programs."""
     services: list[asyncio.subprocess.Process] = field(default_factory=list)
 
-    async def serve(self, port: int) -> asyncio.subprocess.Process:
+    async def serve(self, port: int, metrics_port: int | None = None) -> asyncio.subprocess.Process:
         """Start a service, and wait until it is ready."""
-        arguments = ["serve", "--host", HOST, "--port", str(port), "--metrics-port", str(free_port())]
+        arguments = ["serve", "--host", HOST, "--port", str(port), "--metrics-port", str(metrics_port or free_port())]
         process = await self._start(*arguments)
         self.services.append(process)
         await self.wait_until_ok(port, "/readyz")

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.protocol.mutants import MUTANTS
+from tests.verify.attack_checks import check_metrics_port, check_pipelining, check_slow_readers
 from tests.verify.check import Check
 from tests.verify.http_checks import check_raw, check_schema, check_suite
 from tests.verify.mutation_check import check_mutation
@@ -39,6 +40,9 @@ CHECKS: Final = (
     ),
     Check("restarts", "no request fails while services are restarted in turn", check_restarts, 20, 4),
     Check("raw", "no malformed request gets a 5xx, hangs, or is echoed", check_raw, 20_000, 2_000),
+    Check("pipelining", "a connection with hundreds of requests starves no other one", check_pipelining, 20, 5),
+    Check("slow-readers", "clients that do not read are cut off, and pin little memory", check_slow_readers, 300, 20),
+    Check("metrics-port", "silent connections cost no threads, and keep no scraper out", check_metrics_port, 900, 200),
     Check("schema", "the API conforms to its OpenAPI document", check_schema, 300, 30),
     Check("log-levels", "no log level writes a secret", check_log_levels, 1, 1),
     Check("suite", "no test writes a secret to a log", check_suite, 1, 1),

@@ -4,6 +4,20 @@ Checks that values.schema.json cannot express. deployment.yaml includes this fir
 {{- define "assetuploader.validate" -}}
 {{- include "assetuploader.validateNames" . }}
 {{- $v := .Values -}}
+{{- $configMapKeys := and $v.aws.existingConfigMap $v.aws.existingConfigMapKeys | default dict -}}
+{{- if not (or $v.aws.region (get $configMapKeys "region")) }}
+{{- fail "aws.region is required: the region of the bucket" }}
+{{- end }}
+{{- if not (or $v.aws.bucket (get $configMapKeys "bucket")) }}
+{{- fail "aws.bucket is required: the name of the bucket, or a ConfigMap in aws.existingConfigMap that has it" }}
+{{- end }}
+{{- range $path, $pod := dict "podLabels" $v.podLabels "reconciler.podLabels" $v.reconciler.podLabels }}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
+{{- if hasKey $pod $label }}
+{{- fail (printf "%s must not have %s: the chart selects its pods by this label; remove it" $path $label) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if and $v.aws.existingSecret (or $v.aws.accessKeyId $v.aws.secretAccessKey) }}
 {{- fail "aws.existingSecret and aws.accessKeyId/aws.secretAccessKey exclude each other: name a Secret, or set the keys" }}
 {{- end }}
@@ -13,6 +27,9 @@ Checks that values.schema.json cannot express. deployment.yaml includes this fir
 {{- if $v.seaweedfs.enabled }}
 {{- if not (include "assetuploader.secretName" .) }}
 {{- fail "seaweedfs.enabled needs credentials: set aws.accessKeyId and aws.secretAccessKey (to any values), or aws.existingSecret" }}
+{{- end }}
+{{- if $v.aws.existingConfigMap }}
+{{- fail "seaweedfs.enabled and aws.existingConfigMap exclude each other: SeaweedFS makes the bucket aws.bucket" }}
 {{- end }}
 {{- if $v.aws.endpointUrl }}
 {{- fail "seaweedfs.enabled and aws.endpointUrl exclude each other: with seaweedfs.enabled, SeaweedFS is the endpoint" }}
@@ -33,6 +50,14 @@ Checks that values.schema.json cannot express. deployment.yaml includes this fir
 {{- end }}
 {{- if not (dig "requests" "cpu" "" $v.resources) }}
 {{- fail "autoscaling.enabled needs resources.requests.cpu: utilization is a percentage of it" }}
+{{- end }}
+{{- end }}
+{{- if not (and $v.networkPolicy.enabled $v.networkPolicy.restrictEgress) }}
+{{- $defaults := (.Files.Get "files/defaults.json" | fromJson).networkPolicy }}
+{{- range $key := list "dnsPorts" "s3Ports" "s3Cidrs" "apiServerCidrs" "apiServerPorts" "extraEgress" }}
+{{- if ne (toJson (index $v.networkPolicy $key)) (toJson (index $defaults $key)) }}
+{{- fail (printf "networkPolicy.%s needs networkPolicy.enabled and networkPolicy.restrictEgress: without them, egress is open" $key) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) }}

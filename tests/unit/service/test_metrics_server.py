@@ -9,7 +9,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from service.metrics_server import MAX_CONNECTIONS, bind, serving_metrics
+from service.listening import listen
+from service.metrics_server import MAX_CONNECTIONS, serving_metrics
 from tests.support.raw_connection import HOST
 
 
@@ -18,7 +19,7 @@ async def running() -> AsyncIterator[int]:
     """Serve a counter; return the port."""
     registry = CollectorRegistry()
     Counter("answers", "Answers.", registry=registry).inc(42)
-    listening = bind(HOST, 0)
+    listening = listen(HOST, 0)
     async with serving_metrics(registry, listening):
         yield listening.getsockname()[1]
 

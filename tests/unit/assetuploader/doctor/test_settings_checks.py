@@ -68,6 +68,8 @@ def test_old_versions_must_end() -> None:
     assert check_versioning({}, []).severity is Severity.OK
     assert check_versioning({"Status": "Enabled"}, []).severity is Severity.WARNING
     assert check_versioning({"Status": "Enabled"}, ends).severity is Severity.OK
+    assert check_versioning({"Status": "Enabled"}, None).severity is Severity.SKIPPED
+    assert check_versioning({}, None).severity is Severity.OK
 
 
 def test_a_default_retention_breaks_uploads() -> None:
@@ -104,3 +106,9 @@ def test_the_bucket_policy_must_refuse_what_no_program_sends() -> None:
     assert checked(tls) == (Severity.WARNING, "does not deny writes to uploaded/ without a condition")
     assert checked(condition) == (Severity.WARNING, "does not deny plain HTTP")
     assert check_policy(None).severity is Severity.WARNING
+
+
+def test_a_policy_may_have_one_statement_without_a_list() -> None:
+    """IAM accepts both forms."""
+    both = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}, "Null": {"s3:if-match": "true"}}}
+    assert check_policy({"Policy": json.dumps({"Statement": both})}).severity is Severity.OK

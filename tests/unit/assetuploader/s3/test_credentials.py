@@ -140,13 +140,27 @@ async def test_all_callers_wait_for_one_refresh_shortly_before_the_expiry(role: 
     assert role.given == 2
 
 
+THROTTLED = ClientError(
+    {"Error": {"Code": "Throttling", "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
+    "AssumeRoleWithWebIdentity",
+)
+STS_DOWN = ClientError(
+    {"Error": {"Code": "InternalFailure", "Message": "x"}, "ResponseMetadata": {"HTTPStatusCode": 500}},  # type: ignore[typeddict-item]
+    "AssumeRoleWithWebIdentity",
+)
 RETRIEVAL = CredentialRetrievalError(provider="iam-role", error_msg="no response from http://169.254.170.23")
 DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "x"}}, "AssumeRoleWithWebIdentity")
 
 
 @pytest.mark.parametrize(
     ("trouble", "error"),
-    [(RETRIEVAL, StoreUnavailableError), (OSError("x"), StoreUnavailableError), (DENIED, StoreAccessDeniedError)],
+    [
+        (RETRIEVAL, StoreUnavailableError),
+        (OSError("x"), StoreUnavailableError),
+        (THROTTLED, StoreUnavailableError),
+        (STS_DOWN, StoreUnavailableError),
+        (DENIED, StoreAccessDeniedError),
+    ],
 )
 async def test_credentials_that_cannot_be_fetched_are_an_error(
     role: Role, trouble: Exception, error: type[Exception]
