@@ -27,9 +27,9 @@ from bench.bucket import opened
 CONCURRENCY: Final = 32
 DOWNLOAD_URL: Final = "https://bucket.s3.eu-central-1.amazonaws.com/uploaded/constant"
 _ATTRIBUTES: Final = [
-    ("x-amz-meta-expires-at", "2026-01-01T00:00:00Z"),
+    ("x-amz-meta-expires-at", "2126-01-01T00:00:00Z"),
     ("x-amz-meta-status", "marked"),
-    ("x-amz-tagging", "status=marked&expires-at=2026-01-01T00%3A00%3A00Z"),
+    ("x-amz-tagging", "status=marked&expires-at=2126-01-01T00%3A00%3A00Z"),
 ]
 
 
@@ -79,7 +79,7 @@ def build_app() -> Sanic[Any, Any]:
         asset_id = str(uuid4())
         headers = [("if-none-match", "*"), *_ATTRIBUTES]
         await request.app.ctx.s3.send("PUT", uploaded_key(asset_id), headers, os.urandom(16))
-        return json({"upload_url": DOWNLOAD_URL, "id": asset_id, "expires_at": "2026-01-01T00:00:00Z"}, 201)
+        return json({"upload_url": DOWNLOAD_URL, "id": asset_id, "expires_at": "2126-01-01T00:00:00Z"}, 201)
 
     @app.put("/asset/<asset_id:str>")
     async def mark(request: Request, asset_id: str) -> HTTPResponse:

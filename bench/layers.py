@@ -21,7 +21,7 @@ from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectAttributes
 from bench.baseline_minimal import DOWNLOAD_URL
 
-_STATE = {"status": "marked", "expires-at": "2026-01-01T00:00:00Z"}
+_STATE = {"status": "marked", "expires-at": "2126-01-01T00:00:00Z"}
 
 
 def build_s3_client_app() -> Sanic[Any, Any]:
@@ -37,7 +37,7 @@ def build_s3_client_app() -> Sanic[Any, Any]:
     async def post(request: Request) -> HTTPResponse:
         asset_id = str(uuid4())
         await request.app.ctx.s3.put_object(uploaded_key(asset_id), os.urandom(16), attributes, if_none_match="*")
-        return json({"upload_url": DOWNLOAD_URL, "id": asset_id, "expires_at": "2026-01-01T00:00:00Z"}, 201)
+        return json({"upload_url": DOWNLOAD_URL, "id": asset_id, "expires_at": "2126-01-01T00:00:00Z"}, 201)
 
     @app.put("/asset/<asset_id:str>")
     async def put(request: Request, asset_id: str) -> HTTPResponse:

@@ -77,7 +77,7 @@ async def _measure_lifecycle(assets: int) -> LifecycleCost:
         service = AssetService(bucket.store, bucket.presigner, LifecyclePolicy(), uuid4, lambda: os.urandom(16))
         ids = [(await service.create()).asset_id for _ in range(assets)]
         for asset_id in ids:
-            await client.store.put_object(temp_key(asset_id), asset_id.encode(), ObjectAttributes())
+            await client.store.put_object(temp_key(asset_id), asset_id.encode() * 30, ObjectAttributes())
             uploads.append(await client.store.head_object(temp_key(asset_id)))
         for asset_id, upload in zip(ids, uploads, strict=True):
             await service.mark(asset_id, upload.etag if upload else None, datetime.now(UTC))

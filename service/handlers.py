@@ -41,7 +41,7 @@ async def create_asset(request: ApiRequest) -> JsonResponse:
         id=created.asset_id,
         expires_at=format_timestamp(created.upload.expires_at),
     )
-    return JsonResponse(body, HTTPStatus.CREATED, {"Location": f"asset/{created.asset_id}"})
+    return JsonResponse(body, HTTPStatus.CREATED, {"Location": request.relative_to_root(f"asset/{created.asset_id}")})
 
 
 async def mark_asset(request: ApiRequest, asset_id: str) -> JsonResponse:

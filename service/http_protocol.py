@@ -21,8 +21,8 @@ MAX_CHUNK_LINE_BYTES: Final = 256
 MAX_TRAILER_BYTES: Final = 8 * 1024
 SEND_BUFFER_BYTES: Final = 128 * 1024
 """The kernel's buffer of a connection. Without a bound, a client that reads slowly pins megabytes."""
-WRITE_TIMEOUT_SECONDS: Final = 30.0
-"""How long a client may take to read what does not fit into the buffers."""
+WRITE_TIMEOUT_SECONDS: Final = 20.0
+"""How long a client may take to read what does not fit into the buffers. Sanic's RESPONSE_TIMEOUT is longer."""
 LINGER_SECONDS: Final = 2.0
 LINGER_BYTES: Final = 64 * 1024 * 1024
 
@@ -30,8 +30,12 @@ _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEAD: Final = re.compile(
     _TOKEN + rb" [!-~]+ HTTP/1\.[01](?:\r\n" + _TOKEN + rb":[\t -\xff]*)*",
 )
-_HOST: Final = re.compile(rb"\r\nhost:", re.IGNORECASE)
+_HOST: Final = re.compile(rb"\r\nhost:([^\r]*)", re.IGNORECASE)
+_HOST_VALUE: Final = re.compile(rb"[0-9A-Za-z._~!$&'()*+,;=%:\[\]-]*")
 _TRANSFER_ENCODING: Final = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+_FRAMING: Final = re.compile(rb"\r\n(?:content-length|transfer-encoding):([^\r]*)", re.IGNORECASE)
+_FRAMING_VALUE: Final = re.compile(rb"[0-9]{1,19}|chunked")
+_BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[\t -\xff]*)?")
 _TRAILER: Final = re.compile(rb"(?:" + _TOKEN + rb":[\t -\xff]*\r\n)*")
 
@@ -68,11 +72,14 @@ class StrictHttp(Http):
         """
         head = await self._receive_head()
         is_http_1_0 = head.partition(b"\r\n")[0].endswith(b"0")
-        hosts = len(_HOST.findall(head))
+        hosts = _HOST.findall(head)
         if (
             not _HEAD.fullmatch(head)
-            or hosts > 1
-            or (hosts == 0 and not is_http_1_0)
+            or len(hosts) > 1
+            or (not hosts and not is_http_1_0)
+            or not all(_HOST_VALUE.fullmatch(value.strip(b" \t")) for value in hosts)
+            # Sanic decodes first: it strips spaces and reads digits that only Unicode knows.
+            or not all(_FRAMING_VALUE.fullmatch(value.strip(b" \t")) for value in _FRAMING.findall(head))
             or (is_http_1_0 and _TRANSFER_ENCODING.search(head))
         ):
             raise BadRequest("Bad Request")
@@ -113,6 +120,8 @@ class StrictHttp(Http):
         while (end := buffer.find(b"\r\n\r\n", searched)) == -1:
             if len(buffer) > MAX_HEADER_BYTES:
                 raise HeadersTooLargeError
+            if _BARE_LINE_FEED.search(buffer, searched):  # other programs end a line there
+                raise BadRequest("Bad Request")
             searched = max(0, len(buffer) - 3)
             await self._receive_more()
         if end > MAX_HEADER_BYTES:

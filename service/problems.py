@@ -186,8 +186,7 @@ def problem_response(
         log.error("internal_error", exc_info=error)
     request.problem_code = problem.code
     body = ProblemResponse(
-        # Relative, so that it works behind a path prefix.
-        type=f"{'../' * (request.path.count('/') - 1)}docs#{problem.code}",
+        type=request.relative_to_root(f"docs#{problem.code}"),
         title=problem.title,
         status=problem.status,
         detail=str(error) if isinstance(error, BadRequestError) else problem.detail,

@@ -41,6 +41,13 @@ class ApiRequest(Request):
         self._request_id = given.lower() if given and _REQUEST_ID.fullmatch(given) else str(uuid4())
         _current.set(self)  # in the context of its connection, until the next request there
 
+    def relative_to_root(self, reference: str) -> str:
+        """Return a reference to this path below the root of the API, relative to this request.
+
+        Behind a path prefix, which the service does not know, an absolute path would lead nowhere.
+        """
+        return "../" * (self.path.count("/") - 1) + reference
+
     @property
     def id(self) -> str:
         """The request's id: a UUID, or 32 hexadecimal digits."""

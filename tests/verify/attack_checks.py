@@ -21,7 +21,7 @@ PIPELINED_REQUESTS: Final = 700
 ALIVE_SECONDS: Final = 1.0
 """The longest time that `/livez` may take: the timeout of a Kubernetes probe by default."""
 CLOSED_SECONDS: Final = 45.0
-"""By when a connection that is not read must be closed: the service's limit is 30 s."""
+"""By when a connection that is not read must be closed: the service's limit is 20 s."""
 MEMORY_LIMIT_BYTES: Final = 1024 * 1024
 """What a connection that is not read may take, in the service and in the kernel."""
 THREAD_LIMIT: Final = 20

@@ -159,6 +159,38 @@ async def test_a_client_that_sends_a_file_can_read_the_response(service: Service
         assert problem_of(response) == (413, "body_too_large")
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        POST + b"Content-Length: \xd9\xa2\r\n\r\n{}",
+        POST + b"Content-Length: \xc2\xa02\r\n\r\n{}",
+        POST + b"Content-Length: 2\xc2\xa0\r\n\r\n{}",
+        POST + b"Transfer-Encoding: \xe3\x80\x80chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Host: x\r\n\r\n",
+        b"POST /asset HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"POST /asset HTTP/1.1\r\nHost: a/b\r\n\r\n",
+        b"POST /asset HTTP/1.1\r\nHost: a\xe9\r\n\r\n",
+        b"POST /asset HTTP/1.1\r\nHost : x\r\n\r\n",
+    ],
+    ids=lambda sent: repr(sent[-50:]),
+)
+async def test_a_field_that_decides_the_framing_or_the_host_has_no_odd_value(service: Service, sent: bytes) -> None:
+    """The response is 400 and the connection ends: Unicode's spaces and digits are not HTTP's."""
+    response = await service.send(sent + b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert problem_of(response) == (400, "bad_request")
+    assert b"HTTP/1.1 " not in response.content
+    assert service.s3.calls == []
+
+
+async def test_a_bare_line_feed_is_refused_before_the_header_section_ends(service: Service) -> None:
+    """Nobody waits for the end of a header section that other programs have read already."""
+    response = await service.send(b"GET /livez HTTP/1.1\nHost: x\n\n")
+
+    assert problem_of(response) == (400, "bad_request")
+
+
 async def test_a_client_that_expects_100_continue_is_refused_before_it_sends(service: Service) -> None:
     """A client like curl waits before it sends a large body, and receives 413 first."""
     interim = await service.send(POST + b"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")

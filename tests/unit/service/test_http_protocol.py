@@ -59,14 +59,14 @@ async def test_an_upgrade_to_websocket_switches_no_timeout_off() -> None:
     assert re.findall(rb"HTTP/1\.1 (\d+)", received) == [b"200", b"408"]
 
 
-@pytest.mark.parametrize("path", ["/asset", "/assets"])
+@pytest.mark.parametrize("path", ["/asset", "/assets", "/asset/"])
 async def test_references_work_behind_a_path_prefix(service: Service, path: str) -> None:
     """The service does not know the prefix, so `Location` and `type` are relative to the request."""
     created = await service.client.post(path)
     location = urljoin(f"{PREFIX}{path}", created.headers["location"])
     assert location == f"{PREFIX}/asset/{created.json()['id']}"
 
-    for requested in (path, f"{path}/{ID}", "/no/such/page"):
+    for requested in (path, f"/assets/{ID}", f"/asset/{ID}/", "/no/such/page"):
         response = await service.client.put(requested, content=b"no JSON")
         assert urljoin(PREFIX + requested, response.json()["type"]) == f"{PREFIX}/docs#{response.json()['code']}"
 
