@@ -58,6 +58,9 @@ MAX_CAS_ATTEMPTS: Final = 8
 MIN_RETRY_AFTER_SECONDS: Final = 5
 """The shortest `Retry-After`: how often a watching reconciler scans, unless the operator sets another interval."""
 
+FULL_SCAN_INTERVAL_SECONDS: Final = 60
+"""How often everything in `temp/` is scanned: the schedule of the CronJob."""
+
 
 class CopyTooLargeError(Exception):
     """A due asset is longer than the caller copies. Nothing was done."""
@@ -205,10 +208,7 @@ class AssetService:
                     pass
                 case _ as unknown:
                     assert_never(unknown)
-            due = due_at(placeholder, self.policy)
-            if due is None:
-                raise AssetNotUploadedError(MIN_RETRY_AFTER_SECONDS)
-            raise AssetNotUploadedError(max(MIN_RETRY_AFTER_SECONDS, int((due - now).total_seconds())))
+            raise AssetNotUploadedError(_retry_after_seconds(due_at(placeholder, self.policy), now))
         raise AssetBusyError
 
     async def reconcile(
@@ -330,6 +330,19 @@ async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | N
         return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified, info.headers)
     except InvalidPlaceholderError:
         return None
+
+
+def _retry_after_seconds(due: datetime | None, now: datetime) -> int:
+    """Return when to ask again: when the asset is due, at the next polls, or at the full scan of the next run.
+
+    Polls find what was uploaded in the last minute. What they have not found soon is left to the full scan.
+    """
+    if due is None:
+        return MIN_RETRY_AFTER_SECONDS
+    seconds_until_due = int((due - now).total_seconds())
+    if seconds_until_due < -2 * MIN_RETRY_AFTER_SECONDS:
+        return max(MIN_RETRY_AFTER_SECONDS, seconds_until_due + FULL_SCAN_INTERVAL_SECONDS)
+    return max(MIN_RETRY_AFTER_SECONDS, seconds_until_due)
 
 
 def _to_attributes(state: AssetState) -> ObjectAttributes:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import structlog
 
-from assetuploader.asset_service import AssetService
+from assetuploader.asset_service import FULL_SCAN_INTERVAL_SECONDS, AssetService
 from assetuploader.errors import StoreUnavailableError
 from reconciler.listeners import ScanListener
 from reconciler.scan import RunState, Scan
@@ -16,8 +16,6 @@ from reconciler.shards import Shard
 
 RECENT_UPLOAD_AGE: Final = timedelta(minutes=1)
 """How long before the previous poll an upload may have been written to be scanned again. Its mark follows soon."""
-FULL_SCAN_INTERVAL_SECONDS: Final = 60.0
-"""How often a run that outlasts its minute, because of long copies, scans everything: as often as the CronJob would."""
 SHUTDOWN_TIMEOUT_SECONDS: Final = 8.0
 """How long assets that are being reconciled may take after SIGTERM."""
 
@@ -128,6 +126,8 @@ class Run:
             self._is_store_checked = True
         self._last_scan = self._build_scan(None)
         await self._last_scan.run()
+        self._is_counted = True
+        self._is_complete = self._is_complete or not self._should_stop()
 
     def _build_scan(self, max_age: timedelta | None) -> Scan:
         return Scan(
@@ -174,9 +174,6 @@ class Run:
             except StoreUnavailableError as error:
                 self._failure = error
                 log.warning("scan_failed", reason=str(error))
-            else:
-                self._is_counted = True
-                self._is_complete = self._is_complete or not self._should_stop()
         for scan in [scan for scan in self._other_scans if scan.done()]:
             self._other_scans.discard(scan)
             try:

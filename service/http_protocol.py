@@ -21,6 +21,7 @@ MAX_CHUNK_LINE_BYTES: Final = 256
 MAX_TRAILER_BYTES: Final = 8 * 1024
 SEND_BUFFER_BYTES: Final = 128 * 1024
 """The kernel's buffer of a connection. Without a bound, a client that reads slowly pins megabytes."""
+WRITE_BYTES: Final = 64 * 1024
 WRITE_TIMEOUT_SECONDS: Final = 20.0
 """How long a client may take to read what does not fit into the buffers. Sanic's RESPONSE_TIMEOUT is longer."""
 LINGER_SECONDS: Final = 2.0
@@ -56,6 +57,7 @@ class StrictHttp(Http):
     request_bytes: Any
     request_bytes_left: Any
     request_max_size: Any
+    response: Any
 
     async def http1(self) -> None:
         """Handle the requests of the connection; see `Http.http1`."""
@@ -85,6 +87,18 @@ class StrictHttp(Http):
             raise BadRequest("Bad Request")
         await super().http1_request_header()  # type: ignore[no-untyped-call]
         self.upgrade_websocket = False  # there are no websockets, and Sanic would switch off the timeouts
+
+    async def http1_response_header(self, data: bytes, end_stream: bool) -> None:  # noqa: FBT001 -- Sanic's signature
+        """Send the response, a long one in parts, so that a client that reads slowly pins no more than a part of it."""
+        body = data or self.response.body or b""
+        if not end_stream or self.head_only or len(body) <= WRITE_BYTES:
+            await super().http1_response_header(data, end_stream)
+            return
+        self.response.headers["content-length"] = len(body)
+        self.response.body = b""  # or Sanic would send all of it
+        await super().http1_response_header(body[:WRITE_BYTES], end_stream=False)
+        for start in range(WRITE_BYTES, len(body), WRITE_BYTES):
+            await self.http1_response_normal(body[start : start + WRITE_BYTES], end_stream=False)
 
     async def read(self) -> bytes | None:
         """Return some bytes of the body, None at its end. Chunk extensions and trailers are dropped.

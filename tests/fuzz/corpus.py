@@ -338,7 +338,7 @@ def build_case(number: int) -> bytes:
     version = rng.choice(_VERSIONS if rng.random() < 0.1 else ("HTTP/1.1",))
     headers = rng.sample(_HEADERS, rng.choice((0, 1, 1, 1, 2, 3)))
     body = rng.choice(_BODIES) if rng.random() < 0.6 else b""
-    if rng.random() < 0.85:
+    if rng.random() < 0.97 and not any(header.lower().startswith("host") for header in headers):
         headers.append("Host: localhost")
     named = "\r\n".join(headers).lower()
     if "content-length" not in named and "transfer-encoding" not in named and rng.random() < 0.9:

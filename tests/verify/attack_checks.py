@@ -111,6 +111,9 @@ async def _do_not_read(target: Target, number: int) -> str:
         await loop.sock_sendall(connection, _SCRIPT * 20)
         connections.append(connection)
     most = 0
+    async with asyncio.timeout(CLOSED_SECONDS):
+        while _established(target) < number:  # noqa: ASYNC110 -- until the service has accepted them
+            await asyncio.sleep(0.05)
     while _established(target) >= number / 10:
         most = max(most, _memory(target.process) - memory_before)
         if time.monotonic() - started > CLOSED_SECONDS:

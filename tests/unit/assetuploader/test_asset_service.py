@@ -314,12 +314,16 @@ async def test_only_a_final_asset_has_a_download_url(system: System) -> None:
         ((None,), DUE - timedelta(seconds=6, milliseconds=500), 6),
         ((None,), DUE - timedelta(seconds=4), 5),
         ((None,), EXPIRED, 5),
+        ((A,), START + timedelta(seconds=10), 5),
+        ((A,), START + timedelta(seconds=11), 49),
+        ((A,), START + timedelta(seconds=59), 5),
+        ((None,), DUE + timedelta(seconds=20), 40),
     ],
 )
 async def test_retry_after_lasts_until_the_asset_is_due(
     system: System, pins: tuple[str | None, ...], now: datetime, seconds: int
 ) -> None:
-    """It is the time until the asset is due, and at least the shortest interval."""
+    """It is the time until the asset is due. What polls have not found soon waits for the next full scan."""
     await system.begin(b"A", *pins)
     with pytest.raises(AssetNotUploadedError) as error:
         await system.service.resolve(ID, 60, now)
