@@ -1,18 +1,14 @@
 """The command line, in this process."""
 
+import re
+
 import pytest
 
 from assetuploader.cli.main import run
 
 
-def _refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
-    with pytest.raises(SystemExit) as ended:
-        run(arguments, {})
-    return ended.value.code, capsys.readouterr().err.splitlines()[-2]
-
-
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         ([], "assetuploader: the following arguments are required: COMMAND"),
         (["--nonsense"], "assetuploader: the following arguments are required: COMMAND"),
@@ -41,26 +37,38 @@ def _refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[
     ],
 )
 def test_an_invalid_argument_exits_with_64(
-    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last lines name the invalid argument, and where to read more."""
-    assert _refused(arguments, capsys) == (64, complaint)
+    """The last two lines name the invalid argument, and the command that shows the help."""
+    with pytest.raises(SystemExit) as caught:
+        run(arguments, {})
+
+    assert caught.value.code == 64
+    program, _, _ = message.partition(":")
+    assert capsys.readouterr().err.splitlines()[-2:] == [message, f"Try {program} --help"]
 
 
-def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    """The help of the command shows examples."""
-    with pytest.raises(SystemExit) as ended:
+def test_help_shows_every_command_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help lists the commands, each in a line of its own, and shows examples."""
+    with pytest.raises(SystemExit) as caught:
         run(["--help"], {})
 
-    shown = capsys.readouterr().out
-    assert ended.value.code == 0
-    assert "assetuploader serve --region eu-west-1 --bucket my-assets" in shown
-    assert [command for command in ("serve", "reconcile", "selftest") if command not in shown] == []
+    output = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert "assetuploader serve --region eu-west-1 --bucket my-assets" in output
+    assert re.findall(r"^ {4}(\w+)", output, re.MULTILINE) == [
+        "serve",
+        "reconcile",
+        "doctor",
+        "status",
+        "ls",
+        "selftest",
+    ]
 
 
 @pytest.mark.parametrize("command", ["serve", "reconcile"])
 def test_flags_win_over_variables_and_are_checked_like_them(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A flag replaces its variable: its mistakes are reported with the others'."""
+    """A flag replaces its variable, and a wrong flag is reported together with wrong variables."""
     environment = {"AWS_REGION": "eu-west-1", "AWS_BUCKET": "good-bucket", "ASSETUPLOADER_GRACE_SECONDS": "soon"}
     code = run([command, "--bucket", "Bad_Bucket"], environment)
 

@@ -10,8 +10,6 @@ from assetuploader.cli.selftest import selftest
 from dev.seaweedfs import free_port
 from tests.support.fake_service import ID, FakeService, fake_service
 
-Shown = pytest.CaptureFixture[str]
-
 
 @pytest.fixture
 def service() -> Iterator[FakeService]:
@@ -20,7 +18,7 @@ def service() -> Iterator[FakeService]:
         yield running
 
 
-def test_each_step_is_printed(service: FakeService, capsys: Shown) -> None:
+def test_each_step_is_printed(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     """The output shows the asset's whole lifecycle and its duration; the URL may end with a slash."""
     service.waits = 1
     code = selftest(service.url + "/", None)
@@ -46,7 +44,7 @@ def test_each_step_is_printed(service: FakeService, capsys: Shown) -> None:
 
 
 def test_s3_can_be_reached_under_another_address(service: FakeService) -> None:
-    """The URLs' host is signed: another address is connected to under the same name."""
+    """The signature covers the URLs' host, so the client connects to the address and sends the same host."""
     service.public_url = "http://s3.example.com"
     address = urlsplit(service.url)
 
@@ -84,7 +82,11 @@ def test_s3_can_be_reached_under_another_address(service: FakeService) -> None:
     ],
 )
 def test_a_step_that_fails_is_named_with_its_reason(
-    service: FakeService, capsys: Shown, step: tuple[str, str], response: tuple[int, Any], reason: str
+    service: FakeService,
+    capsys: pytest.CaptureFixture[str],
+    step: tuple[str, str],
+    response: tuple[int, Any],
+    reason: str,
 ) -> None:
     """It exits with 1 and shows the response beside the expected one; never a traceback, never a presigned URL."""
     service.responses[step] = response
@@ -95,8 +97,8 @@ def test_a_step_that_fails_is_named_with_its_reason(
     assert "Signature" not in output
 
 
-def test_a_service_that_starts_is_waited_for(service: FakeService, capsys: Shown) -> None:
-    """A 503, from the service or in HTML from a proxy in front of it, is not the end: the reason is printed once."""
+def test_a_service_that_starts_is_waited_for(service: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a 503, from the service or from a proxy in front of it, it tries again, and prints the reason once."""
     unavailable = {"code": "store_unavailable", "detail": "S3 does not respond."}
     service.starting = [(503, b"<html>"), (503, unavailable)]
 
@@ -108,7 +110,9 @@ def test_a_service_that_starts_is_waited_for(service: FakeService, capsys: Shown
     ]
 
 
-def test_a_service_that_does_not_become_ready_is_named(service: FakeService, capsys: Shown) -> None:
+def test_a_service_that_does_not_become_ready_is_named(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
     """After the time that a start may take, it prints the last reason and the URL, and exits with 1."""
     service.responses["POST", "/asset"] = (503, {"code": "store_unavailable", "detail": "S3 does not respond."})
 
@@ -119,8 +123,8 @@ def test_a_service_that_does_not_become_ready_is_named(service: FakeService, cap
     )
 
 
-def test_a_service_that_does_not_respond_is_named(capsys: Shown) -> None:
-    """No response: one line with the URL, after the time that a start may take."""
+def test_a_service_that_does_not_respond_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a response, it prints one line with the URL after the time that a start may take."""
     url = f"http://127.0.0.1:{free_port()}"
 
     assert selftest(url, None, start_timeout_seconds=0) == 1
@@ -129,8 +133,10 @@ def test_a_service_that_does_not_respond_is_named(capsys: Shown) -> None:
     )
 
 
-def test_an_s3_that_does_not_respond_is_named_without_the_signature(service: FakeService, capsys: Shown) -> None:
-    """The URL was signed for an address that this client cannot reach: the line names it, and the remedy."""
+def test_an_s3_that_does_not_respond_is_named_without_the_signature(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If the client cannot reach the address in the URL, the line names that address and the remedy."""
     service.public_url = f"http://127.0.0.1:{free_port()}"
 
     assert selftest(service.url, None) == 1
@@ -140,7 +146,9 @@ def test_an_s3_that_does_not_respond_is_named_without_the_signature(service: Fak
     )
 
 
-def test_an_address_of_s3_that_does_not_respond_is_named(service: FakeService, capsys: Shown) -> None:
+def test_an_address_of_s3_that_does_not_respond_is_named(
+    service: FakeService, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With --connect-to, the line names the address that was connected to."""
     service.public_url = "http://s3.example.com"
     port = free_port()

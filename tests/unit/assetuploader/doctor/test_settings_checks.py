@@ -17,42 +17,42 @@ from assetuploader.doctor.settings_checks import (
 DAY = 86_400
 
 
-def rule(**members: Any) -> dict[str, Any]:  # noqa: ANN401 -- as boto3 returns it
-    """An enabled rule."""
+def build_rule(**members: Any) -> dict[str, Any]:  # noqa: ANN401 -- as boto3 returns it
+    """Return an enabled lifecycle rule."""
     return {"ID": "r", "Status": "Enabled", **members}
 
 
-def status(value: str, prefix: str = "uploaded/", **more: int) -> dict[str, Any]:
-    """A filter by the tag that placeholders have."""
-    return {"And": {"Prefix": prefix, "Tags": [{"Key": "status", "Value": value}], **more}}
+def filter_by_status(value: str, prefix: str = "uploaded/", **sizes: int) -> dict[str, Any]:
+    """Return a filter by the status tag of placeholders."""
+    return {"And": {"Prefix": prefix, "Tags": [{"Key": "status", "Value": value}], **sizes}}
 
 
-DAYS_8 = {"Days": 8}
+EIGHT_DAYS = {"Days": 8}
 
 
 @pytest.mark.parametrize(
     ("rules", "severity"),
     [
         ([], Severity.OK),
-        ([rule(Filter={"Prefix": "temp/"}, Expiration=DAYS_8)], Severity.FAILED),
-        ([rule(Filter={"Prefix": "temp/"}, Expiration=DAYS_8) | {"Status": "Disabled"}], Severity.OK),
-        ([rule(Filter={"Prefix": ""}, Expiration=DAYS_8)], Severity.FAILED),
-        ([rule(Filter={}, Expiration={"Date": "2030-01-01"})], Severity.FAILED),
-        ([rule(Prefix="te", Expiration=DAYS_8)], Severity.FAILED),
-        ([rule(Prefix="uploaded/00", Expiration=DAYS_8)], Severity.FAILED),
-        ([rule(Filter={"Prefix": "logs/"}, Expiration=DAYS_8)], Severity.OK),
-        ([rule(Filter=status("pending"), Expiration=DAYS_8)], Severity.OK),
-        ([rule(Filter=status("pending", ObjectSizeLessThan=1024), Expiration=DAYS_8)], Severity.OK),
-        ([rule(Filter=status("pending"), Expiration={"Days": 1})], Severity.FAILED),
-        ([rule(Filter=status("expired"), Expiration={"Days": 1})], Severity.OK),
-        ([rule(Filter={"Tag": {"Key": "status", "Value": "expired"}}, Expiration={"Days": 1})], Severity.OK),
-        ([rule(Filter=status("marked"), Expiration=DAYS_8)], Severity.FAILED),
-        ([rule(Filter=status("uploaded"), Expiration=DAYS_8)], Severity.FAILED),
-        ([rule(Filter={"Prefix": ""}, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1})], Severity.OK),
-        ([rule(Filter={"Prefix": ""}, NoncurrentVersionExpiration={"NoncurrentDays": 1})], Severity.OK),
-        ([rule(Filter={"Prefix": ""}, Expiration={"ExpiredObjectDeleteMarker": True})], Severity.OK),
-        ([rule(Filter={"Prefix": ""}, Transitions=[{"StorageClass": "GLACIER"}])], Severity.FAILED),
-        ([rule(Filter={"Prefix": ""}, Transitions=[{"StorageClass": "INTELLIGENT_TIERING"}])], Severity.OK),
+        ([build_rule(Filter={"Prefix": "temp/"}, Expiration=EIGHT_DAYS)], Severity.FAILED),
+        ([build_rule(Filter={"Prefix": "temp/"}, Expiration=EIGHT_DAYS) | {"Status": "Disabled"}], Severity.OK),
+        ([build_rule(Filter={"Prefix": ""}, Expiration=EIGHT_DAYS)], Severity.FAILED),
+        ([build_rule(Filter={}, Expiration={"Date": "2030-01-01"})], Severity.FAILED),
+        ([build_rule(Prefix="te", Expiration=EIGHT_DAYS)], Severity.FAILED),
+        ([build_rule(Prefix="uploaded/00", Expiration=EIGHT_DAYS)], Severity.FAILED),
+        ([build_rule(Filter={"Prefix": "logs/"}, Expiration=EIGHT_DAYS)], Severity.OK),
+        ([build_rule(Filter=filter_by_status("pending"), Expiration=EIGHT_DAYS)], Severity.OK),
+        ([build_rule(Filter=filter_by_status("pending", ObjectSizeLessThan=1024), Expiration=EIGHT_DAYS)], Severity.OK),
+        ([build_rule(Filter=filter_by_status("pending"), Expiration={"Days": 1})], Severity.FAILED),
+        ([build_rule(Filter=filter_by_status("expired"), Expiration={"Days": 1})], Severity.OK),
+        ([build_rule(Filter={"Tag": {"Key": "status", "Value": "expired"}}, Expiration={"Days": 1})], Severity.OK),
+        ([build_rule(Filter=filter_by_status("marked"), Expiration=EIGHT_DAYS)], Severity.FAILED),
+        ([build_rule(Filter=filter_by_status("uploaded"), Expiration=EIGHT_DAYS)], Severity.FAILED),
+        ([build_rule(Filter={"Prefix": ""}, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1})], Severity.OK),
+        ([build_rule(Filter={"Prefix": ""}, NoncurrentVersionExpiration={"NoncurrentDays": 1})], Severity.OK),
+        ([build_rule(Filter={"Prefix": ""}, Expiration={"ExpiredObjectDeleteMarker": True})], Severity.OK),
+        ([build_rule(Filter={"Prefix": ""}, Transitions=[{"StorageClass": "GLACIER"}])], Severity.FAILED),
+        ([build_rule(Filter={"Prefix": ""}, Transitions=[{"StorageClass": "INTELLIGENT_TIERING"}])], Severity.OK),
     ],
 )
 def test_a_lifecycle_rule_may_delete_only_unmarked_placeholders(
@@ -62,21 +62,21 @@ def test_a_lifecycle_rule_may_delete_only_unmarked_placeholders(
     assert check_lifecycle(rules, placeholder_seconds=2 * DAY).severity is severity
 
 
-def test_old_versions_must_end() -> None:
-    """Versioning without a rule that ends old versions is reported as a cost, and with one it is fine."""
-    ends = [rule(NoncurrentVersionExpiration={"NoncurrentDays": 1})]
+def test_versioning_needs_a_rule_that_deletes_old_versions() -> None:
+    """Versioning without such a rule is reported as a cost; with the rule it is fine."""
+    rules = [build_rule(NoncurrentVersionExpiration={"NoncurrentDays": 1})]
     assert check_versioning({}, []).severity is Severity.OK
     assert check_versioning({"Status": "Enabled"}, []).severity is Severity.WARNING
-    assert check_versioning({"Status": "Enabled"}, ends).severity is Severity.OK
+    assert check_versioning({"Status": "Enabled"}, rules).severity is Severity.OK
     assert check_versioning({"Status": "Enabled"}, None).severity is Severity.SKIPPED
     assert check_versioning({}, None).severity is Severity.OK
 
 
 def test_a_default_retention_breaks_uploads() -> None:
-    """Object lock alone is fine; with a default retention S3 refuses plain uploads."""
-    on = {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}
+    """Object lock alone is fine; with a default retention S3 rejects plain uploads."""
+    enabled = {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}
     retention = {"ObjectLockConfiguration": {"Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}}
-    assert [check_object_lock(response).severity for response in (None, on, retention)] == [
+    assert [check_object_lock(response).severity for response in (None, enabled, retention)] == [
         Severity.OK,
         Severity.OK,
         Severity.FAILED,
@@ -88,23 +88,24 @@ def test_every_public_access_block_must_be_on() -> None:
     names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     block = dict.fromkeys(names, True)
     assert check_public_access({"PublicAccessBlockConfiguration": block}).severity is Severity.OK
-    off = check_public_access({"PublicAccessBlockConfiguration": block | {"BlockPublicPolicy": False}})
-    assert (off.severity, "BlockPublicPolicy" in off.message) == (Severity.WARNING, True)
+    result = check_public_access({"PublicAccessBlockConfiguration": block | {"BlockPublicPolicy": False}})
+    assert result.severity is Severity.WARNING
+    assert "BlockPublicPolicy" in result.message
     assert check_public_access(None).severity is Severity.WARNING
 
 
-def test_the_bucket_policy_must_refuse_what_no_program_sends() -> None:
-    """Plain HTTP and unconditional writes: a policy that denies only one of them is reported with the missing one."""
+def test_the_bucket_policy_must_deny_what_no_program_sends() -> None:
+    """A policy that does not deny both plain HTTP and unconditional writes is reported with the missing one."""
     tls = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     condition = {"Effect": "Deny", "Condition": {"Null": {"s3:if-match": "true"}}}
 
-    def checked(*statements: dict[str, Any]) -> tuple[Severity, str]:
+    def check(*statements: dict[str, Any]) -> tuple[Severity, str]:
         result = check_policy({"Policy": json.dumps({"Statement": statements})})
         return result.severity, result.message
 
-    assert checked(tls, condition)[0] is Severity.OK
-    assert checked(tls) == (Severity.WARNING, "does not deny writes to uploaded/ without a condition")
-    assert checked(condition) == (Severity.WARNING, "does not deny plain HTTP")
+    assert check(tls, condition)[0] is Severity.OK
+    assert check(tls) == (Severity.WARNING, "does not deny writes to uploaded/ without a condition")
+    assert check(condition) == (Severity.WARNING, "does not deny plain HTTP")
     assert check_policy(None).severity is Severity.WARNING
 
 

@@ -1,4 +1,4 @@
-"""S3's XML is read by a parser that expands and fetches nothing; missing parts are errors."""
+"""S3's XML is parsed without expanding entities or fetching anything; missing elements are errors."""
 
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
@@ -17,13 +17,13 @@ from assetuploader.s3.xml import (
 )
 from assetuploader.store import ListedObject, ListPage
 
-AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SERVER_TIME = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 CONTENTS = """<Contents><Key>{}</Key><LastModified>2026-11-22T11:59:59.000Z</LastModified><ETag>&quot;e&quot;</ETag>
 <Size>5</Size><Owner><ID>x</ID><DisplayName>y</DisplayName></Owner><StorageClass>STANDARD</StorageClass></Contents>"""
 
 
-def a_listing(*keys: str, encoding: str = "<EncodingType>url</EncodingType>", truncated: str = "false") -> bytes:
+def build_listing(*keys: str, encoding: str = "<EncodingType>url</EncodingType>", truncated: str = "false") -> bytes:
     """Return a listing in S3's format."""
     contents = "".join(CONTENTS.format(key) for key in keys)
     return (
@@ -33,27 +33,30 @@ def a_listing(*keys: str, encoding: str = "<EncodingType>url</EncodingType>", tr
 
 
 def test_a_listing_is_read() -> None:
-    """Keys (decoded), times, and whether more follow, in S3's order."""
+    """A page has the decoded keys and their times in S3's order, and whether more follow."""
     last_modified = datetime(2026, 11, 22, 11, 59, 59, tzinfo=UTC)
-    page, _ = parse_list_page(a_listing("temp/a", "temp/b%2Bc+d%C3%BC", truncated="true"), AT)
+    page, _ = parse_list_page(build_listing("temp/a", "temp/b%2Bc+d%C3%BC", truncated="true"), SERVER_TIME)
     assert page == ListPage(
         [ListedObject("temp/a", last_modified), ListedObject("temp/b+c dü", last_modified)],
         is_truncated=True,
-        server_time=AT,
+        server_time=SERVER_TIME,
     )
-    page, _ = parse_list_page(a_listing("a%2B&amp;b", encoding=""), AT)
-    assert page == ListPage([ListedObject("a%2B&b", last_modified)], is_truncated=False, server_time=AT)
-    assert parse_list_page(a_listing(), AT) == (ListPage([], is_truncated=False, server_time=AT), "")
+    page, _ = parse_list_page(build_listing("a%2B&amp;b", encoding=""), SERVER_TIME)
+    assert page == ListPage([ListedObject("a%2B&b", last_modified)], is_truncated=False, server_time=SERVER_TIME)
+    assert parse_list_page(build_listing(), SERVER_TIME) == (
+        ListPage([], is_truncated=False, server_time=SERVER_TIME),
+        "",
+    )
 
 
 def test_a_prefixed_namespace_means_the_same() -> None:
-    """`<s3:ETag>` is an ETag, too."""
+    """`<s3:ETag>` is read as `<ETag>` is."""
     body = b'<s3:CopyObjectResult xmlns:s3="urn:x"><s3:ETag>"e"</s3:ETag></s3:CopyObjectResult>'
     assert parse_copied_etag(body) == "e"
 
 
 def test_failed_deletions_are_read() -> None:
-    """Each key that was not deleted, with S3's code."""
+    """Each key that was not deleted is returned with S3's code."""
     body = f"""<DeleteResult {NAMESPACE}><Deleted><Key>temp/a</Key></Deleted>
     <Error><Key>temp/b&amp;c</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"""
     assert parse_deletions(body.encode()) == {"temp/b&c": "AccessDenied"}
@@ -62,11 +65,12 @@ def test_failed_deletions_are_read() -> None:
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE Error [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
 <Error><Code>&b;</Code></Error>"""
 EXTERNAL = b"""<!DOCTYPE Error [<!ENTITY x SYSTEM "file:///etc/passwd">]><Error><Code>&x;</Code></Error>"""
+DOCTYPE_ONLY = b"<!DOCTYPE Error SYSTEM 'http://127.0.0.1/x'><Error><Code>SlowDown</Code></Error>"
 
 
-@pytest.mark.parametrize("body", [BOMB, EXTERNAL, b"<!DOCTYPE Error SYSTEM 'http://127.0.0.1/x'><Error/>"])
+@pytest.mark.parametrize("body", [BOMB, EXTERNAL, DOCTYPE_ONLY])
 def test_document_types_are_rejected(body: bytes) -> None:
-    """No entity is expanded, nothing is fetched: a document with a type declaration is malformed."""
+    """A document with a type declaration has no error code, so no entity is expanded and nothing is fetched."""
     assert parse_error_code(body) is None
 
 
@@ -76,20 +80,20 @@ def test_document_types_are_rejected(body: bytes) -> None:
         b"",
         b"not xml",
         b"<html><body>hello</body></html>",
-        a_listing("temp/a")[:-1],
-        a_listing("temp/a", truncated="maybe"),
-        a_listing().replace(b"<IsTruncated>false</IsTruncated>", b""),
-        a_listing("temp/a").replace(b"<Key>temp/a</Key>", b""),
-        a_listing("temp/a").replace(b"2026-11-22T11:59:59.000Z", b"2026-11-22T11:59:59"),
-        a_listing("temp/a").replace(b"2026-11-22T11:59:59.000Z", b"yesterday"),
-        a_listing("<a>" * 20 + "</a>" * 20),
-        a_listing("temp/a").replace(b"UTF-8", b"no-such-encoding"),
+        build_listing("temp/a")[:-1],
+        build_listing("temp/a", truncated="maybe"),
+        build_listing().replace(b"<IsTruncated>false</IsTruncated>", b""),
+        build_listing("temp/a").replace(b"<Key>temp/a</Key>", b""),
+        build_listing("temp/a").replace(b"2026-11-22T11:59:59.000Z", b"2026-11-22T11:59:59"),
+        build_listing("temp/a").replace(b"2026-11-22T11:59:59.000Z", b"yesterday"),
+        build_listing("<a>" * 20 + "</a>" * 20),
+        build_listing("temp/a").replace(b"UTF-8", b"no-such-encoding"),
     ],
 )
 def test_another_document_is_not_a_listing(body: bytes) -> None:
     """A truncated, incomplete or different document is not taken for a shorter listing."""
     with pytest.raises(MalformedResponseError):
-        parse_list_page(body, AT)
+        parse_list_page(body, SERVER_TIME)
 
 
 @pytest.mark.parametrize("body", [b"<CopyObjectResult/>", b"<CopyObjectResult><ETag/></CopyObjectResult>", b"<Error/>"])
@@ -99,31 +103,18 @@ def test_a_copy_without_an_etag_is_malformed(body: bytes) -> None:
         parse_copied_etag(body)
 
 
-OPENED, CLOSED, QUOTED, DATED = (
-    f"<CopyObjectResult {NAMESPACE}>", "</CopyObjectResult>", "<ETag>&quot;0af&quot;</ETag>",
-    "<LastModified>2026-11-22T11:59:59.000Z</LastModified>",
-)  # fmt: skip
-PARTS = (
-    OPENED, CLOSED, QUOTED, DATED, '<?xml version="1.0" encoding="UTF-8"?>', '<?xml version="1.0" encoding="UTF-16"?>',
-    "<?xml version='1.0'?>", "<CopyObjectResult>", '<CopyObjectResult xmlns="a" b="c">', "<ETag>&#34;0af-2&#34;</ETag>",
-    '<ETag>"a"</ETag>', "<ETag>&lt;</ETag>", "<ETag/>", "<LastModified/>", "&amp;", "\0", "\x0b",
-    "<ChecksumCRC64NVME>AAAA=</ChecksumCRC64NVME>", "<Owner><ETag>b</ETag></Owner>", "<!-- <ETag>c</ETag> -->", "\xff",
-    "\n", " ",
-)  # fmt: skip
-
-
 @given(st.binary(max_size=300))
-def test_any_bytes_are_parsed_or_malformed(body: bytes) -> None:
-    """No bytes make the parser raise anything else."""
-    for read in (parse_copied_etag, parse_deletions, lambda body: parse_list_page(body, AT)):
+def test_random_bytes_are_malformed(body: bytes) -> None:
+    """Every parser raises MalformedResponseError, and nothing else."""
+    for parse in (parse_copied_etag, parse_deletions, lambda body: parse_list_page(body, SERVER_TIME)):
         with pytest.raises(MalformedResponseError):
-            read(body)
+            parse(body)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\r\n\t<>&\"'"), min_size=1)))
 def test_a_delete_request_contains_exactly_its_keys(keys: list[str]) -> None:
     """Whatever the keys are, a parser of the request finds these keys and no others."""
-    root = ET.fromstring(build_delete_request(keys))  # noqa: S314 -- our own document, by an independent reader
-    space = "{http://s3.amazonaws.com/doc/2006-03-01/}"
-    assert [one.text for one in root.iter(f"{space}Key")] == keys
-    assert root.findtext(f"{space}Quiet") == "true"
+    root = ET.fromstring(build_delete_request(keys))  # noqa: S314 -- our own document, by an independent parser
+    namespace = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+    assert [element.text for element in root.iter(f"{namespace}Key")] == keys
+    assert root.findtext(f"{namespace}Quiet") == "true"
