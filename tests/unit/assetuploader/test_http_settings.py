@@ -27,7 +27,7 @@ PROXY = "http://proxy.example:3128"
     ],
 )
 def test_the_proxy_is_the_one_of_the_scheme(environment: dict[str, str], url: str, proxy: str | None) -> None:
-    """HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are read in either case; an empty one is not set."""
+    """HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are read in either case; an empty variable counts as unset."""
     assert HttpSettings.from_environment(environment).proxy_for(url) == proxy
 
 
@@ -58,7 +58,7 @@ def test_the_proxy_is_the_one_of_the_scheme(environment: dict[str, str], url: st
     ],
 )
 def test_no_proxy_names_hosts_domains_and_networks(no_proxy: str, url: str, *, is_direct: bool) -> None:
-    """Names cover their subdomains, IP networks their addresses, and a port limits an entry to it."""
+    """A name covers its subdomains, a network its addresses; an entry with a port covers only that port."""
     settings = HttpSettings.from_environment({"HTTPS_PROXY": PROXY, "NO_PROXY": no_proxy})
     assert (settings.proxy_for(url) is None) is is_direct
 
@@ -84,7 +84,7 @@ async def test_requests_go_through_the_proxy(scheme: str, first_line: str) -> No
         request = build_request(f"{scheme}://s3.example")
         if scheme == "http":
             assert (await transport.send(request)).status == 200
-        else:  # the fake proxy refuses CONNECT
+        else:  # the fake proxy rejects CONNECT
             with pytest.raises(TransportError, match="403") as caught:
                 await transport.send(request)
             assert "secret" not in str(caught.value)

@@ -42,25 +42,23 @@ async def test_a_run_does_what_the_explanation_says(
     if body is not None:
         s3.store("set-up", f"temp/{ASSET_ID}", body, ObjectAttributes({}, {}))
     now = EXPIRY + timedelta(seconds=seconds)
-    placeholder = await s3.head_object(f"uploaded/{ASSET_ID}")
-    read = (
-        Placeholder(placeholder.etag, AssetState(status, EXPIRY, pin), placeholder.last_modified)
-        if placeholder and status
-        else None
+    info = await s3.head_object(f"uploaded/{ASSET_ID}")
+    placeholder = (
+        Placeholder(info.etag, AssetState(status, EXPIRY, pin), info.last_modified) if info and status else None
     )
-    next_step = explain(read, await s3.head_object(f"temp/{ASSET_ID}"), now, POLICY)
-    result = await AssetService(s3, s3, POLICY, _never, lambda: b"next").reconcile(ASSET_ID, now)
+    next_step = explain(placeholder, await s3.head_object(f"temp/{ASSET_ID}"), now, POLICY)
+    result = await AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next").reconcile(ASSET_ID, now)
     if body is None and next_step.phase is AssetPhase.EXPIRED:  # no run sees it: a GET or a mark expires it
         assert result.outcome in {Outcome.UPLOAD_MISSING, Outcome.SWEPT}
     else:
         assert result.outcome in EXPECTED[next_step.phase]
 
 
-def _never() -> UUID:
+def _fail_to_create_id() -> UUID:
     raise AssertionError
 
 
-def test_an_overdue_asset_says_since_when() -> None:
+def test_an_overdue_asset_has_the_time_when_it_became_due() -> None:
     """An unpinned asset is overdue when grace ends, a pinned one from its mark."""
     upload = ObjectInfo(UPLOADED, 8, EXPIRY, {}, {})
     marked_at = EXPIRY - timedelta(minutes=5)

@@ -1,4 +1,4 @@
-"""Every decision of the state machine: each state, at each clock, with each upload, compared with tables."""
+"""Every decision of the state machine: each state at each time with each upload, compared with tables."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -61,12 +61,12 @@ MARKS = {
 }
 
 
-@pytest.mark.parametrize(("status", "known"), MARKS)
+@pytest.mark.parametrize(("status", "stored_pin"), MARKS)
 @pytest.mark.parametrize("now", CLOCKS, ids=str)
-def test_a_mark_is_decided_by_the_placeholder_and_the_clock(status: Status, known: str | None, now: datetime) -> None:
+def test_a_mark_is_decided_by_the_placeholder_and_the_clock(status: Status, stored_pin: str | None, now: datetime) -> None:
     """A mark may come before its upload while the URL is valid; a final asset accepts only a retry with its own pin."""
-    state = AssetState(status, EXPIRY, known)
-    unpinned, *pinned = MARKS[status, known]
+    state = AssetState(status, EXPIRY, stored_pin)
+    unpinned, *pinned = MARKS[status, stored_pin]
     unpinned = unpinned or (MarkAction.WRITE if CLOCKS[now] is URL_VALID else MarkAction.COMPARE)
     assert tuple(decide_mark(state, pin, now) for pin in (None, A, B)) == (unpinned, *pinned)
 
@@ -104,7 +104,7 @@ AFTER_READING: dict[tuple[Status, str | None, str, str], Action] = {
 @pytest.mark.parametrize(("status", "pin"), BEFORE_READING)
 @pytest.mark.parametrize("now", CLOCKS, ids=str)
 def test_an_upload_is_inspected_when_the_asset_is_due(status: Status, pin: str | None, now: datetime) -> None:
-    """The placeholder alone tells which asset waits, which is swept, and whose upload is read, to the second."""
+    """The placeholder alone decides which asset waits, which is swept, and whose upload is inspected, to the second."""
     expected = BEFORE_READING[status, pin].get(CLOCKS[now], Action.WAIT)
     assert decide(AssetState(status, EXPIRY, pin), NOT_READ, now, POLICY) is expected
 
@@ -128,7 +128,7 @@ def test_only_the_bytes_that_were_meant_are_finalized(
 @pytest.mark.parametrize(("status", "pin"), BEFORE_READING)
 @pytest.mark.parametrize("now", CLOCKS, ids=str)
 def test_unreadable_bytes_are_never_finalized(status: Status, pin: str | None, now: datetime) -> None:
-    """An asset whose bytes S3 does not give out waits as one with other bytes than the pinned ones does."""
+    """An asset with unreadable bytes waits, like an asset with bytes other than the pinned ones."""
     state = AssetState(status, EXPIRY, pin)
     expected = decide(state, B, now, POLICY)
     if expected is Action.FINALIZE:
@@ -139,7 +139,7 @@ def test_unreadable_bytes_are_never_finalized(status: Status, pin: str | None, n
 @pytest.mark.parametrize(("status", "pin"), BEFORE_READING)
 @pytest.mark.parametrize("etag", [A, B])
 @pytest.mark.parametrize("now", CLOCKS, ids=str)
-def test_a_known_etag_changes_only_decisions_that_asked_for_it(
+def test_a_known_etag_changes_only_decisions_that_need_it(
     status: Status, pin: str | None, etag: str, now: datetime
 ) -> None:
     """If the placeholder alone decides to wait or to sweep, temp/ does not change that."""
@@ -183,13 +183,12 @@ def test_a_pinned_asset_is_due_at_its_mark_and_an_unpinned_one_after_grace() -> 
     assert due_at(unpinned, POLICY) == EXPIRY + timedelta(seconds=60)
 
 
-@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("status", [Status.PENDING, Status.UPLOADED, Status.EXPIRED])
 @pytest.mark.parametrize("pin", [None, A])
 @pytest.mark.parametrize("now", CLOCKS, ids=str)
 def test_only_a_marked_asset_is_ever_finalized(status: Status, pin: str | None, now: datetime) -> None:
     """Without a mark no asset becomes final, at any time."""
-    if decide(AssetState(status, EXPIRY, pin), A, now, POLICY) is Action.FINALIZE:
-        assert status is Status.MARKED
+    assert decide(AssetState(status, EXPIRY, pin), A, now, POLICY) is not Action.FINALIZE
 
 
 def test_a_pin_is_compared_by_value() -> None:
@@ -202,8 +201,8 @@ def test_a_pin_is_compared_by_value() -> None:
 @pytest.mark.parametrize(
     "value", [AssetState(Status.MARKED, EXPIRY), Placeholder("e", AssetState(Status.MARKED, EXPIRY), EXPIRY), POLICY]
 )
-def test_observations_are_immutable(value: AssetState | Placeholder | LifecyclePolicy) -> None:
-    """Observations are frozen and hashable, and accept no further attributes."""
+def test_values_are_immutable(value: AssetState | Placeholder | LifecyclePolicy) -> None:
+    """States, placeholders and policies are frozen and hashable, and accept no further attributes."""
     assert hash(value) == hash(replace(value))
     for name in type(value).__annotations__:
         with pytest.raises(AttributeError):
@@ -283,7 +282,7 @@ def test_the_state_survives_its_metadata(status: Status, pin: str | None) -> Non
         {"status": "marked", "expires-at": "2026-01-01T12:15:00Z", "pin": "a b"},
     ],
 )
-def test_metadata_of_somebody_else_are_not_a_state(metadata: dict[str, str]) -> None:
+def test_metadata_of_another_program_is_not_a_state(metadata: dict[str, str]) -> None:
     """An object of another program is never taken for a placeholder, and the error says what is wrong."""
     with pytest.raises(
         InvalidPlaceholderError, match=r"no asset state in its metadata|pin is not an ETag|expires in the year"

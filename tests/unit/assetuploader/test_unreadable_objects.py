@@ -1,4 +1,4 @@
-"""Objects that S3 does not give out, such as those that a client encrypted with its own key (SSE-C)."""
+"""Objects that S3 does not return, such as those that a client encrypted with its own key (SSE-C)."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +16,7 @@ from assetuploader.store import ObjectInfo
 from tests.support.in_memory_s3 import START, InMemoryS3, etag_of
 
 POLICY = LifecyclePolicy()
-ID = str(UUID(int=(4 << 76) | (8 << 60)))
+ID = "00000000-0000-4000-8000-000000000000"
 AFTER_GRACE = START + timedelta(seconds=POLICY.upload_url_ttl_seconds + POLICY.grace_seconds)
 AFTER_EXPIRY = START + timedelta(seconds=POLICY.upload_url_ttl_seconds + POLICY.expire_after_seconds)
 
@@ -36,7 +36,7 @@ class GuardedS3(InMemoryS3):
 
 @pytest.fixture
 async def s3() -> GuardedS3:
-    """An S3 with one asset, whose upload cannot be read."""
+    """Return an S3 with one asset, whose upload cannot be read."""
     s3 = GuardedS3(unreadable={temp_key(ID)})
     created = await _service(s3).create()
     s3.put(created.upload.url, b"bytes")
@@ -48,13 +48,13 @@ def _service(s3: GuardedS3) -> AssetService:
 
 
 async def test_an_unreadable_upload_does_not_match_a_pin(s3: GuardedS3) -> None:
-    """The client is told to upload again; it is no outage of S3."""
+    """The client is told to upload again: this is not an outage of S3."""
     with pytest.raises(UploadMismatchError):
         await _service(s3).mark(ID, etag_of(b"bytes"), s3.now)
 
 
 async def test_an_unreadable_upload_is_never_finalized_and_expires(s3: GuardedS3) -> None:
-    """A marked asset waits for another upload, without failing the run, until it expires."""
+    """A marked asset waits for another upload until it expires, and does not fail the run."""
     service = _service(s3)
     await service.mark(ID, None, s3.now)
     assert (await service.reconcile(ID, AFTER_GRACE)).outcome is Outcome.UPLOAD_UNREADABLE
@@ -64,8 +64,8 @@ async def test_an_unreadable_upload_is_never_finalized_and_expires(s3: GuardedS3
     assert s3.objects[uploaded_key(ID)].metadata["status"] == "expired"
 
 
-async def test_another_upload_makes_the_asset_final(s3: GuardedS3) -> None:
-    """Bytes that can be read replace those that cannot."""
+async def test_an_upload_that_becomes_readable_is_finalized(s3: GuardedS3) -> None:
+    """Once the upload can be read, a run finalizes it."""
     service = _service(s3)
     await service.mark(ID, None, s3.now)
     s3.unreadable.clear()

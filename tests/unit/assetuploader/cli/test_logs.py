@@ -27,23 +27,25 @@ except ZeroDivisionError as error:
 """
 
 
-def _written(level: str, log_format: str | None) -> str:
-    done = subprocess.run(  # noqa: S603 -- our own words
-        [sys.executable, "-c", SCRIPT.format(level=level, log_format=log_format)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
+def _run(script: str) -> str:
+    """Run a script in its own process; return its standard error."""
+    completed = subprocess.run(  # noqa: S603 -- our own script
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout == ""
-    return done.stderr
+    assert completed.stdout == ""
+    return completed.stderr
+
+
+def _log(level: str, log_format: str | None) -> str:
+    return _run(SCRIPT.format(level=level, log_format=log_format))
 
 
 def test_each_event_is_one_line_of_json() -> None:
-    """Collectors read standard error line by line: event, level, time and facts as members, others' logs the same."""
-    events = [json.loads(line) for line in _written("info", "json").splitlines()]
+    """Each line has event, level, time and values as members; so have the lines of other libraries."""
+    events = [json.loads(line) for line in _log("info", "json").splitlines()]
 
-    assert [event.pop("timestamp")[-1] for event in events] == ["Z"] * 3
+    assert len(events) == 3
+    assert all(event.pop("timestamp").endswith("Z") for event in events)
     assert events[0] == {"event": "an_info", "level": "info", "request_id": "id", "text": "x\ny", "url": None}
     assert events[1] == {"event": "a warning of theirs", "level": "warning", "request_id": "id"}
     assert (events[2]["event"], events[2]["level"]) == ("an_error", "error")
@@ -60,11 +62,9 @@ for more in ({}, {"half": "\\ud800"}, {"names": {1: 2}}, {"number": 2**70}):
 """
 
 
-def test_an_object_is_written_by_its_repr_beside_any_other_value() -> None:
+def test_an_object_is_logged_by_its_repr() -> None:
     """What an object's repr hides stays hidden, also in lines that orjson cannot write."""
-    command = [sys.executable, "-c", OBJECTS]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 -- our own words
-    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    lines = [json.loads(line) for line in _run(OBJECTS).splitlines()]
     assert [line["keys"] for line in lines] == ["Credentials(access_key_id='AK')"] * 4
     assert [line["event"] for line in lines] == ["keys"] * 4
 
@@ -72,24 +72,25 @@ def test_an_object_is_written_by_its_repr_beside_any_other_value() -> None:
 @pytest.mark.parametrize("log_format", ["json", "console", None])
 def test_no_library_writes_urls_and_no_traceback_contains_values(log_format: str | None) -> None:
     """At debug, libraries that sign URLs are silent, and a traceback contains no values of local variables."""
-    written = _written("debug", log_format)
+    output = _log("debug", log_format)
 
-    assert "a_debug" in written
-    assert [part for part in ("X-Amz-Signature", "local's value'") if part in written] == []
-    assert written.count("a local's value") <= 1  # the line of code itself
+    assert "a_debug" in output
+    assert "X-Amz-Signature" not in output
+    assert "local's value'" not in output
+    assert output.count("a local's value") <= 1  # in the line of code
 
 
-def test_a_pipe_is_no_terminal() -> None:
-    """Without a configured format, a pipe gets JSON; with the console format it gets that without colours."""
-    assert json.loads(_written("info", None).splitlines()[0])["event"] == "an_info"
+def test_a_pipe_gets_json_or_text_without_colours() -> None:
+    """Without a configured format, a pipe gets JSON; the console format has no colours there."""
+    assert json.loads(_log("info", None).splitlines()[0])["event"] == "an_info"
 
-    console = _written("info", "console")
+    console = _log("info", "console")
     assert "an_info" in console
     assert "\x1b" not in console
 
 
 def test_the_level_is_the_least_severe_that_is_written() -> None:
-    """At error, only errors."""
-    events = [json.loads(line)["event"] for line in _written("error", "json").splitlines()]
+    """At level error, only errors are written."""
+    events = [json.loads(line)["event"] for line in _log("error", "json").splitlines()]
 
     assert events == ["an_error"]

@@ -1,4 +1,4 @@
-"""Fixtures of all tests of the S3 client."""
+"""Fixtures for all tests of the S3 client."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _a_bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _hide_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide this machine's AWS configuration and proxies."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""An operation is signed, sent, retried where that helps, parsed and observed."""
+"""An operation is signed and sent, retried if a retry can help, and observed; its response is parsed."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -14,16 +14,16 @@ from assetuploader.errors import (
     StoreMisconfiguredError,
     StoreUnavailableError,
 )
-from assetuploader.instrumentation import CallOutcome, StoreCall
+from assetuploader.instrumentation import CallOutcome
 from assetuploader.s3.client import MAX_ATTEMPTS
 from assetuploader.s3.http import Request, Response, Transport, TransportError
 from assetuploader.store import ObjectAttributes
 from tests.support.fake_server import Step, Then
 from tests.support.s3_harness import NOW, http_response, s3_harness
 
-NOTHING = ObjectAttributes({}, {})
-WRITTEN = http_response(ETag='"new"')
-FOUND = http_response(ETag='"e"', Last_Modified="Thu, 01 Jan 2026 12:00:00 GMT")
+NO_ATTRIBUTES = ObjectAttributes({}, {})
+PUT_OK = http_response(ETag='"new"')
+HEAD_OK = http_response(ETag='"e"', Last_Modified="Thu, 01 Jan 2026 12:00:00 GMT")
 
 
 def error_response(status: str, code: str, **headers: str) -> bytes:
@@ -52,10 +52,10 @@ def error_response(status: str, code: str, **headers: str) -> bytes:
     ],
 )
 async def test_a_permanent_error_is_raised_at_once(status: str, code: str, error: type[Exception]) -> None:
-    """An error that a retry cannot cure takes one request."""
-    async with s3_harness(Step(error_response(status, code)), Step(WRITTEN)) as harness:
+    """An error that a retry cannot cure is raised after one request."""
+    async with s3_harness(Step(error_response(status, code)), Step(PUT_OK)) as harness:
         with pytest.raises(error) as caught:
-            await harness.store.put_object("k", b"", NOTHING, if_match="old")
+            await harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old")
         assert type(caught.value) is error
         assert (len(harness.server.requests), harness.pauses) == (1, [])
 
@@ -67,12 +67,12 @@ async def test_a_permanent_error_is_raised_at_once(status: str, code: str, error
         pytest.param(Step(error_response("500 Internal Server Error", "InternalError")), id="InternalError"),
         pytest.param(Step(error_response("400 Bad Request", "RequestTimeout")), id="RequestTimeout"),
         pytest.param(Step(error_response("409 Conflict", "OperationAborted")), id="OperationAborted"),
-        pytest.param(Step(http_response("502 Bad Gateway", b"<html>")), id="a proxy's word"),
-        pytest.param(Step(http_response("504 Gateway Timeout")), id="a gateway's"),
+        pytest.param(Step(http_response("502 Bad Gateway", b"<html>")), id="a proxy's 502"),
+        pytest.param(Step(http_response("504 Gateway Timeout")), id="a gateway's 504"),
         pytest.param(Step(http_response("429 Too Many Requests")), id="429"),
-        pytest.param(Step(b"", Then.CLOSE), id="lost"),
-        pytest.param(Step(b"", Then.RESET), id="reset"),
-        pytest.param(Step(WRITTEN[:-3], Then.CLOSE), id="cut"),
+        pytest.param(Step(b"", Then.CLOSE), id="connection closed"),
+        pytest.param(Step(b"", Then.RESET), id="connection reset"),
+        pytest.param(Step(PUT_OK[:-3], Then.CLOSE), id="response cut off"),
         pytest.param(Step(b"garbage\r\n"), id="garbage"),
     ],
 )
@@ -81,11 +81,11 @@ class TestTransientErrors:
 
     async def test_is_retried(self, failure: Step) -> None:
         """Two failures and a success take three requests and two pauses; the observer sees two retries."""
-        async with s3_harness(failure, failure, Step(WRITTEN)) as harness:
-            assert await harness.store.put_object("k", b"x", NOTHING, if_match="old") == "new"
+        async with s3_harness(failure, failure, Step(PUT_OK)) as harness:
+            assert await harness.store.put_object("k", b"x", NO_ATTRIBUTES, if_match="old") == "new"
             assert len(harness.server.requests) == MAX_ATTEMPTS == 3
             assert harness.pauses == [0.1, 0.2]
-            assert [(one.operation, one.outcome, one.retries) for one in harness.calls] == [
+            assert [(call.operation, call.outcome, call.retries) for call in harness.calls] == [
                 ("PutObject", CallOutcome.SUCCESS, 2)
             ]
 
@@ -93,22 +93,22 @@ class TestTransientErrors:
         """After three failures S3 is unavailable."""
         async with s3_harness(*[failure] * 4) as harness:
             with pytest.raises(StoreUnavailableError):
-                await harness.store.put_object("k", b"x", NOTHING, if_match="old")
+                await harness.store.put_object("k", b"x", NO_ATTRIBUTES, if_match="old")
             assert len(harness.server.requests) == MAX_ATTEMPTS
-            assert [(one.outcome, one.retries) for one in harness.calls] == [(CallOutcome.UNAVAILABLE, 2)]
+            assert [(call.outcome, call.retries) for call in harness.calls] == [(CallOutcome.UNAVAILABLE, 2)]
 
 
 async def test_a_retry_of_a_write_that_succeeded_fails_its_precondition() -> None:
     """The retry meets the ETag of its own first attempt: 412, so that the caller reads again (docs/design.md)."""
-    taken = error_response("412 Precondition Failed", "PreconditionFailed")
-    async with s3_harness(Step(b"", Then.CLOSE), Step(taken)) as harness:
+    precondition_failed = error_response("412 Precondition Failed", "PreconditionFailed")
+    async with s3_harness(Step(b"", Then.CLOSE), Step(precondition_failed)) as harness:
         with pytest.raises(PreconditionFailedError):
-            await harness.store.put_object("k", b"x", NOTHING, if_none_match="*")
+            await harness.store.put_object("k", b"x", NO_ATTRIBUTES, if_none_match="*")
 
 
 async def test_a_retry_sends_the_same_request() -> None:
     """Key, conditions, metadata and body are the same in each attempt."""
-    async with s3_harness(Step(b"", Then.CLOSE), Step(WRITTEN)) as harness:
+    async with s3_harness(Step(b"", Then.CLOSE), Step(PUT_OK)) as harness:
         await harness.store.put_object("k", b"x", ObjectAttributes({"status": "marked"}, {}), if_match="old")
         first, second = harness.server.requests
         assert first == second  # the harness's clock is stopped
@@ -120,43 +120,44 @@ async def test_an_error_inside_a_200_response_to_a_copy_is_an_error() -> None:
     failed = http_response("200 OK", b"<Error><Code>PreconditionFailed</Code></Error>")
     async with s3_harness(Step(internal), Step(failed)) as harness:
         with pytest.raises(PreconditionFailedError):
-            await harness.store.copy_object("temp/a", "uploaded/a", NOTHING, source_if_match="e", if_match="p")
+            await harness.store.copy_object("temp/a", "uploaded/a", NO_ATTRIBUTES, source_if_match="e", if_match="p")
         assert len(harness.server.requests) == 2
 
 
 async def test_white_space_before_the_copy_result_is_skipped() -> None:
     """While S3 copies it sends white space to keep the connection open; the document after it is the response."""
-    done = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     body = b"<CopyObjectResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><ETag>&quot;new&quot;</ETag></CopyObjectResult>"
-    pieces = [done, b"1\r\n\n\r\n", b"2\r\n  \r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)]
+    pieces = [head, b"1\r\n\n\r\n", b"2\r\n  \r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)]
     async with s3_harness(Step(pieces)) as harness:
         assert (
-            await harness.store.copy_object("temp/a", "uploaded/a", NOTHING, source_if_match="e", if_match="p") == "new"
+            await harness.store.copy_object("temp/a", "uploaded/a", NO_ATTRIBUTES, source_if_match="e", if_match="p")
+            == "new"
         )
 
 
 async def test_a_missing_object_is_none() -> None:
-    """HEAD and GET of a key that does not exist are None, observed as missing."""
+    """HEAD and GET of a key that does not exist return None, and are observed as NOT_FOUND."""
     missing = error_response("404 Not Found", "NoSuchKey")
-    async with s3_harness(Step(http_response("404 Not Found")), Step(FOUND), Step(missing)) as harness:
+    async with s3_harness(Step(http_response("404 Not Found")), Step(HEAD_OK), Step(missing)) as harness:
         assert await harness.store.head_object("k") is None
         assert await harness.store.get_object("k", 10) is None
-        outcomes = [one.outcome for one in harness.calls]
+        outcomes = [call.outcome for call in harness.calls]
         assert outcomes == [CallOutcome.NOT_FOUND, CallOutcome.SUCCESS, CallOutcome.NOT_FOUND]
 
 
 async def test_a_missing_object_counts_only_while_the_conformance_object_exists() -> None:
-    """The response to HEAD has no code: that of a deleted bucket, or of an ingress without a route, looks the same."""
+    """The 404 to HEAD has no code: a deleted bucket or an ingress without a route gives the same response."""
     missing = http_response("404 Not Found")
     async with s3_harness(Step(missing), Step(missing)) as harness:
         with pytest.raises(StoreUnavailableError, match="conformance object uploaded/_probe"):
             await harness.store.head_object("k")
 
 
-async def test_an_unreadable_object_is_its_own_problem() -> None:
-    """HEAD of an object that a client encrypted with its own key is 400, as of every object with an expired token."""
+async def test_a_400_to_head_is_an_unreadable_object_or_an_expired_token() -> None:
+    """If HEAD of the conformance object is 400, too, the token has expired; else only this object is unreadable."""
     bad = http_response("400 Bad Request")
-    async with s3_harness(Step(bad), Step(FOUND), Step(bad), Step(bad)) as harness:
+    async with s3_harness(Step(bad), Step(HEAD_OK), Step(bad), Step(bad)) as harness:
         with pytest.raises(ObjectUnreadableError):
             await harness.store.head_object("k")
         with pytest.raises(StoreUnavailableError, match="AWS_SESSION_TOKEN"):
@@ -172,7 +173,7 @@ async def test_an_unreadable_object_is_its_own_problem() -> None:
         http_response("206 Partial Content", b"x" * 11),
     ],
 )
-async def test_an_object_that_is_no_report_is_its_own_problem(response: bytes) -> None:
+async def test_an_object_that_get_cannot_return_is_not_an_outage(response: bytes) -> None:
     """An encrypted, archived, empty or long object at a report's key does not look like an outage."""
     async with s3_harness(Step(response)) as harness:
         with pytest.raises(ObjectUnreadableError):
@@ -188,7 +189,7 @@ async def test_the_body_of_an_object_is_not_an_error_of_s3() -> None:
 
 
 class TestListing:
-    """What a server or a proxy may do to a listing."""
+    """Unusual listings that a server or a proxy may return."""
 
     PAGE = (
         "<ListBucketResult><IsTruncated>{}</IsTruncated>{}<NextContinuationToken>{}</NextContinuationToken>"
@@ -197,13 +198,17 @@ class TestListing:
     KEY = "<Contents><Key>temp/a</Key><LastModified>2026-01-01T12:00:00Z</LastModified></Contents>"
     DATE = "Thu, 01 Jan 2026 12:00:00 GMT"
 
-    def page(self, truncated: str, contents: str, token: str, date: str = DATE) -> bytes:
+    def build_page(self, truncated: str, contents: str, token: str, date: str = DATE) -> bytes:
         """Return a response to ListObjectsV2."""
         return http_response(body=self.PAGE.format(truncated, contents, token).encode(), Date=date)
 
     async def test_a_truncated_page_without_keys_is_not_the_end(self) -> None:
         """The listing goes on with S3's token."""
-        pages = [self.page("true", "", "one"), self.page("true", "", "two"), self.page("false", self.KEY, "")]
+        pages = [
+            self.build_page("true", "", "one"),
+            self.build_page("true", "", "two"),
+            self.build_page("false", self.KEY, ""),
+        ]
         async with s3_harness(*map(Step, pages)) as harness:
             page = await harness.store.list_objects("temp/", "")
             assert [listed.key for listed in page.objects] == ["temp/a"]
@@ -211,14 +216,14 @@ class TestListing:
 
     async def test_a_listing_that_does_not_advance_ends(self) -> None:
         """The same token again would be an endless loop."""
-        async with s3_harness(*[Step(self.page("true", "", "one"))] * 2) as harness:
+        async with s3_harness(*[Step(self.build_page("true", "", "one"))] * 2) as harness:
             with pytest.raises(StoreUnavailableError, match="advance"):
                 await harness.store.list_objects("temp/", "")
 
     @pytest.mark.parametrize("date", ["yesterday", ""])
     async def test_without_a_date_the_corrected_clock_counts(self, date: str) -> None:
         """A proxy that breaks the date does not stop the reconciler."""
-        async with s3_harness(Step(self.page("false", self.KEY, "", date))) as harness:
+        async with s3_harness(Step(self.build_page("false", self.KEY, "", date))) as harness:
             page = await harness.store.list_objects("temp/", "")
             assert page.server_time == datetime.fromtimestamp(NOW, UTC)
 
@@ -231,8 +236,8 @@ class TestListing:
         error_response("404 Not Found", "NoSuchUpload"),
     ],
 )
-async def test_a_404_that_is_not_s3s_is_no_missing_object(response: bytes) -> None:
-    """Only S3's NoSuchKey says that an object does not exist."""
+async def test_only_a_404_from_s3_is_a_missing_object(response: bytes) -> None:
+    """Only S3's code NoSuchKey means that an object does not exist."""
     async with s3_harness(Step(response)) as harness:
         with pytest.raises(StoreUnavailableError, match="404"):
             await harness.store.get_object("k", 10)
@@ -248,17 +253,17 @@ async def test_a_missing_bucket_is_not_a_missing_object() -> None:
 class TestClockSkew:
     """The machine's clock is off: S3's `Date` header corrects it, once."""
 
-    THEIRS = datetime.fromtimestamp(NOW + 3600, UTC)
-    DATE = format_datetime(THEIRS, usegmt=True)
+    SERVER_TIME = datetime.fromtimestamp(NOW + 3600, UTC)
+    DATE = format_datetime(SERVER_TIME, usegmt=True)
 
-    @pytest.mark.parametrize("refusal", [error_response("403 Forbidden", "RequestTimeTooSkewed", Date=DATE)])
-    async def test_is_corrected(self, refusal: bytes) -> None:
-        """Rejected as too skewed, the request is signed with S3's time without a pause, and so is each later one."""
-        async with s3_harness(Step(refusal), Step(WRITTEN), Step(WRITTEN)) as harness:
-            await harness.store.put_object("k", b"", NOTHING, if_match="old")
-            await harness.store.put_object("k", b"", NOTHING, if_match="old")
+    async def test_is_corrected(self) -> None:
+        """A request that S3 rejects as too skewed is signed again at once with S3's time, as is each later one."""
+        skewed = error_response("403 Forbidden", "RequestTimeTooSkewed", Date=self.DATE)
+        async with s3_harness(Step(skewed), Step(PUT_OK), Step(PUT_OK)) as harness:
+            await harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old")
+            await harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old")
             dates = [request.partition(b"x-amz-date: ")[2][:16].decode() for request in harness.server.requests]
-            corrected = self.THEIRS.strftime("%Y%m%dT%H%M%SZ")
+            corrected = self.SERVER_TIME.strftime("%Y%m%dT%H%M%SZ")
             assert dates == [datetime.fromtimestamp(NOW, UTC).strftime("%Y%m%dT%H%M%SZ"), corrected, corrected]
             assert harness.pauses == []
 
@@ -270,19 +275,19 @@ class TestClockSkew:
 
     async def test_is_corrected_once(self) -> None:
         """A store that rejects the corrected time, too, is not retried again."""
-        refusal = error_response("403 Forbidden", "RequestTimeTooSkewed", Date=self.DATE)
-        async with s3_harness(Step(refusal), Step(refusal), Step(WRITTEN)) as harness:
+        skewed = error_response("403 Forbidden", "RequestTimeTooSkewed", Date=self.DATE)
+        async with s3_harness(Step(skewed), Step(skewed), Step(PUT_OK)) as harness:
             with pytest.raises(StoreUnavailableError, match="clock"):
-                await harness.store.put_object("k", b"", NOTHING, if_match="old")
+                await harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old")
             assert len(harness.server.requests) == 2
 
     @pytest.mark.parametrize("date", ["yesterday", "Fri, 31 Dec 9999 23:59:59 -2359", ""])
     async def test_is_not_corrected_without_a_date(self, date: str) -> None:
         """A `Date` header that is not a date leaves an ordinary error."""
-        refusal = error_response("403 Forbidden", "RequestTimeTooSkewed", Date=date)
-        async with s3_harness(Step(refusal)) as harness:
+        skewed = error_response("403 Forbidden", "RequestTimeTooSkewed", Date=date)
+        async with s3_harness(Step(skewed)) as harness:
             with pytest.raises(StoreUnavailableError, match="clock"):
-                await harness.store.put_object("k", b"", NOTHING, if_match="old")
+                await harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old")
 
     async def test_is_not_assumed_for_the_same_time(self) -> None:
         """403 with the right date is an ordinary rejection."""
@@ -293,24 +298,24 @@ class TestClockSkew:
 
 
 async def test_throttling_lowers_the_limit_and_successes_raise_it() -> None:
-    """SlowDown halves the requests in flight; each success raises the limit again, step by step."""
+    """SlowDown halves the requests in flight; each success raises the limit again, up to the maximum."""
     slow = error_response("503 Slow Down", "SlowDown")
-    async with s3_harness(*[Step(slow)] * 3, *[Step(WRITTEN)] * 12, connections=4) as harness:
+    async with s3_harness(*[Step(slow)] * 3, *[Step(PUT_OK)] * 12, connections=4) as harness:
         assert harness.limiter.limit == 4
-        await asyncio.gather(*[harness.store.put_object("k", b"", NOTHING, if_match="old") for _ in range(4)])
+        await asyncio.gather(*[harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old") for _ in range(4)])
         assert harness.limiter.limit < 4
         limits = [harness.limiter.limit]
         for _ in range(8):
-            await harness.store.put_object("k", b"", NOTHING, if_match="old")
+            await harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old")
             limits.append(harness.limiter.limit)
         assert limits == sorted(limits)
         assert limits[-1] == 4
 
 
 async def test_retries_are_paid_for_by_successes() -> None:
-    """In an outage retries stop when the quota that earlier successes filled is used up."""
+    """During an outage, retries stop when they have used up the quota that earlier successes filled."""
     async with s3_harness(*[Step(http_response("500 Internal Server Error"))] * 4) as harness:
-        harness.store.client.retry_quota.available = 7
+        harness.store.client.retry_quota.available = 7  # one retry costs 5
         with pytest.raises(StoreUnavailableError):
             await harness.store.head_object("k")
         assert len(harness.server.requests) == 2
@@ -321,12 +326,12 @@ async def test_retries_are_paid_for_by_successes() -> None:
 
 async def test_a_cancelled_call_ends_at_once() -> None:
     """A call inside asyncio.timeout is cancelled by it, is observed as cancelled, and its connection is closed."""
-    async with s3_harness(Step(b"", Then.HANG), Step(WRITTEN), connections=1) as harness:
+    async with s3_harness(Step(b"", Then.HANG), Step(PUT_OK), connections=1) as harness:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await harness.store.head_object("k")
-        assert await harness.store.put_object("k", b"", NOTHING, if_match="old") == "new"
-        assert [one.outcome for one in harness.calls] == [CallOutcome.CANCELLED, CallOutcome.SUCCESS]
+        assert await harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old") == "new"
+        assert [call.outcome for call in harness.calls] == [CallOutcome.CANCELLED, CallOutcome.SUCCESS]
 
 
 @pytest.mark.parametrize(
@@ -334,11 +339,11 @@ async def test_a_cancelled_call_ends_at_once() -> None:
     [
         pytest.param(http_response(), id="no ETag"),
         pytest.param(http_response(ETag='"e"'), id="no date"),
-        pytest.param(http_response(ETag='"e"', Last_Modified="yesterday"), id="no date that is one"),
+        pytest.param(http_response(ETag='"e"', Last_Modified="yesterday"), id="not a date"),
     ],
 )
 async def test_an_incomplete_response_is_unavailable(message: bytes) -> None:
-    """A 200 response without the headers that HeadObject promises is unavailable."""
+    """A 200 response without the headers that HeadObject promises means that S3 is unavailable."""
     async with s3_harness(Step(message)) as harness:
         with pytest.raises(StoreUnavailableError, match="cannot be parsed"):
             await harness.store.head_object("k")
@@ -355,35 +360,38 @@ async def test_an_object_longer_than_the_limit_is_not_returned() -> None:
 async def test_each_call_is_observed_once() -> None:
     """Each call is observed once, with its outcome and duration."""
     failed = error_response("412 Precondition Failed", "PreconditionFailed")
-    async with s3_harness(Step(WRITTEN), Step(failed), Step(http_response("403 Forbidden"))) as harness:
-        await harness.store.put_object("k", b"{}", NOTHING)
-        for write in (harness.store.put_object("k", b"", NOTHING, if_none_match="*"), harness.store.head_object("k")):
+    async with s3_harness(Step(PUT_OK), Step(failed), Step(http_response("403 Forbidden"))) as harness:
+        await harness.store.put_object("k", b"{}", NO_ATTRIBUTES)
+        for request in (
+            harness.store.put_object("k", b"", NO_ATTRIBUTES, if_none_match="*"),
+            harness.store.head_object("k"),
+        ):
             with pytest.raises((PreconditionFailedError, StoreError)):
-                await write
-        assert [(one.operation, one.outcome) for one in harness.calls] == [
+                await request
+        assert [(call.operation, call.outcome) for call in harness.calls] == [
             ("PutObject", CallOutcome.SUCCESS),
             ("PutObject", CallOutcome.PRECONDITION_FAILED),
             ("HeadObject", CallOutcome.ACCESS_DENIED),
         ]
-        assert all(isinstance(one, StoreCall) and one.seconds > 0 for one in harness.calls)
+        assert all(call.seconds > 0 for call in harness.calls)
 
 
 async def test_a_wrapper_can_fail_any_call_on_the_real_path() -> None:
-    """A wrapped transport sees each attempt, and may lose its request or its response."""
+    """A wrapper of the transport sees each attempt, and can lose its response."""
     operations = []
 
-    def losing_the_first_response(transport: Transport) -> Transport:
-        async def lose(request: Request) -> Response:
+    def lose_first_response(transport: Transport) -> Transport:
+        async def send(request: Request) -> Response:
             operations.append(request.operation)
             response = await transport(request)
             if len(operations) == 1:
                 raise TransportError("lost by the test")
             return response
 
-        return lose
+        return send
 
-    async with s3_harness(Step(WRITTEN), Step(WRITTEN), wrap_transport=losing_the_first_response) as harness:
-        await harness.store.put_object("k", b"", NOTHING, if_match="old")
+    async with s3_harness(Step(PUT_OK), Step(PUT_OK), wrap_transport=lose_first_response) as harness:
+        await harness.store.put_object("k", b"", NO_ATTRIBUTES, if_match="old")
         assert operations == ["PutObject", "PutObject"]
         assert len(harness.server.requests) == 2
 
@@ -391,7 +399,7 @@ async def test_a_wrapper_can_fail_any_call_on_the_real_path() -> None:
 @pytest.mark.parametrize("text", ["a\r\nx-amz-acl: public-read", "a\nb", "a\rb"])
 async def test_no_value_becomes_another_header(text: str) -> None:
     """A line break in metadata, tags, keys or headers never reaches the wire."""
-    async with s3_harness(Step(WRITTEN)) as harness:
+    async with s3_harness(Step(PUT_OK)) as harness:
         with pytest.raises(ValueError, match="line break"):
             await harness.store.put_object("k", b"", ObjectAttributes({"status": text}, {}), if_none_match="*")
         assert harness.server.requests == []
@@ -399,7 +407,7 @@ async def test_no_value_becomes_another_header(text: str) -> None:
             text,
             b"",
             ObjectAttributes({}, {"status": text}, {"content-type": text}),
-            if_match=text.split(maxsplit=1)[0],
+            if_match="old",
         )
         assert b"x-amz-acl: " not in harness.server.requests[0]
 
