@@ -6,10 +6,10 @@ from assetuploader.cli.config import RENAMED_VARIABLES, ConfigError, read_config
 from assetuploader.state_machine import LifecyclePolicy
 
 GOOD = {"AWS_REGION": "eu-west-1", "AWS_BUCKET": "my-assets"}
-NO_ENDPOINT = "must be scheme, host and at most a port, as in https://s3.example.com"
+ENDPOINT_RULE = "must be scheme, host and at most a port, as in https://s3.example.com"
 
 
-def _problems(**environment: str) -> list[str]:
+def _find_problems(**environment: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         read_config({**GOOD, **environment})
     return caught.value.problems
@@ -43,14 +43,14 @@ def test_the_default_policy_is_the_state_machines() -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED_VARIABLES.items())
-def test_an_old_name_is_refused_with_the_new_one(old: str, new: str) -> None:
+def test_an_old_name_is_rejected_with_the_new_one(old: str, new: str) -> None:
     """A setting under its old name stops the program instead of being ignored."""
-    assert _problems(**{old: "1"}) == [f"{old} is now {new}: rename it"]
+    assert _find_problems(**{old: "1"}) == [f"{old} is now {new}: rename it"]
 
 
 def test_an_old_name_is_reported_with_the_other_mistakes() -> None:
     """Renamed variables and wrong values are reported at once."""
-    problems = _problems(ASSETUPLOADER_SHARDS="2", ASSETUPLOADER_LOG_FORMAT="xml")
+    problems = _find_problems(ASSETUPLOADER_SHARDS="2", ASSETUPLOADER_LOG_FORMAT="xml")
     assert problems == [
         "ASSETUPLOADER_SHARDS is now ASSETUPLOADER_SHARD_COUNT: rename it",
         "ASSETUPLOADER_LOG_FORMAT: should be 'json' or 'console', not 'xml'",
@@ -64,7 +64,7 @@ def test_an_empty_variable_is_not_set() -> None:
 
 def test_every_mistake_is_reported_at_once() -> None:
     """There is one line for each mistake, with the value, so that all can be fixed together."""
-    problems = _problems(
+    problems = _find_problems(
         AWS_REGION="EU WEST",
         AWS_BUCKET="My_Bucket",
         AWS_ENDPOINT_URL_S3="s3.example.com",
@@ -85,8 +85,8 @@ def test_every_mistake_is_reported_at_once() -> None:
     assert problems == [
         "AWS_REGION: must be a region's name, as in eu-west-1, not 'EU WEST'",
         "AWS_BUCKET: must be a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens, not 'My_Bucket'",
-        f"AWS_ENDPOINT_URL_S3: {NO_ENDPOINT}, not 's3.example.com'",
-        f"ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL: {NO_ENDPOINT}, not 'https://s3.example.com/path'",
+        f"AWS_ENDPOINT_URL_S3: {ENDPOINT_RULE}, not 's3.example.com'",
+        f"ASSETUPLOADER_PUBLIC_S3_ENDPOINT_URL: {ENDPOINT_RULE}, not 'https://s3.example.com/path'",
         "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS: should be greater than or equal to 1, not '0'",
         "ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS: should be less than or equal to 604800, not '604801'",
         "ASSETUPLOADER_GRACE_SECONDS: must be a whole number, in digits, not '-1'",
@@ -120,9 +120,9 @@ def test_an_existing_shard_is_accepted(shards: str, shard: str) -> None:
     assert (config.shard_count, config.shard) == (int(shards), int(shard))
 
 
-def test_a_missing_shard_is_refused() -> None:
+def test_a_missing_shard_is_rejected() -> None:
     """A Job with more completions than shards has pods without a shard."""
-    problems = _problems(ASSETUPLOADER_SHARD_COUNT="4", JOB_COMPLETION_INDEX="4")
+    problems = _find_problems(ASSETUPLOADER_SHARD_COUNT="4", JOB_COMPLETION_INDEX="4")
 
     assert problems == ["JOB_COMPLETION_INDEX: must be below ASSETUPLOADER_SHARD_COUNT, which is 4, not '4'"]
 
@@ -153,18 +153,18 @@ def test_an_endpoint_is_a_url_of_a_host(url: str) -> None:
 )
 def test_other_text_is_not_an_endpoint(url: str) -> None:
     """A path or a query would become part of every key."""
-    (problem,) = _problems(AWS_ENDPOINT_URL_S3=url)
+    (problem,) = _find_problems(AWS_ENDPOINT_URL_S3=url)
 
     assert problem.startswith("AWS_ENDPOINT_URL_S3: ")
 
 
 @pytest.mark.parametrize("name", ["my-assets", "a.b.c", "0bucket", "a" * 63])
 def test_a_bucket_name_is_accepted(name: str) -> None:
-    """S3's rules for names are accepted."""
+    """A name that follows S3's rules is accepted."""
     assert read_config({**GOOD, "AWS_BUCKET": name}).bucket == name
 
 
 @pytest.mark.parametrize("name", ["ab", "a" * 64, "-bucket", "bucket-", "Bucket", "buck_et", "bucket/x", "s3://bucket"])
 def test_other_text_is_not_a_bucket(name: str) -> None:
     """A URL or a path is rejected before anything is sent to S3."""
-    assert len(_problems(AWS_BUCKET=name)) == 1
+    assert len(_find_problems(AWS_BUCKET=name)) == 1

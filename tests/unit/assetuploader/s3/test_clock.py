@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 
 from assetuploader.s3.clock import Clock, parse_http_date
 
-INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)).map(  # noqa: DTZ001
-    lambda instant: instant.replace(microsecond=0)
+TIMESTAMPS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)).map(  # noqa: DTZ001
+    lambda timestamp: timestamp.replace(microsecond=0)
 )
 
 
-@given(INSTANTS)
-def test_every_http_date_is_read(instant: datetime) -> None:
+@given(TIMESTAMPS)
+def test_every_http_date_is_read(timestamp: datetime) -> None:
     """A date that the standard library writes is read as the same time."""
-    assert parse_http_date(format_datetime(instant, usegmt=True)) == instant
+    assert parse_http_date(format_datetime(timestamp, usegmt=True)) == timestamp
 
 
 @pytest.mark.parametrize("text", ["Sun, 22 Nov 2026 13:00:00 +0100", "Sunday, 22-Nov-26 12:00:00 GMT"])
-def test_other_spellings_are_read_too(text: str) -> None:
+def test_older_formats_are_read(text: str) -> None:
     """The older date formats of HTTP are read, too."""
     assert parse_http_date(text) == datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ def test_other_spellings_are_read_too(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "yesterday", "Sun, 99 Nov 2026 12:00:00 GMT", "Sun, 22 Nov 2026 1x:00:00 GMT"])
 def test_other_text_is_rejected(text: str) -> None:
     """Text that is not a date raises ValueError."""
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=r"Invalid date value|out of range"):
         parse_http_date(text)
 
 
@@ -43,7 +43,7 @@ def test_a_clock_advances_from_s3s_time() -> None:
 
 
 @pytest.mark.parametrize("text", ["no date", "", "Fri, 31 Dec 9999 23:59:59 -2359"])
-def test_text_that_is_no_date_corrects_nothing(text: str) -> None:
+def test_text_that_is_not_a_date_corrects_nothing(text: str) -> None:
     """A `Date` header that is not a date leaves the clock as it is."""
     clock = Clock(lambda: 1000.0, offset_seconds=7.0)
     clock.observe(text, 999.0)
@@ -60,7 +60,7 @@ def test_text_that_is_no_date_corrects_nothing(text: str) -> None:
 def test_one_response_corrects_the_clock_to_its_precision(
     offset: float, believed: float, sent_at: float, there_seconds: float, back_seconds: float
 ) -> None:
-    """After one response the clock is as right as the date's whole seconds and the response's time allow.
+    """After one response the clock is as exact as the date's whole seconds and the response's time allow.
 
     A clock that was right already is not changed, however slow the response.
     """

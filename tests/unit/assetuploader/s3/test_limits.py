@@ -42,12 +42,13 @@ async def test_a_cancelled_waiter_holds_no_slot(moment: str) -> None:
             await asyncio.sleep(0)
         await limiter.__aexit__(None, None, None)
     await second
-    assert (await asyncio.gather(first, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+    with pytest.raises(asyncio.CancelledError):
+        await first
     assert limiter.in_flight == 0
 
 
 async def test_a_burst_of_throttling_counts_once() -> None:
-    """Responses within a second halve the limit once; a later burst halves it again, down to one."""
+    """Throttling responses within a second halve the limit once; a later burst halves it again, down to one."""
     limiter = AimdLimiter(64)
     limiter.in_flight = 40
     limits = []

@@ -94,7 +94,7 @@ HEADERS = st.dictionaries(
     max_size=6,
 )
 QUERIES = st.dictionaries(TEXT.filter(bool), TEXT.filter(bool), max_size=5)
-KEYS = st.builds(
+CREDENTIALS = st.builds(
     Credentials,
     st.text(string.ascii_uppercase + string.digits, min_size=16, max_size=20),
     st.text(string.ascii_letters + string.digits + "+/", min_size=1, max_size=64),
@@ -105,58 +105,58 @@ HOSTS = st.sampled_from(["b.s3.eu-central-1.amazonaws.com", "127.0.0.1:8333", "s
 METHODS = st.sampled_from(["GET", "HEAD", "PUT", "POST"])
 
 
-def botocore_keys(keys: Credentials) -> BotocoreCredentials:
+def to_botocore(credentials: Credentials) -> BotocoreCredentials:
     """Return the same credentials for botocore."""
-    return BotocoreCredentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
+    return BotocoreCredentials(credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
 
 
 @settings(max_examples=1000, deadline=None)
-@given(METHODS, HOSTS, TEXT, QUERIES, HEADERS, st.binary(max_size=50), KEYS, SCOPES)
-def test_headers_are_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all that a request is
+@given(METHODS, HOSTS, TEXT, QUERIES, HEADERS, st.binary(max_size=50), CREDENTIALS, SCOPES)
+def test_headers_are_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all parts of a request
     method: str,
     host: str,
     key: str,
     query: dict[str, str],
     headers: dict[str, str],
     body: bytes,
-    keys: Credentials,
+    credentials: Credentials,
     scope: Scope,
 ) -> None:
     """For any request, botocore's authorization and ours are equal byte for byte, and so is every signed header."""
     path = "/" + encode_path(key)
     request: Any = AWSRequest(method, f"http://{host}{path}", dict(headers), body, query)
-    S3SigV4Auth(botocore_keys(keys), scope.service, scope.region).add_auth(request)
+    S3SigV4Auth(to_botocore(credentials), scope.service, scope.region).add_auth(request)
     theirs = {name.lower(): value for name, value in request.headers.items()}
-    signer = SigV4Signer(keys, scope, at_of(theirs["x-amz-date"]))
+    signer = SigV4Signer(credentials, scope, parse_amz_date(theirs["x-amz-date"]))
     target = SigningTarget(method, host, path, list(query.items()))
     ours = signer.sign_headers(target, [*headers.items()], theirs["x-amz-content-sha256"])
     assert dict(ours) == {"host": host, **theirs}
 
 
 @settings(max_examples=1000, deadline=None)
-@given(st.sampled_from(["GET", "PUT"]), HOSTS, TEXT, QUERIES, st.integers(1, 604800), KEYS, SCOPES)
+@given(st.sampled_from(["GET", "PUT"]), HOSTS, TEXT, QUERIES, st.integers(1, 604800), CREDENTIALS, SCOPES)
 def test_a_url_is_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all parts of a URL
-    method: str, host: str, key: str, query: dict[str, str], seconds: int, keys: Credentials, scope: Scope
+    method: str, host: str, key: str, query: dict[str, str], seconds: int, credentials: Credentials, scope: Scope
 ) -> None:
     """For any request, botocore's presigned URL and ours are equal byte for byte."""
     assume(not any(name.lower().startswith("x-amz-") for name in query))  # those are the signature's own
     path = "/" + encode_path(key)
     plain = f"https://{host}{path}"
     request: Any = AWSRequest(method, f"{plain}?{urlencode(query, quote_via=quote, safe='-_.~')}" if query else plain)
-    S3SigV4QueryAuth(botocore_keys(keys), scope.service, scope.region, expires=seconds).add_auth(request)
+    S3SigV4QueryAuth(to_botocore(credentials), scope.service, scope.region, expires=seconds).add_auth(request)
     at = request.url.rpartition("X-Amz-Date=")[2][:16]
-    signer = SigV4Signer(keys, scope, at_of(at))
+    signer = SigV4Signer(credentials, scope, parse_amz_date(at))
     ours = signer.presign_query(SigningTarget(method, host, path, list(query.items())), seconds)
     assert f"{plain}?{ours}" == request.url
 
 
-@given(KEYS)
-def test_credentials_do_not_show_their_secret(keys: Credentials) -> None:
+@given(CREDENTIALS)
+def test_credentials_do_not_show_their_secret(credentials: Credentials) -> None:
     """Their text in logs and tracebacks contains neither the secret nor the token."""
-    secret_keys = Credentials(keys.access_key_id, "the secret", "the token")
-    assert repr(secret_keys) == f"Credentials(access_key_id={keys.access_key_id!r})"
+    with_secrets = Credentials(credentials.access_key_id, "the secret", "the token")
+    assert repr(with_secrets) == f"Credentials(access_key_id={credentials.access_key_id!r})"
 
 
-def at_of(amz_date: str) -> int:
+def parse_amz_date(amz_date: str) -> int:
     """Return the Unix seconds of an `X-Amz-Date`."""
     return int(datetime.strptime(amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp())

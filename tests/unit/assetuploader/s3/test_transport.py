@@ -125,7 +125,7 @@ async def test_a_response_over_the_limit_is_an_error(sent: bytes) -> None:
 )
 @pytest.mark.parametrize("sent", [b"", OK[:-1]], ids=["nothing came", "all but one byte came"])
 async def test_a_response_that_is_late_is_an_error(sent: bytes, timeouts: Timeouts) -> None:
-    """A server that is silent, or never ends, is abandoned at the deadline."""
+    """A request to a server that stays silent, or never finishes its response, ends at the deadline."""
     async with connected(Step(sent, Then.HANG)) as (_, transport, origin):
         with pytest.raises(TransportError, match="in time"):
             await transport.send(build_request(origin, timeouts=timeouts))
@@ -213,7 +213,7 @@ async def test_a_cancelled_request_closes_its_connection() -> None:
 
 
 async def test_an_unreachable_host_is_an_error() -> None:
-    """Neither a closed port nor an unknown name is more than a TransportError that names no URL."""
+    """A closed port and an unknown name raise a TransportError that does not contain the URL."""
     for origin in ("http://127.0.0.1:1", "http://no-such-host.invalid:1"):
         transport = AiohttpTransport(origin, HttpSettings(), 1)
         with pytest.raises(TransportError, match="cannot connect") as caught:
@@ -223,7 +223,7 @@ async def test_an_unreachable_host_is_an_error() -> None:
 
 
 async def test_a_closed_transport_sends_nothing() -> None:
-    """After aclose every request fails, and is not retried."""
+    """After aclose() every request fails and is not retryable."""
     async with connected(Step(OK)) as (server, transport, origin):
         await transport.aclose()
         with pytest.raises(TransportError, match="closed") as caught:
