@@ -1,10 +1,11 @@
 """An S3 bucket in memory: the executable reference of what assets rely on, and the fake object store of the tests.
 
 It is `ObjectStore` and `Presigner` in one, and acts for clients too: `put` and `get` follow presigned URLs. No method
-waits, so that asyncio and a scheduler that steps by hand can both use it. `tests.faults.reference` compares it with a
-real S3 server.
+of `InMemoryS3` waits, so that asyncio and a scheduler that steps by hand can both use it. `tests.faults.reference`
+compares it with a real S3 server.
 """
 
+import asyncio
 import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -238,6 +239,16 @@ class InMemoryS3:
         found = self.objects.get(key)
         if (found.etag if found else None) != etag:
             raise PreconditionFailedError(f"{key} is another version")
+
+
+class HangingS3(InMemoryS3):
+    """An S3 that accepts requests and never responds."""
+
+    async def head_object(self, key: str) -> ObjectInfo | None:
+        """Wait without end."""
+        self.calls.append(("head_object", key))
+        await asyncio.Event().wait()
+        return None
 
 
 def _as_written(attributes: ObjectAttributes) -> ObjectAttributes:

@@ -9,8 +9,8 @@ from tests.support.in_memory_reports import NOON
 SECOND = timedelta(seconds=1)
 
 
-def test_the_earliest_is_known_whatever_the_number() -> None:
-    """Of a hundred thousand in any order the earliest is known, and at most two thousand are tracked."""
+def test_the_earliest_of_any_number_is_found() -> None:
+    """Of a hundred thousand assets in any order the earliest is found, and at most two thousand are tracked."""
     tracker = DueTracker()
     numbers = list(range(100_000))
     random.Random(7).shuffle(numbers)  # noqa: S311 -- a repeatable order

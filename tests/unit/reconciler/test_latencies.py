@@ -13,8 +13,8 @@ from tests.support.in_memory_s3 import START
 MINUTE = timedelta(minutes=1)
 
 
-def recorded(result: ReconcileResult) -> LatencyRecorder:
-    """Return a recorder that saw this result three minutes after START."""
+def record(result: ReconcileResult) -> LatencyRecorder:
+    """Record this result of a reconciliation that ended three minutes after START."""
     recorder = LatencyRecorder()
     recorder.on_result(ReconciledAsset("a", result, START, START + 3 * MINUTE, is_full_scan=True))
     return recorder
@@ -23,7 +23,7 @@ def recorded(result: ReconcileResult) -> LatencyRecorder:
 @pytest.mark.parametrize("is_pinned", [True, False])
 def test_a_finalized_asset_is_recorded_by_its_pin(*, is_pinned: bool) -> None:
     """Pinned and unpinned assets have separate histograms, for both origins."""
-    recorder = recorded(ReconcileResult(Outcome.FINALIZED, START, START + MINUTE, is_pinned=is_pinned))
+    recorder = record(ReconcileResult(Outcome.FINALIZED, START, START + MINUTE, is_pinned=is_pinned))
     latencies, other = (recorder.pinned, recorder.unpinned) if is_pinned else (recorder.unpinned, recorder.pinned)
     assert (latencies.mark.sum_seconds, latencies.due.sum_seconds) == (180, 120)
     assert sum(other.mark.counts) == 0
@@ -32,5 +32,5 @@ def test_a_finalized_asset_is_recorded_by_its_pin(*, is_pinned: bool) -> None:
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FINALIZED])
 def test_no_other_outcome_is_recorded(outcome: Outcome) -> None:
     """Only an asset that became final has a latency."""
-    recorder = recorded(ReconcileResult(outcome, START, START))
+    recorder = record(ReconcileResult(outcome, START, START))
     assert sum(recorder.unpinned.mark.counts) == 0

@@ -13,19 +13,19 @@ from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import Status
-from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo
+from assetuploader.store import ListPage, ObjectAttributes
 from reconciler.run import SHUTDOWN_TIMEOUT_SECONDS, Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters, RunSummary
 from tests.support.builders import SOON, add, service_on, status_of
-from tests.support.in_memory_s3 import START, InMemoryS3, etag_of
+from tests.support.in_memory_s3 import START, HangingS3, InMemoryS3, etag_of
 
-YOUNG = START - timedelta(seconds=5)
+RECENT = START - timedelta(seconds=5)
 
 
 @dataclass(slots=True)
 class ObservedS3(InMemoryS3):
-    """A store that calls back at every listing, to change the bucket between scans."""
+    """An S3 that calls back at each listing, so that a test can change the bucket between scans."""
 
     at_listing: dict[int, Callable[[], None]] = field(default_factory=dict)
     listings: int = 0
@@ -46,22 +46,22 @@ class Clock:
         self.step_seconds = step_seconds
 
     def __call__(self) -> float:
-        """Return the time."""
+        """Return the time after one more step."""
         self.now += self.step_seconds
         return self.now
 
 
 async def _run(
-    s3: InMemoryS3, options: RunOptions, clock: Callable[[], float] | None = None, stop: asyncio.Event | None = None
+    s3: InMemoryS3, run_options: RunOptions, clock: Callable[[], float] | None = None, stop: asyncio.Event | None = None
 ) -> RunSummary:
     counters = RunCounters()
     is_complete = await Run(
-        service_on(s3), options, [counters], check_nothing, stop or asyncio.Event(), clock or Clock()
+        service_on(s3), run_options, [counters], check_nothing, stop or asyncio.Event(), clock or Clock()
     ).run()
     return counters.summarize(is_complete=is_complete)
 
 
-def options(**changes: Any) -> RunOptions:  # noqa: ANN401 -- as RunOptions has them
+def build_options(**changes: Any) -> RunOptions:  # noqa: ANN401 -- as RunOptions has them
     """Return options for one scan without watching, with some of them changed."""
     return replace(RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=5, max_run_seconds=3000), **changes)
 
@@ -71,26 +71,26 @@ async def test_without_watching_a_run_is_one_scan() -> None:
     s3 = ObservedS3()
     add(s3, 1)
 
-    summary = await _run(s3, options(watch_seconds=0))
+    summary = await _run(s3, build_options(watch_seconds=0))
 
     assert (s3.listings, summary.is_complete, summary.outcomes) == (1, True, {Outcome.FINALIZED: 1})
 
 
 async def test_a_watching_run_finds_recent_uploads() -> None:
-    """A mark between two polls is handled at the next one; old uploads are left to the next full scan."""
+    """An asset that is marked between two polls is finalized at the next one; old uploads wait for a full scan."""
     s3 = ObservedS3()
     old = add(s3, 1, Status.PENDING, expires_at=SOON)
     clock = Clock()
 
     def mark_both() -> None:
         add(s3, 1, pin=b"bytes 1", expires_at=SOON)
-        add(s3, 2, pin=b"bytes 2", expires_at=SOON, uploaded_at=YOUNG)
+        add(s3, 2, pin=b"bytes 2", expires_at=SOON, uploaded_at=RECENT)
 
     def end() -> None:
         clock.now = 60.0
 
     s3.at_listing = {1: mark_both, 3: end}
-    summary = await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.001), clock)
 
     assert s3.listings == 4
     assert status_of(s3, old) == "marked"
@@ -108,14 +108,14 @@ async def test_a_failed_poll_does_not_end_the_run() -> None:
 
     def recover() -> None:
         s3.fails_with = None
-        add(s3, 1, pin=b"bytes 1", uploaded_at=YOUNG)
+        add(s3, 1, pin=b"bytes 1", uploaded_at=RECENT)
 
     def end() -> None:
         clock.now = 60.0
 
     s3.at_listing = {1: fail, 2: recover, 3: end}
     with capture_logs() as logs:
-        summary = await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+        summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.001), clock)
 
     assert (summary.is_complete, summary.outcomes) == (True, {Outcome.FINALIZED: 1})
     assert [line["reason"] for line in logs if line["event"] == "poll_failed"] == ["away"]
@@ -124,19 +124,19 @@ async def test_a_failed_poll_does_not_end_the_run() -> None:
 async def test_without_watching_a_failed_scan_ends_the_run() -> None:
     """S3 is unavailable at the first listing: the run ends with the reason, for exit code 75."""
     with pytest.raises(StoreUnavailableError, match="away"):
-        await _run(InMemoryS3(fails_with=StoreUnavailableError("away")), options(watch_seconds=0))
+        await _run(InMemoryS3(fails_with=StoreUnavailableError("away")), build_options(watch_seconds=0))
 
 
 async def test_an_error_that_no_retry_cures_ends_the_run_at_once() -> None:
-    """The run does not wait for the next poll to end with S3's refusal."""
+    """The run ends with S3's error, and does not wait for the next poll."""
     s3 = ObservedS3(fails_with=StoreAccessDeniedError("403"))
     async with asyncio.timeout(5):
         with pytest.raises(StoreAccessDeniedError):
-            await _run(s3, options(watch_seconds=50, poll_interval_seconds=1_000))
+            await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=1_000))
 
 
 async def test_a_run_waits_for_a_store_that_is_unavailable_at_its_start() -> None:
-    """The minute is not lost: the check of the store and the full scan are tried again as long as the run watches."""
+    """The check of the store and the full scan are tried again as long as the run watches."""
     s3, clock = ObservedS3(), Clock()
     add(s3, 1)
     failures = iter([StoreUnavailableError("no check"), None])
@@ -152,9 +152,9 @@ async def test_a_run_waits_for_a_store_that_is_unavailable_at_its_start() -> Non
             raise failure
 
     with capture_logs() as logs:
-        watching = options(watch_seconds=50, poll_interval_seconds=0.001)
+        run_options = build_options(watch_seconds=50, poll_interval_seconds=0.001)
         counters = RunCounters()
-        is_complete = await Run(service_on(s3), watching, [counters], check_store, asyncio.Event(), clock).run()
+        is_complete = await Run(service_on(s3), run_options, [counters], check_store, asyncio.Event(), clock).run()
 
     assert (is_complete, counters.outcomes) == (True, {Outcome.FINALIZED: 1})
     assert [line["reason"] for line in logs if line["event"] == "scan_failed"] == ["no check", "no listing"]
@@ -165,7 +165,7 @@ async def test_a_store_that_stays_unavailable_fails_the_run() -> None:
     s3, clock = ObservedS3(fails_with=StoreUnavailableError("away")), Clock()
     s3.at_listing = {3: lambda: setattr(clock, "now", 60.0)}
     with pytest.raises(StoreUnavailableError, match="away"):
-        await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+        await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.001), clock)
     assert s3.listings == 4
 
 
@@ -175,7 +175,7 @@ async def _continue(_target: str) -> None:
 
 @dataclass(slots=True)
 class CopyingS3(ObservedS3):
-    """A store that calls back before each copy, with the key that it writes."""
+    """An S3 that calls back before each copy, with the key that it writes."""
 
     before_copy: Callable[[str], Awaitable[None]] = _continue
     copies: list[str] = field(default_factory=list)
@@ -202,7 +202,7 @@ async def test_no_asset_waits_for_the_copy_of_another_one() -> None:
             await go_on.wait()
 
     def mark() -> None:
-        marked.extend(add(s3, number, pin=b"bytes %d" % number, uploaded_at=YOUNG) for number in (2, 3, 4))
+        marked.extend(add(s3, number, pin=b"bytes %d" % number, uploaded_at=RECENT) for number in (2, 3, 4))
 
     def end() -> None:
         assert ({status_of(s3, name) for name in marked}, status_of(s3, slow)) == ({"uploaded"}, "marked")
@@ -211,7 +211,7 @@ async def test_no_asset_waits_for_the_copy_of_another_one() -> None:
 
     s3.before_copy = wait
     s3.at_listing = {2: mark, 5: end}
-    summary = await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.01), clock)
+    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.01), clock)
 
     assert (summary.is_complete, summary.outcomes) == (True, {Outcome.FINALIZED: 4})
     assert sorted(s3.copies) == sorted(uploaded_key(name) for name in (slow, *marked))
@@ -235,7 +235,7 @@ async def test_a_run_that_outlasts_its_minute_scans_everything_again() -> None:
 
     s3.before_copy = wait
     s3.at_listing = {1: outlast}
-    summary = await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.01), clock)
+    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.01), clock)
 
     assert (status_of(s3, due[0]), summary.outcomes) == ("uploaded", {Outcome.FINALIZED: 2})
 
@@ -243,7 +243,7 @@ async def test_a_run_that_outlasts_its_minute_scans_everything_again() -> None:
 async def test_a_client_that_marks_during_the_copy_fails_nothing() -> None:
     """A lost race is left to the next scan: no failure, and no copy at once."""
     s3, clock = CopyingS3(), Clock()
-    name = add(s3, 1, pin=b"bytes 1", uploaded_at=YOUNG)
+    name = add(s3, 1, pin=b"bytes 1", uploaded_at=RECENT)
     client = service_on(s3)
 
     async def mark(_target: str) -> None:
@@ -253,7 +253,7 @@ async def test_a_client_that_marks_during_the_copy_fails_nothing() -> None:
 
     s3.before_copy = mark
     s3.at_listing = {4: lambda: setattr(clock, "now", 60.0)}
-    summary = await _run(s3, options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.001), clock)
 
     assert (len(s3.copies), status_of(s3, name)) == (3, "uploaded")
     assert (summary.outcomes[Outcome.FINALIZED], summary.has_failures) == (1, False)
@@ -266,7 +266,7 @@ async def test_a_stop_while_watching_ends_the_run_at_once() -> None:
     asyncio.get_running_loop().call_later(0.05, stop.set)
 
     async with asyncio.timeout(5):
-        summary = await _run(s3, options(watch_seconds=3_000, poll_interval_seconds=1_000), stop=stop)
+        summary = await _run(s3, build_options(watch_seconds=3_000, poll_interval_seconds=1_000), stop=stop)
 
     assert (s3.listings, summary.is_complete) == (1, True)
 
@@ -279,7 +279,7 @@ async def test_a_stop_during_the_full_scan_leaves_it_incomplete() -> None:
         add(s3, number)
     s3.at_listing = {2: stop.set}
 
-    summary = await _run(s3, options(watch_seconds=50), stop=stop)
+    summary = await _run(s3, build_options(watch_seconds=50), stop=stop)
 
     assert (summary.is_complete, summary.has_failures) == (False, False)
     assert summary.outcomes[Outcome.FINALIZED] < 100
@@ -290,20 +290,13 @@ async def test_a_stop_waits_only_for_the_shutdown_timeout() -> None:
     """An S3 that never responds cannot delay a run that was stopped."""
     assert SHUTDOWN_TIMEOUT_SECONDS < 10  # of Kubernetes' 30 s; the rest is for report and Event
 
-    class Hanging(InMemoryS3):
-        async def head_object(self, key: str) -> ObjectInfo | None:
-            """Never."""
-            self.calls.append(("head_object", key))
-            await asyncio.Event().wait()
-            return None
-
-    s3 = Hanging()
+    s3 = HangingS3()
     stop = asyncio.Event()
     add(s3, 1)
     asyncio.get_running_loop().call_later(0.05, stop.set)
 
     async with asyncio.timeout(5):
-        summary = await _run(s3, options(shutdown_timeout_seconds=0.1), stop=stop)
+        summary = await _run(s3, build_options(shutdown_timeout_seconds=0.1), stop=stop)
 
     assert (summary.is_complete, summary.outcomes) == (False, {})
 
@@ -314,7 +307,7 @@ async def test_the_time_limit_ends_a_run_in_order() -> None:
     for number in range(200):
         add(s3, number)
 
-    summary = await _run(s3, options(max_run_seconds=250), Clock(step_seconds=1))
+    summary = await _run(s3, build_options(max_run_seconds=250), Clock(step_seconds=1))
 
     assert (summary.is_complete, summary.has_failures) == (False, False)
     assert 0 < summary.outcomes[Outcome.FINALIZED] < 200
@@ -327,7 +320,7 @@ async def test_the_time_limit_ends_watching() -> None:
     clock = Clock()
     s3.at_listing = {1: lambda: setattr(clock, "now", 31.0)}
 
-    summary = await _run(s3, options(watch_seconds=1_000, poll_interval_seconds=0.001, max_run_seconds=30), clock)
+    summary = await _run(s3, build_options(watch_seconds=1_000, poll_interval_seconds=0.001, max_run_seconds=30), clock)
 
     assert (s3.listings, summary.is_complete) == (2, True)
 
@@ -337,9 +330,9 @@ async def test_now_is_the_stores_clock() -> None:
     s3 = InMemoryS3()
     name = add(s3, 1, expires_at=START)
     s3.now = START + timedelta(seconds=59)
-    before = (await _run(s3, options())).outcomes
+    before = (await _run(s3, build_options())).outcomes
     s3.now += timedelta(seconds=1)
-    after = (await _run(s3, options())).outcomes
+    after = (await _run(s3, build_options())).outcomes
 
     assert (before, after) == ({Outcome.WAITING: 1}, {Outcome.FINALIZED: 1})
     assert (status_of(s3, name), temp_key(name) in s3.objects) == ("uploaded", False)

@@ -25,7 +25,7 @@ from tests.support.in_memory_s3 import START, InMemoryS3, Stored, etag_of
 
 @dataclass(slots=True)
 class WatchedS3(InMemoryS3):
-    """A store that counts concurrent calls, and fails where a test wants it."""
+    """An S3 that counts concurrent calls and batches, and fails for the keys that a test chooses."""
 
     in_flight: int = 0
     most_in_flight: int = 0
@@ -34,7 +34,7 @@ class WatchedS3(InMemoryS3):
     undeletable: dict[str, str] = field(default_factory=dict)
 
     async def head_object(self, key: str) -> ObjectInfo | None:
-        """Wait for a moment, then fail if the test wants it."""
+        """Wait for a moment, then fail if the test chose the key."""
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         for _ in range(3):
@@ -46,7 +46,7 @@ class WatchedS3(InMemoryS3):
         return await InMemoryS3.head_object(self, key)
 
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
-        """Count the batch, and fail for the keys that the test wants."""
+        """Count the batch, and fail for the keys that the test chose."""
         self.batches.append(len(keys))
         await asyncio.sleep(0)
         await InMemoryS3.delete_objects(self, [key for key in keys if key not in self.undeletable])
@@ -143,11 +143,11 @@ async def test_concurrency_is_bounded() -> None:
 
 
 async def test_small_assets_do_not_wait_for_large_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large copies have a lane of their own, with a bound of its own; their uploads are deleted after each."""
+    """Large copies are reconciled apart from small ones, with their own bound; each deletes its upload at once."""
     monkeypatch.setattr("reconciler.scan.LARGE_COPY_BYTES", 9)
     go_on, under_way = asyncio.Event(), 0
 
-    class LargeCopies(WatchedS3):
+    class SlowCopyS3(WatchedS3):
         async def copy_object(
             self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
         ) -> str:
@@ -160,7 +160,7 @@ async def test_small_assets_do_not_wait_for_large_copies(monkeypatch: pytest.Mon
                 self, source, target, attributes, source_if_match=source_if_match, if_match=if_match
             )
 
-    s3 = LargeCopies()
+    s3 = SlowCopyS3()
     large = [add(s3, 1000 + number) for number in range(CONCURRENCY + 10)]
     small = [add(s3, number) for number in range(100)]
     counters = RunCounters()
@@ -189,7 +189,7 @@ async def test_uploads_are_deleted_a_thousand_at_a_time() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [StoreUnavailableError("slow"), StoreAccessDeniedError("403"), ValueError("a mistake of ours"), TimeoutError()],
+    [StoreUnavailableError("slow"), StoreAccessDeniedError("403"), ValueError("a bug"), TimeoutError()],
     ids=lambda error: type(error).__name__,
 )
 async def test_one_assets_failure_never_stops_the_others(error: Exception) -> None:
@@ -226,7 +226,7 @@ async def test_a_failed_overdue_asset_is_reported() -> None:
 
 
 async def test_an_unavailable_store_ends_the_scan() -> None:
-    """After too many assets in a row without a response the run ends: the next one continues."""
+    """After too many failures in a row the scan ends; the next run continues."""
     s3 = WatchedS3()
     names = [add(s3, number) for number in range(500)]
     s3.failing = {uploaded_key(name): StoreUnavailableError("away") for name in names}
@@ -242,11 +242,12 @@ async def test_an_unavailable_store_ends_the_scan() -> None:
 
 
 async def test_only_consecutive_failures_end_the_scan() -> None:
-    """Only an unbroken row of failures counts."""
+    """Each asset that succeeds restarts the count of failures."""
     s3 = WatchedS3()
     names = [add(s3, number) for number in range(500)]
-    in_order = sorted(names)
-    s3.failing = {uploaded_key(name): StoreUnavailableError("slow") for name in in_order if in_order.index(name) % 50}
+    s3.failing = {
+        uploaded_key(name): StoreUnavailableError("slow") for index, name in enumerate(sorted(names)) if index % 50
+    }
     counters = RunCounters()
 
     await build_scan(s3, listeners=[counters]).run()
@@ -256,7 +257,7 @@ async def test_only_consecutive_failures_end_the_scan() -> None:
 
 @pytest.mark.parametrize("error", [StoreUnavailableError("away"), StoreAccessDeniedError("403")])
 async def test_a_failed_listing_ends_the_scan_with_its_reason(error: Exception) -> None:
-    """Without a listing there is nothing to do; the error comes as it is, not in a group."""
+    """Without a listing there is nothing to do; the error is raised as it is, not in an ExceptionGroup."""
     s3 = InMemoryS3(fails_with=error)
 
     with pytest.raises(type(error)) as raised:
@@ -268,7 +269,7 @@ async def test_a_failed_listing_ends_the_scan_with_its_reason(error: Exception) 
 async def test_a_listing_that_fails_midway_deletes_the_finished_uploads() -> None:
     """Uploads that were finalized before the failure are still deleted."""
 
-    class Breaking(WatchedS3):
+    class BrokenListingS3(WatchedS3):
         async def list_objects(self, prefix: str, start_after: str) -> ListPage:
             """Return one page, then fail."""
             if start_after != Shard().start_after:
@@ -277,7 +278,7 @@ async def test_a_listing_that_fails_midway_deletes_the_finished_uploads() -> Non
                 raise StoreUnavailableError("away")
             return await InMemoryS3.list_objects(self, prefix, start_after)
 
-    s3 = Breaking(page_size=10)
+    s3 = BrokenListingS3(page_size=10)
     for number in range(20):
         add(s3, number)
 
@@ -312,20 +313,21 @@ async def test_a_log_line_about_a_batch_names_no_asset(monkeypatch: pytest.Monke
     with capture_logs(processors=[merge_contextvars]) as logs:
         await build_scan(s3, listeners=[RunLog()]).run()
 
-    about = [(line["event"], "asset_id" in line) for line in logs]
-    assert about.count(("asset_reconciled", True)) == 7
-    assert about.count(("upload_delete_failed", False)) == len(about) - 7 >= 2
+    assert ["asset_id" in line for line in logs if line["event"] == "asset_reconciled"] == [True] * 7
+    others = [line for line in logs if line["event"] != "asset_reconciled"]
+    assert len(others) >= 2
+    assert {(line["event"], "asset_id" in line) for line in others} == {("upload_delete_failed", False)}
 
 
 async def test_a_failed_batch_does_not_end_the_scan() -> None:
     """Uploads that could not be deleted are left to the next run."""
 
-    class Undeleting(WatchedS3):
+    class UndeletableS3(WatchedS3):
         async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
-            """Fail."""
+            """Fail for the whole batch."""
             raise StoreUnavailableError(f"{len(keys)} not deleted")
 
-    s3 = Undeleting()
+    s3 = UndeletableS3()
     for number in range(10):
         add(s3, number)
     counters = RunCounters()
@@ -356,10 +358,10 @@ async def test_a_stop_starts_no_further_asset() -> None:
     s3 = WatchedS3()
     names = [add(s3, number) for number in range(300)]
 
-    def finalized() -> int:
+    def count_finalized() -> int:
         return sum(operation == "copy_object" for operation, _ in s3.writes)
 
-    await build_scan(s3, should_stop=lambda: finalized() >= 50).run()
+    await build_scan(s3, should_stop=lambda: count_finalized() >= 50).run()
 
     done = [name for name in names if status_of(s3, name) == "uploaded"]
     assert 50 <= len(done) <= 50 + CONCURRENCY
@@ -367,16 +369,16 @@ async def test_a_stop_starts_no_further_asset() -> None:
 
 
 async def test_a_scan_of_recent_uploads_reads_no_others() -> None:
-    """A scan of recent uploads costs the listing and two HEADs for each new upload, however many old ones wait."""
+    """A scan of recent uploads costs the listing and two HEADs for each recent upload, and nothing for old ones."""
     s3 = InMemoryS3()
     for number in range(50):
         add(s3, number, expires_at=SOON)
-    young = add(s3, 99, pin=b"bytes 99", expires_at=SOON, uploaded_at=START - timedelta(seconds=30))
-    s3.objects["temp/no-asset"] = replace(s3.objects[temp_key(young)])
+    recent = add(s3, 99, pin=b"bytes 99", expires_at=SOON, uploaded_at=START - timedelta(seconds=30))
+    s3.objects["temp/no-asset"] = replace(s3.objects[temp_key(recent)])
     counters = RunCounters()
 
     await build_scan(s3, listeners=[counters], max_age=timedelta(minutes=1)).run()
 
-    assert status_of(s3, young) == "uploaded"
+    assert status_of(s3, recent) == "uploaded"
     assert counters.outcomes == {Outcome.FINALIZED: 1}
-    assert {key for _, key in s3.calls} == {"temp/", temp_key(young), uploaded_key(young)}
+    assert {key for _, key in s3.calls} == {"temp/", temp_key(recent), uploaded_key(recent)}

@@ -32,7 +32,7 @@ INCOMPLETE = RunSummary({}, oldest_overdue=None, next_due_at=None, is_complete=F
 LATENCY = LatencyHistogram().observe(MINUTE)
 
 
-def finished(
+def build_run(
     summary: RunSummary = COMPLETE, outcome: RunOutcome = RunOutcome.SUCCESS, minutes: int = 0, *, dry_run: bool = False
 ) -> FinishedRun:
     """Return a run that ended that many minutes after noon."""
@@ -46,8 +46,8 @@ def finished(
 async def test_counters_are_continued() -> None:
     """Two runs' changes, latencies and run outcomes add up, so that Prometheus sees counters that only grow."""
     store = InMemoryReports()
-    assert await write_shard_report(store, finished())
-    assert await write_shard_report(store, finished(outcome=RunOutcome.PARTIAL_FAILURE))
+    assert await write_shard_report(store, build_run())
+    assert await write_shard_report(store, build_run(outcome=RunOutcome.PARTIAL_FAILURE))
     report = decode_report(KEY, store.objects[KEY])
     assert report.counters.assets[Outcome.FINALIZED] == 2
     assert report.counters.runs == {
@@ -64,32 +64,32 @@ async def test_counters_are_continued() -> None:
 async def test_a_report_that_cannot_be_read_is_replaced() -> None:
     """An object that is not a report is replaced: the counters restart, and nothing else is lost."""
     store = InMemoryReports({KEY: b"not ours"})
-    assert await write_shard_report(store, finished())
+    assert await write_shard_report(store, build_run())
     assert decode_report(KEY, store.objects[KEY]).counters.assets[Outcome.FINALIZED] == 1
 
 
 async def test_nothing_is_written_when_the_previous_report_cannot_be_read() -> None:
     """Counters do not restart because S3 was unavailable for a moment; and the run does not fail."""
     store = InMemoryReports({KEY: b"not a report"}, is_away=True)
-    assert not await write_shard_report(store, finished())
+    assert not await write_shard_report(store, build_run())
     assert store.objects == {KEY: b"not a report"}
 
 
 def test_only_a_complete_run_without_a_failure_is_a_success() -> None:
     """`last_success_at` advances when a run scanned its whole shard without a failure; otherwise it stays."""
-    first = merge(None, finished())
+    first = merge(None, build_run())
     assert first.last_success_at == NOON
-    stopped = merge(first, finished(INCOMPLETE, minutes=1))
-    failed = merge(stopped, finished(outcome=RunOutcome.PARTIAL_FAILURE, minutes=2))
+    stopped = merge(first, build_run(INCOMPLETE, minutes=1))
+    failed = merge(stopped, build_run(outcome=RunOutcome.PARTIAL_FAILURE, minutes=2))
     assert (stopped.last_success_at, failed.last_success_at) == (NOON, NOON)
-    assert merge(failed, finished(minutes=3)).last_success_at == NOON + 3 * MINUTE
-    assert merge(None, finished(outcome=RunOutcome.PARTIAL_FAILURE)).last_success_at is None
+    assert merge(failed, build_run(minutes=3)).last_success_at == NOON + 3 * MINUTE
+    assert merge(None, build_run(outcome=RunOutcome.PARTIAL_FAILURE)).last_success_at is None
 
 
 def test_an_incomplete_run_keeps_the_backlog_of_the_previous_report() -> None:
     """After a failed run the backlog of the previous report remains."""
-    first = merge(None, finished())
-    after = merge(first, finished(INCOMPLETE, RunOutcome.UNAVAILABLE, minutes=1))
+    first = merge(None, build_run())
+    after = merge(first, build_run(INCOMPLETE, RunOutcome.UNAVAILABLE, minutes=1))
     assert (after.remaining, after.next_due_at) == (first.remaining, first.next_due_at)
     assert after == replace(
         first,
@@ -103,8 +103,8 @@ def test_an_incomplete_run_keeps_the_backlog_of_the_previous_report() -> None:
 
 def test_a_complete_run_that_left_nothing_due_says_so() -> None:
     """Once the backlog is done, nothing is overdue any more."""
-    first = merge(None, finished())
-    report: ShardReport = merge(first, finished(replace(INCOMPLETE, is_complete=True)))
+    first = merge(None, build_run())
+    report: ShardReport = merge(first, build_run(replace(INCOMPLETE, is_complete=True)))
     assert report.next_due_at is None
     assert report.remaining[Outcome.WAITING] == 0
 
@@ -112,9 +112,9 @@ def test_a_complete_run_that_left_nothing_due_says_so() -> None:
 async def test_a_dry_run_writes_no_report() -> None:
     """A dry run changes nothing in the bucket."""
     store = InMemoryReports()
-    await ShardReportWriter(store).on_run_finished(finished(dry_run=True))
+    await ShardReportWriter(store).on_run_finished(build_run(dry_run=True))
     assert store.objects == {}
-    await ShardReportWriter(store).on_run_finished(finished())
+    await ShardReportWriter(store).on_run_finished(build_run())
     assert store.objects.keys() == {KEY}
 
 

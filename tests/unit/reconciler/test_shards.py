@@ -15,6 +15,7 @@ EDGES = st.builds(
     st.sampled_from([0, 1, 0x3FFFFFFF, 0x40000000, 0x55555555, 0x55555556, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]),
     st.integers(min_value=0, max_value=(1 << 96) - 1),
 )
+"""Ids whose first 32 bits are at a boundary between shards, or beside one."""
 
 
 def _is_listed(shard: Shard, key: str) -> bool:
@@ -22,10 +23,10 @@ def _is_listed(shard: Shard, key: str) -> bool:
 
 
 @given(UUIDS | EDGES, st.integers(min_value=1, max_value=4096))
-def test_every_id_is_in_exactly_one_shard(name: str, count: int) -> None:
-    """However many shards there are, together they see each asset, and no asset twice."""
-    assert is_asset_id(name)
-    holders = [index for index in range(count) if _is_listed(Shard(index, count), temp_key(name))]
+def test_every_id_is_in_exactly_one_shard(asset_id: str, count: int) -> None:
+    """However many shards there are, each asset belongs to one of them, and to no other."""
+    assert is_asset_id(asset_id)
+    holders = [index for index in range(count) if _is_listed(Shard(index, count), temp_key(asset_id))]
 
     assert len(holders) == 1
 
@@ -45,8 +46,8 @@ def test_one_shard_is_everything() -> None:
     """The default holds every id, the first and the last."""
     shard = Shard()
 
-    for name in ("00000000-0000-4000-8000-000000000000", "ffffffff-ffff-4fff-bfff-ffffffffffff"):
-        assert _is_listed(shard, temp_key(name))
+    for asset_id in ("00000000-0000-4000-8000-000000000000", "ffffffff-ffff-4fff-bfff-ffffffffffff"):
+        assert _is_listed(shard, temp_key(asset_id))
 
 
 @pytest.mark.parametrize(("index", "count"), [(1, 1), (-1, 1), (0, 0), (5, 4)])

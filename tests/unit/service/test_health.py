@@ -1,25 +1,13 @@
 """`GET /healthcheck`, `/livez`, `/readyz`."""
 
-import asyncio
 import time
 
 import pytest
 
 from assetuploader.errors import StoreAccessDeniedError, StoreError, StoreMisconfiguredError, StoreUnavailableError
-from assetuploader.store import ObjectInfo
 from service.readiness import Readiness
-from tests.support.in_memory_s3 import InMemoryS3
+from tests.support.in_memory_s3 import HangingS3, InMemoryS3
 from tests.support.in_process_service import Service, serving
-
-
-class HangingS3(InMemoryS3):
-    """An S3 that accepts requests and never responds."""
-
-    async def head_object(self, key: str) -> ObjectInfo | None:
-        """Wait without end."""
-        self.calls.append(("head_object", key))
-        await asyncio.Event().wait()
-        return None
 
 
 async def test_healthcheck_is_up_when_s3_responds(service: Service) -> None:

@@ -12,16 +12,15 @@ from assetuploader.errors import (
     StoreUnavailableError,
     StoreUnsupportedError,
 )
-from tests.support.in_memory_s3 import InMemoryS3
+from tests.support.in_memory_s3 import HangingS3, InMemoryS3
 from tests.support.in_process_service import Service, serving
 from tests.support.problems import problem_of
-from tests.unit.service.test_health import HangingS3
 
 ID = "00000000-0000-4000-8000-000000000000"
 REQUESTS = [("POST", "/asset", None), ("PUT", f"/asset/{ID}", {"Status": "uploaded"}), ("GET", f"/asset/{ID}", None)]
 ERRORS = [
     StoreUnavailableError("S3 could not be reached"),
-    StoreAccessDeniedError("S3 responses 403"),
+    StoreAccessDeniedError("S3 responded 403"),
     StoreMisconfiguredError("no such bucket"),
     StoreUnsupportedError("ignores conditions"),
 ]
