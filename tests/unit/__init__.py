@@ -1,1 +1,1 @@
-"""Pure functions: values in, values out."""
+"""Tests of one part of a program at a time, most of them with an in-memory or fake S3."""

@@ -12,7 +12,7 @@ ID = "00000000-0000-4001-8000-000000000000"
 
 @pytest.mark.parametrize("path", ["/asset", "/assets"])
 async def test_create_returns_id_upload_url_and_expiry(service: Service, path: str) -> None:
-    """Both spellings respond 201 with the three members, and Location is the canonical path."""
+    """Both paths respond 201 with the three members, and Location is the canonical path."""
     response = await service.client.post(path)
 
     created = response.json()
@@ -46,7 +46,7 @@ async def test_upload_url_writes_to_temp_only(service: Service) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"{}", b" {}\r\n"])
-async def test_create_accepts_an_empty_body_in_any_spelling(service: Service, body: bytes) -> None:
+async def test_create_accepts_every_form_of_an_empty_body(service: Service, body: bytes) -> None:
     """Clients that always send a body may send an empty object."""
     response = await service.client.post("/asset", content=body)
 
@@ -54,7 +54,7 @@ async def test_create_accepts_an_empty_body_in_any_spelling(service: Service, bo
 
 
 @pytest.mark.parametrize("body", [b"x", b'{"a":1}', b"[]", b"null", b"\xff", b"\x00", b"a=b", b"{" * 16_000])
-async def test_create_refuses_a_body_and_writes_nothing(service: Service, body: bytes) -> None:
+async def test_create_rejects_a_body_and_writes_nothing(service: Service, body: bytes) -> None:
     """A client that sends the file's bytes here gets an error, and no asset is created."""
     response = await service.client.post("/asset", content=body)
 

@@ -40,7 +40,7 @@ async def behind_prefix(service: Service, prefix: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("prefix", ["", "/storage"], ids=["at the root", "behind a path prefix"])
-async def test_the_page_lists_the_operations_and_tries_them(service: Service, prefix: str) -> None:
+async def test_the_page_lists_the_operations_and_can_send_them(service: Service, prefix: str) -> None:
     """A person sees every operation, creates an asset from the page, and the browser loads nothing from elsewhere."""
     async with behind_prefix(service, prefix) as url, open_page() as page:
         await page.open(f"{url}/docs#asset_expired")
@@ -66,5 +66,5 @@ async def test_the_page_lists_the_operations_and_tries_them(service: Service, pr
     assert anchor_is_visible
     assert status.split()[0] == "201"
     assert [key for key in service.s3.objects if key.startswith("uploaded/")] != []
-    assert {urlsplit(one).netloc for one in page.requested if not one.startswith("data:")} == {urlsplit(url).netloc}
+    assert {urlsplit(link).netloc for link in page.requested if not link.startswith("data:")} == {urlsplit(url).netloc}
     assert page.complaints == []

@@ -35,7 +35,7 @@ async def test_the_page_allows_nothing_from_elsewhere(service: Service) -> None:
 
 
 async def test_every_file_of_the_page_is_served_and_cached(service: Service) -> None:
-    """The files have versioned URLs, so that browsers keep them; the page itself is checked for changes."""
+    """The files have versioned URLs, so that browsers may cache them for a year; they revalidate the page itself."""
     page = await service.client.get("/docs")
     links = [link for link in LINK.findall(page.text) if link.startswith("docs/")]
 
@@ -55,15 +55,20 @@ async def test_no_other_file_is_served(service: Service, name: str) -> None:
     """Only the files that the page needs can be read."""
     response = await service.send_request(f"GET /docs/{name} HTTP/1.1", "Host: x")
 
-    assert response.status_code == 200 if name == "" else problem_of(response) == (404, "not_found")
+    if name == "":  # the page itself
+        assert response.status_code == 200
+    else:
+        assert problem_of(response) == (404, "not_found")
 
 
 async def test_without_javascript_the_page_names_every_operation(service: Service) -> None:
-    """Whoever has no JavaScript reads the operations, and where their description is."""
+    """Without JavaScript, the page lists the operations and links to their description."""
     page = (await service.client.get("/docs")).text
     [fallback] = re.findall("<noscript>(.*)</noscript>", page, re.DOTALL)
 
-    assert re.findall("<li><code>([^<]*)</code>", fallback) == [f"{one.method} {one.route}" for one in OPERATIONS]
+    assert re.findall("<li><code>([^<]*)</code>", fallback) == [
+        f"{operation.method} {operation.route}" for operation in OPERATIONS
+    ]
     assert 'href="openapi.json"' in fallback
 
 

@@ -37,7 +37,7 @@ def test_the_table_has_every_code_of_the_api() -> None:
     "path", ["/", "/asset/a/b", "/assets/", "/favicon.ico", "/asset%2F", "/metrics", "//", "/../etc"]
 )
 async def test_an_unknown_path_is_not_found(service: Service, path: str) -> None:
-    """An unknown path has a problem document."""
+    """The response to an unknown path is a problem document."""
     response = await service.send_request(f"GET {path} HTTP/1.1", "Host: x")
 
     assert problem_of(response) in {(404, "not_found"), (405, "method_not_allowed")}
@@ -129,9 +129,9 @@ async def test_any_other_request_id_is_replaced(service: Service, given: str) ->
     """Logs contain a UUID, never a client's text."""
     response = await service.send_request("GET /nowhere HTTP/1.1", "Host: x", f"X-Request-ID: {given}")
 
-    made = response.headers["x-request-id"]
-    assert str(UUID(made)) == made == response.json()["request_id"]
-    assert made != UUID_TEXT
+    new_id = response.headers["x-request-id"]
+    assert str(UUID(new_id)) == new_id == response.json()["request_id"]
+    assert new_id != UUID_TEXT
 
 
 async def test_each_request_has_an_id_of_its_own(service: Service) -> None:

@@ -140,7 +140,7 @@ async def test_chunks_may_arrive_byte_by_byte(service: Service, body: bytes) -> 
 
 
 async def test_headers_of_32_kb_are_read(service: Service) -> None:
-    """The cookies and tokens of an authenticating proxy fit; more is 431, and says what to do."""
+    """The cookies and tokens of an authenticating proxy fit; larger header sections get 431."""
     head = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: "
 
     fits = await service.send(head + b"c" * 32_000 + b"\r\n\r\n")
@@ -151,7 +151,7 @@ async def test_headers_of_32_kb_are_read(service: Service) -> None:
 
 
 async def test_a_client_that_sends_a_file_can_read_the_response(service: Service) -> None:
-    """The service reads on for a while: closing at once resets the connection, and the 413 is lost."""
+    """The service reads on for a while, because closing at once would reset the connection and lose the 413."""
     for _ in range(10):
         async with connected(service.port, 15) as connection:
             await connection.send(POST + b"Content-Length: 8000000\r\n\r\n" + b"x" * 8_000_000)
@@ -176,7 +176,7 @@ async def test_a_client_that_sends_a_file_can_read_the_response(service: Service
     ids=lambda sent: repr(sent[-50:]),
 )
 async def test_a_field_that_decides_the_framing_or_the_host_has_no_odd_value(service: Service, sent: bytes) -> None:
-    """The response is 400 and the connection ends: Unicode's spaces and digits are not HTTP's."""
+    """The response is 400 and the connection ends: HTTP's spaces and digits are ASCII."""
     response = await service.send(sent + b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
 
     assert problem_of(response) == (400, "bad_request")
@@ -184,14 +184,14 @@ async def test_a_field_that_decides_the_framing_or_the_host_has_no_odd_value(ser
     assert service.s3.calls == []
 
 
-async def test_a_bare_line_feed_is_refused_before_the_header_section_ends(service: Service) -> None:
-    """Nobody waits for the end of a header section that other programs have read already."""
+async def test_a_bare_line_feed_is_rejected_before_the_header_section_ends(service: Service) -> None:
+    """The service does not wait for the end of a header section that other programs consider complete."""
     response = await service.send(b"GET /livez HTTP/1.1\nHost: x\n\n")
 
     assert problem_of(response) == (400, "bad_request")
 
 
-async def test_a_client_that_expects_100_continue_is_refused_before_it_sends(service: Service) -> None:
+async def test_a_client_that_expects_100_continue_is_rejected_before_it_sends(service: Service) -> None:
     """A client like curl waits before it sends a large body, and receives 413 first."""
     interim = await service.send(POST + b"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
 

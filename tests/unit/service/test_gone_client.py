@@ -28,7 +28,7 @@ def test_a_request_whose_client_left_is_counted_and_logged() -> None:
 
 
 def test_a_request_whose_client_leaves_during_the_response_is_counted_once() -> None:
-    """Unread responses fill the connection. When it breaks, Sanic asks for a second response to the last request."""
+    """Unread responses fill the connection. When it breaks, Sanic requests a second response to the last request."""
     with running_product() as product:
         with socket.create_connection((HOST, product.port)) as client:
             client.settimeout(1)

@@ -1,4 +1,4 @@
-"""What one connection may take from the others, and for how long."""
+"""Connections that flood or stall, path prefixes, unusual requests and caching."""
 
 import asyncio
 import re
@@ -51,7 +51,7 @@ async def test_a_slow_reader_that_goes_on_is_served(service: Service) -> None:
     assert len(response.content) == int(response.headers["content-length"]) > 1_000_000
 
 
-async def test_an_upgrade_to_websocket_switches_no_timeout_off() -> None:
+async def test_an_upgrade_to_websocket_does_not_switch_timeouts_off() -> None:
     """There are no websockets: the request is an ordinary one, and the next one has its deadline."""
     async with serving(InMemoryS3(), REQUEST_TIMEOUT=1) as service, connected(service.port, 15) as connection:
         await connection.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
@@ -90,7 +90,7 @@ async def test_a_get_with_a_body_is_not_an_error(service: Service, caplog: pytes
 
 
 async def test_a_long_method_is_not_logged(service: Service) -> None:
-    """The log has no text of any length that a client chose."""
+    """The log has no text of arbitrary length that a client chose."""
     with capture_logs() as logs:
         response = await service.send(b"M" * 8_000 + b" /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
@@ -113,5 +113,5 @@ async def test_only_this_versions_files_are_cached_for_long(service: Service) ->
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 -- of the service
+        while not condition():  # noqa: ASYNC110 -- the service has no hook to wait for
             await asyncio.sleep(0.01)

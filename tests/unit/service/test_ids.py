@@ -33,7 +33,7 @@ BAD_IDS = {
 
 @pytest.mark.parametrize("path", ["/asset", "/assets"])
 @pytest.mark.parametrize("asset_id", BAD_IDS.values(), ids=BAD_IDS.keys())
-async def test_a_malformed_id_is_refused_without_a_call_to_s3(service: Service, path: str, asset_id: str) -> None:
+async def test_a_malformed_id_is_rejected_without_a_call_to_s3(service: Service, path: str, asset_id: str) -> None:
     """Only a UUIDv4 in lower case becomes part of a key. The response does not repeat what was sent."""
     got = await service.send_request(f"GET {path}/{asset_id} HTTP/1.1", "Host: x")
     put = await service.send_request(

@@ -15,13 +15,13 @@ METADATA = {**TAGS, "schema": "2"}
 UNKNOWN_ID = "ffffffff-ffff-4fff-8fff-ffffffffffff"
 PIN = etag_of(b"bytes")
 
-GOOD = [
+GOOD_BODIES = [
     {"Status": "uploaded"},
     {"status": "uploaded"},
     {"STATUS": "uploaded"},
 ]
 
-BAD = {
+BAD_BODIES = {
     "nothing": b"",
     "not JSON": b"uploaded",
     "an empty object": b"{}",
@@ -74,9 +74,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("path", ["/asset", "/assets"])
-@pytest.mark.parametrize("body", GOOD, ids=str)
+@pytest.mark.parametrize("body", GOOD_BODIES, ids=str)
 async def test_mark_is_202_with_an_empty_body(service: Service, path: str, body: dict[str, str]) -> None:
-    """Both spellings of the path and any case of the member's name are accepted. The bucket has the mark."""
+    """Both spellings of the path and any case of the member's name are accepted. The mark is in the bucket."""
     asset_id, _ = await service.create()
 
     response = await service.client.put(f"{path}/{asset_id}", json=body)
@@ -185,7 +185,7 @@ async def test_an_object_that_is_not_an_asset_cannot_be_marked(service: Service)
     assert service.s3.objects == before
 
 
-@pytest.mark.parametrize("body", BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
 async def test_a_malformed_mark_is_a_bad_request_without_a_call_to_s3(service: Service, body: bytes) -> None:
     """Every malformed body is a 400 without a call to S3."""
     asset_id, _ = await service.create()
@@ -203,12 +203,12 @@ async def test_a_malformed_mark_is_a_bad_request_without_a_call_to_s3(service: S
     "content_type",
     ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;", None],
 )
-async def test_any_spelling_of_the_content_type_is_accepted(service: Service, content_type: str | None) -> None:
-    """Clients may omit Content-Type."""
+async def test_every_form_of_the_json_content_type_is_accepted(service: Service, content_type: str | None) -> None:
+    """Case and parameters do not matter, and clients may omit Content-Type."""
     asset_id, _ = await service.create()
     headers = {} if content_type is None else {"Content-Type": content_type}
 
-    response = await service.client.put(f"/asset/{asset_id}", content=json.dumps(GOOD[0]), headers=headers)
+    response = await service.client.put(f"/asset/{asset_id}", content=json.dumps(GOOD_BODIES[0]), headers=headers)
 
     assert response.status_code == 202
 
@@ -217,7 +217,9 @@ async def test_a_byte_order_mark_before_the_json_is_ignored(service: Service) ->
     """Some clients' libraries start every UTF-8 text with one."""
     asset_id, _ = await service.create()
 
-    response = await service.client.put(f"/asset/{asset_id}", content=b"\xef\xbb\xbf" + json.dumps(GOOD[0]).encode())
+    response = await service.client.put(
+        f"/asset/{asset_id}", content=b"\xef\xbb\xbf" + json.dumps(GOOD_BODIES[0]).encode()
+    )
 
     assert response.status_code == 202
 
@@ -232,7 +234,7 @@ async def test_another_content_type_is_a_bad_request(service: Service, content_t
     service.s3.calls.clear()
 
     response = await service.client.put(
-        f"/asset/{asset_id}", content=json.dumps(GOOD[0]), headers={"Content-Type": content_type}
+        f"/asset/{asset_id}", content=json.dumps(GOOD_BODIES[0]), headers={"Content-Type": content_type}
     )
 
     assert problem_of(response) == (400, "bad_request")

@@ -26,7 +26,7 @@ class PausedS3(InMemoryS3):
         return await super().head_object(key)
 
 
-def value(service: Service, name: str, **labels: str) -> float | None:
+def scrape(service: Service, name: str, **labels: str) -> float | None:
     """Return what Prometheus would scrape."""
     metrics: Metrics = service.app.ctx.context.metrics
     return metrics.registry.get_sample_value(f"assetuploader_{name}", labels)
@@ -39,11 +39,11 @@ async def test_a_request_is_counted_with_its_route_method_and_status(service: Se
     await service.client.request("BREW", "/livez")
     await service.client.get("/somewhere")
 
-    assert value(service, "http_requests_total", route="/livez", method="GET", status="200") == 1
-    assert value(service, "http_requests_total", route="/asset/{id}", method="GET", status="400") == 1
-    assert value(service, "http_requests_total", route="unmatched", method="other", status="405") == 1
-    assert value(service, "http_requests_total", route="unmatched", method="GET", status="404") == 1
-    assert value(service, "http_request_duration_seconds_count", route="/livez", method="GET") == 1
+    assert scrape(service, "http_requests_total", route="/livez", method="GET", status="200") == 1
+    assert scrape(service, "http_requests_total", route="/asset/{id}", method="GET", status="400") == 1
+    assert scrape(service, "http_requests_total", route="unmatched", method="other", status="405") == 1
+    assert scrape(service, "http_requests_total", route="unmatched", method="GET", status="404") == 1
+    assert scrape(service, "http_request_duration_seconds_count", route="/livez", method="GET") == 1
 
 
 async def test_a_request_is_in_flight_until_its_response() -> None:
@@ -52,11 +52,11 @@ async def test_a_request_is_in_flight_until_its_response() -> None:
     async with serving(s3) as service:
         request = asyncio.create_task(service.client.get("/healthcheck"))
         await s3.called.wait()
-        during = value(service, "http_requests_in_flight")
+        during = scrape(service, "http_requests_in_flight")
         s3.resume.set()
         await request
 
-        assert (during, value(service, "http_requests_in_flight")) == (1, 0)
+        assert (during, scrape(service, "http_requests_in_flight")) == (1, 0)
 
 
 @pytest.mark.parametrize(

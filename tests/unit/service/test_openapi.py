@@ -46,7 +46,7 @@ async def test_the_description_has_every_route_and_no_other(service: Service) ->
 
 
 async def test_every_problem_is_described_where_it_can_come_from(service: Service) -> None:
-    """A response of some operation names each code, under its own status."""
+    """Each code is described under its status by some operation, except those of requests that reach none."""
     paths = (await _openapi(service))["paths"]
     described = {
         (int(status), code)
@@ -57,9 +57,16 @@ async def test_every_problem_is_described_where_it_can_come_from(service: Servic
         for code in response["description"].split(" · ")
         if "application/problem+json" in response.get("content", {})
     }
-    framing = {(404, "not_found"), (405, "method_not_allowed"), (408, "bad_request"), (431, "headers_too_large")}
+    without_operation = {
+        (404, "not_found"),
+        (405, "method_not_allowed"),
+        (408, "bad_request"),
+        (431, "headers_too_large"),
+    }
 
-    assert described == {(problem.status, problem.code) for problem in (INTERNAL, *PROBLEMS.values())} - framing
+    assert (
+        described == {(problem.status, problem.code) for problem in (INTERNAL, *PROBLEMS.values())} - without_operation
+    )
 
 
 async def test_the_descriptions_examples_are_accepted(service: Service) -> None:
@@ -105,18 +112,18 @@ async def test_responses_are_as_their_models_describe_them(service: Service) -> 
         [response, *_] = operation.responses
         if response.model is None:
             continue
-        sent = await service.client.request(operation.method, paths.get(operation.operation_id, operation.route))
-        assert sent.status_code == response.status
-        assert set(sent.json()) == _names(response.model)
+        received = await service.client.request(operation.method, paths.get(operation.operation_id, operation.route))
+        assert received.status_code == response.status
+        assert set(received.json()) == _json_names(response.model)
 
 
-def _names(model: type[BaseModel]) -> set[str]:
+def _json_names(model: type[BaseModel]) -> set[str]:
     return {field.serialization_alias or name for name, field in model.model_fields.items()}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.operation_id)
-async def test_every_operation_has_one_row_in_the_metrics(service: Service, operation: Any) -> None:  # noqa: ANN401
-    """The canonical path template labels the metrics of every spelling of an operation."""
+async def test_every_operation_has_one_route_in_the_metrics(service: Service, operation: Any) -> None:  # noqa: ANN401
+    """The canonical path template labels the metrics of every path of an operation."""
     for path in operation.paths:
         await service.client.request(operation.method, path.replace("{id}", ID))
 

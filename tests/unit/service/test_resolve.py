@@ -138,7 +138,7 @@ async def test_retry_after_of_a_marked_asset_is_the_time_until_it_is_due(service
         response = await service.client.get(f"/asset/{asset_id}")
         received.append((*problem_of(response), response.headers["retry-after"]))
 
-    assert received == [(404, "asset_not_uploaded", left) for left in ("960", "860", "5", "5")]
+    assert received == [(404, "asset_not_uploaded", seconds) for seconds in ("960", "860", "5", "5")]
 
 
 async def test_retry_after_of_a_pinned_asset_is_short(service: Service) -> None:

@@ -12,7 +12,7 @@ from tests.support.in_memory_reports import NOON, InMemoryReports
 from tests.unit.assetuploader.test_shard_reports import REPORT
 
 
-def report(shard: int) -> ShardReport:
+def build_report(shard: int) -> ShardReport:
     """Return the report of one of three shards."""
     return ShardReport(
         shard,
@@ -29,7 +29,7 @@ def report(shard: int) -> ShardReport:
     )
 
 
-def value(cache: ShardReportCache, name: str, **labels: str) -> float | None:
+def scrape(cache: ShardReportCache, name: str, **labels: str) -> float | None:
     """Return what Prometheus would scrape."""
     registry = CollectorRegistry()
     registry.register(ReconcilerCollector(cache))
@@ -38,19 +38,19 @@ def value(cache: ShardReportCache, name: str, **labels: str) -> float | None:
 
 async def test_an_invalid_report_hides_no_other_shard() -> None:
     """An object of another program, a truncated one and one of an old schema affect only their own shard."""
-    objects = {report_key(shard, 3): encode_report(report(shard)) for shard in range(3)}
+    objects = {report_key(shard, 3): encode_report(build_report(shard)) for shard in range(3)}
     objects[report_key(1, 3)] = objects[report_key(1, 3)][:100]
     objects |= {"reports/readme.txt": b"hello", report_key(5, 9): b'{"schema":0}'}
     cache = ShardReportCache(InMemoryReports(objects))
     await cache.refresh(NOON)
     assert [report.shard for report in cache.current] == [0, 2]
     assert cache.reads == {ReadOutcome.SUCCESS: 2, ReadOutcome.INVALID: 2, ReadOutcome.UNAVAILABLE: 0}
-    assert value(cache, "report_read_timestamp_seconds") == NOON.timestamp()
+    assert scrape(cache, "report_read_timestamp_seconds") == NOON.timestamp()
 
 
 async def test_an_object_that_is_too_long_hides_no_other_shard() -> None:
     """Somebody else's object at the key of a report affects only that shard."""
-    objects = {report_key(shard, 3): encode_report(report(shard)) for shard in range(3)}
+    objects = {report_key(shard, 3): encode_report(build_report(shard)) for shard in range(3)}
     objects[report_key(1, 3)] = b" " * (MAX_REPORT_BYTES + 1)
     cache = ShardReportCache(InMemoryReports(objects))
     await cache.refresh(NOON)
@@ -60,7 +60,7 @@ async def test_an_object_that_is_too_long_hides_no_other_shard() -> None:
 
 async def test_the_reports_of_all_shards_are_read() -> None:
     """4,096 shards have more reports than one page of a listing."""
-    reports = [replace(report(0), shard=shard, shard_count=4096) for shard in range(4096)]
+    reports = [replace(build_report(0), shard=shard, shard_count=4096) for shard in range(4096)]
     objects = {report_key(report.shard, 4096): encode_report(report) for report in reports}
     cache = ShardReportCache(InMemoryReports(objects))
     await cache.refresh(NOON)
@@ -71,20 +71,20 @@ async def test_an_empty_bucket_has_no_shards() -> None:
     """Before the first run the number of shards is zero, and no shard has a timestamp."""
     cache = ShardReportCache(InMemoryReports())
     await cache.refresh(NOON)
-    assert value(cache, "reconciler_shards") == 0
-    assert value(cache, "reconciler_last_success_timestamp_seconds", shard="0") is None
+    assert scrape(cache, "reconciler_shards") == 0
+    assert scrape(cache, "reconciler_last_success_timestamp_seconds", shard="0") is None
 
 
 async def test_reports_are_kept_while_s3_is_unavailable() -> None:
     """An outage of S3 does not look as if the reconciler had never run."""
-    store = InMemoryReports({report_key(0, 3): encode_report(report(0))})
+    store = InMemoryReports({report_key(0, 3): encode_report(build_report(0))})
     cache = ShardReportCache(store)
     await cache.refresh(NOON)
     store.is_away = True
     await cache.refresh(NOON + timedelta(minutes=1))
-    assert value(cache, "reconciler_last_success_timestamp_seconds", shard="0") == NOON.timestamp()
-    assert value(cache, "report_read_timestamp_seconds") == NOON.timestamp()
-    assert value(cache, "report_reads_total", outcome="unavailable") == 1
+    assert scrape(cache, "reconciler_last_success_timestamp_seconds", shard="0") == NOON.timestamp()
+    assert scrape(cache, "report_read_timestamp_seconds") == NOON.timestamp()
+    assert scrape(cache, "report_reads_total", outcome="unavailable") == 1
 
 
 async def test_a_report_is_exported_value_by_value() -> None:
@@ -93,16 +93,16 @@ async def test_a_report_is_exported_value_by_value() -> None:
     await cache.refresh(NOON)
     shard = {"shard": "3"}
     lag = {**shard, "since": "due", "pinned": "true"}
-    assert value(cache, "reconciler_last_completion_timestamp_seconds", **shard) == NOON.timestamp() + 50.5
-    assert value(cache, "reconciler_last_success_timestamp_seconds", **shard) == NOON.timestamp() - 60
-    assert value(cache, "reconciler_next_due_timestamp_seconds", **shard) == NOON.timestamp() + 180
-    assert value(cache, "reconciler_last_duration_seconds", **shard) == 50.5
-    assert value(cache, "reconciler_last_outcome", **shard, outcome="partial_failure") == 1
-    assert value(cache, "reconciler_last_outcome", **shard, outcome="success") == 0
-    assert value(cache, "reconciler_runs_total", **shard, outcome="success") == 4
-    assert value(cache, "reconciler_assets_total", **shard, outcome="finalized") == 9
-    assert value(cache, "reconciler_remaining_uploads", **shard, reason="waiting") == 7
-    assert value(cache, "finalize_lag_seconds_bucket", **lag, le="2.5") == 0
-    assert value(cache, "finalize_lag_seconds_bucket", **lag, le="5.0") == 1
-    assert value(cache, "finalize_lag_seconds_bucket", **lag, le="+Inf") == 2
-    assert value(cache, "finalize_lag_seconds_count", **lag) == 2
+    assert scrape(cache, "reconciler_last_completion_timestamp_seconds", **shard) == NOON.timestamp() + 50.5
+    assert scrape(cache, "reconciler_last_success_timestamp_seconds", **shard) == NOON.timestamp() - 60
+    assert scrape(cache, "reconciler_next_due_timestamp_seconds", **shard) == NOON.timestamp() + 180
+    assert scrape(cache, "reconciler_last_duration_seconds", **shard) == 50.5
+    assert scrape(cache, "reconciler_last_outcome", **shard, outcome="partial_failure") == 1
+    assert scrape(cache, "reconciler_last_outcome", **shard, outcome="success") == 0
+    assert scrape(cache, "reconciler_runs_total", **shard, outcome="success") == 4
+    assert scrape(cache, "reconciler_assets_total", **shard, outcome="finalized") == 9
+    assert scrape(cache, "reconciler_remaining_uploads", **shard, reason="waiting") == 7
+    assert scrape(cache, "finalize_lag_seconds_bucket", **lag, le="2.5") == 0
+    assert scrape(cache, "finalize_lag_seconds_bucket", **lag, le="5.0") == 1
+    assert scrape(cache, "finalize_lag_seconds_bucket", **lag, le="+Inf") == 2
+    assert scrape(cache, "finalize_lag_seconds_count", **lag) == 2

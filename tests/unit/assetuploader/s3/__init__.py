@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of the S3 client."""
