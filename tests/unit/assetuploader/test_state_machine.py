@@ -63,7 +63,9 @@ MARKS = {
 
 @pytest.mark.parametrize(("status", "stored_pin"), MARKS)
 @pytest.mark.parametrize("now", CLOCKS, ids=str)
-def test_a_mark_is_decided_by_the_placeholder_and_the_clock(status: Status, stored_pin: str | None, now: datetime) -> None:
+def test_a_mark_is_decided_by_the_placeholder_and_the_clock(
+    status: Status, stored_pin: str | None, now: datetime
+) -> None:
     """A mark may come before its upload while the URL is valid; a final asset accepts only a retry with its own pin."""
     state = AssetState(status, EXPIRY, stored_pin)
     unpinned, *pinned = MARKS[status, stored_pin]
