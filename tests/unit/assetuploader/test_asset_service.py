@@ -1,4 +1,4 @@
-"""The asset service, call by call, on an S3 in memory. `tests/protocol` has the interleavings."""
+"""The asset service, call by call, on an S3 in memory. `tests/protocol` tests interleavings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from assetuploader.errors import (
 )
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import LifecyclePolicy
-from assetuploader.store import ObjectAttributes, ObjectInfo
+from assetuploader.store import ObjectAttributes
 from tests.support.in_memory_s3 import START, InMemoryS3, etag_of
 
 POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
@@ -53,7 +53,7 @@ class ScriptedS3(InMemoryS3):
         if actions := self.before.get((operation, key)):
             actions.pop(0)()
 
-    def loses(self, operation: str, times: int) -> None:
+    def lose_races(self, operation: str, times: int) -> None:
         """Let this many writes of the placeholder meet another version."""
         self.before[operation, UPLOADED] = [self.touch] * times
 
@@ -100,7 +100,7 @@ class System:
 
 @pytest.fixture
 def system() -> System:
-    """A system without assets."""
+    """Return a system without assets."""
     s3 = ScriptedS3()
     nonces = (b"nonce %d" % number for number in count())
     return System(s3, AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: next(nonces)))
@@ -120,7 +120,7 @@ async def test_create_writes_a_placeholder_with_a_body_of_its_own(system: System
     assert written.body == b"assetuploader placeholder " + b"nonce 0".hex().encode()
 
 
-async def test_create_knows_its_own_placeholder(system: System) -> None:
+async def test_create_recognizes_its_own_placeholder(system: System) -> None:
     """A 412 is a success when our own write succeeded and its response was lost."""
     written = b"assetuploader placeholder " + b"nonce 0".hex().encode()
     system.s3.store("put_object", UPLOADED, written, ObjectAttributes())
@@ -137,7 +137,7 @@ async def test_create_never_takes_over_an_id(system: System, body: bytes) -> Non
 
 
 async def test_create_fails_when_the_placeholder_is_gone(system: System) -> None:
-    """A 412, and no object then, proves nothing."""
+    """A 412 for an object that is missing afterwards does not show who wrote it."""
     system.s3.store("put_object", UPLOADED, b"x", ObjectAttributes())
     system.s3.before["get_object", UPLOADED] = [system.s3.objects.clear]
     with pytest.raises(StoreUnavailableError, match="the id of the new asset is taken; try again"):
@@ -167,16 +167,16 @@ async def test_a_mark_costs_two_calls_and_a_pinned_one_three(system: System) -> 
 async def test_a_mark_survives_lost_races_up_to_a_bound(system: System, pin: str | None) -> None:
     """Each lost race is a new attempt; the last one tells the client to try again."""
     await system.begin()
-    system.s3.loses("put_object", MAX_CAS_ATTEMPTS - 1)
+    system.s3.lose_races("put_object", MAX_CAS_ATTEMPTS - 1)
     await system.service.mark(ID, pin, START)
     assert system.status == "marked"
-    system.s3.loses("put_object", MAX_CAS_ATTEMPTS)
+    system.s3.lose_races("put_object", MAX_CAS_ATTEMPTS)
     with pytest.raises(AssetBusyError):
         await system.service.mark(ID, pin, START)
 
 
 async def test_an_unknown_id_is_not_found(system: System) -> None:
-    """An id without a placeholder, or with an object of somebody else, is no asset."""
+    """An id without a placeholder, or with an object of somebody else, is not an asset."""
     for _ in range(2):
         with pytest.raises(AssetNotFoundError):
             await system.service.mark(ID, None, START)
@@ -199,8 +199,8 @@ async def test_a_final_asset_is_marked_again_only_with_its_own_pin(system: Syste
     assert system.s3.objects == before
 
 
-async def test_an_expired_asset_takes_no_mark(system: System) -> None:
-    """Expired is for ever."""
+async def test_an_expired_asset_accepts_no_mark(system: System) -> None:
+    """An expired asset stays expired."""
     await system.begin()
     assert (await system.reconcile(EXPIRED)).outcome is Outcome.EXPIRED
     with pytest.raises(AssetExpiredError):
@@ -240,7 +240,7 @@ async def test_a_placeholder_is_not_accepted_as_an_upload(system: System) -> Non
 
 @pytest.mark.parametrize("size", [27, 128])
 async def test_an_upload_of_the_size_of_a_placeholder_is_an_upload_like_any_other(system: System, size: int) -> None:
-    """Only its beginning tells a placeholder; the bytes that are read are those that are finalized."""
+    """Only its first bytes show a placeholder; the bytes that are read are those that are finalized."""
     body = b"x" * size
     url = await system.begin(body, etag_of(body))
 
@@ -263,8 +263,8 @@ async def test_an_upload_that_vanishes_while_it_is_read_is_not_a_placeholder(sys
 
 
 @pytest.mark.parametrize("pin", [None, A])
-async def test_a_mark_without_an_upload_ends_the_asset_when_grace_is_over(system: System, pin: str | None) -> None:
-    """Before that the mark is refused, and the asset stays as it is."""
+async def test_a_mark_without_an_upload_expires_the_asset_when_grace_is_over(system: System, pin: str | None) -> None:
+    """Before that, the mark is rejected and the asset does not change."""
     await system.begin(None)
     with pytest.raises(UploadMismatchError):
         await system.service.mark(ID, pin, DUE - timedelta(seconds=1))
@@ -295,7 +295,7 @@ async def test_a_get_that_loses_a_race_to_the_end_of_an_asset_reads_again(system
 
 
 async def test_only_a_final_asset_has_a_download_url(system: System) -> None:
-    """It costs one call, leads to the bytes, and expires when it was asked to."""
+    """The URL costs one call, leads to the bytes, and is valid as long as requested."""
     await system.begin(b"A", A)
     system.s3.finish()
     system.s3.calls.clear()
@@ -332,8 +332,8 @@ async def test_retry_after_lasts_until_the_asset_is_due(
     assert system.s3.writes == []
 
 
-async def test_a_marked_asset_without_an_upload_ends_with_a_get(system: System) -> None:
-    """Not before grace is over; a pending asset may still be marked, so a GET does not end it."""
+async def test_a_marked_asset_without_an_upload_expires_with_a_get(system: System) -> None:
+    """A GET expires it once grace is over. A pending asset may still be marked, so a GET does not change it."""
     await system.begin(None)
     with pytest.raises(AssetNotUploadedError):
         await system.service.resolve(ID, 60, EXPIRED)
@@ -346,12 +346,12 @@ async def test_a_marked_asset_without_an_upload_ends_with_a_get(system: System) 
 
 
 async def test_a_get_survives_lost_races_up_to_a_bound(system: System) -> None:
-    """As a mark does."""
+    """After a lost race a GET tries again, as a mark does."""
     await system.begin(None, None)
-    system.s3.loses("put_object", MAX_CAS_ATTEMPTS)
+    system.s3.lose_races("put_object", MAX_CAS_ATTEMPTS)
     with pytest.raises(AssetBusyError):
         await system.service.resolve(ID, 60, DUE)
-    system.s3.loses("put_object", MAX_CAS_ATTEMPTS - 1)
+    system.s3.lose_races("put_object", MAX_CAS_ATTEMPTS - 1)
     with pytest.raises(AssetExpiredError):
         await system.service.resolve(ID, 60, DUE)
 
@@ -374,7 +374,7 @@ async def test_a_pinned_asset_is_finalized_with_three_calls(system: System) -> N
 
 
 async def test_an_unpinned_asset_waits_until_it_is_due(system: System) -> None:
-    """A waiting asset costs one call, and says when it is due."""
+    """A waiting asset costs one call, and the result has the time when it is due."""
     await system.begin(b"A", None)
     waiting = await system.reconcile(DUE - timedelta(seconds=1))
     assert waiting == ReconcileResult(Outcome.WAITING, marked_at=START, due_at=DUE)
@@ -394,7 +394,7 @@ async def test_an_unmarked_asset_expires(system: System) -> None:
     assert await system.reconcile(EXPIRED) == ReconcileResult(Outcome.SWEPT)
 
 
-async def test_missing_bytes_are_not_decided_about(system: System) -> None:
+async def test_an_asset_without_an_upload_is_not_changed(system: System) -> None:
     """Another run may have finished the asset."""
     await system.begin(None, None)
     assert await system.reconcile(DUE) == ReconcileResult(Outcome.UPLOAD_MISSING, marked_at=START, due_at=DUE)
@@ -411,26 +411,26 @@ async def test_a_dry_run_only_reads(system: System, pin: str | None, now: dateti
 
 
 async def test_a_lost_race_leaves_the_asset_to_the_next_scan(system: System) -> None:
-    """A client that marks meanwhile is no failure. An asset that another run finalized is swept."""
+    """A client that marks meanwhile is not a failure. An asset that another run finalized is swept."""
     await system.begin(b"A", A)
-    system.s3.loses("copy_object", 1)
+    system.s3.lose_races("copy_object", 1)
     assert await system.reconcile(START) == ReconcileResult(Outcome.WAITING, START, START, is_pinned=True)
     system.s3.before["copy_object", UPLOADED] = [system.s3.finish]
     assert await system.reconcile(START) == ReconcileResult(Outcome.SWEPT, is_pinned=True)
 
 
 async def test_an_asset_whose_placeholder_vanishes_is_left_to_the_next_scan(system: System) -> None:
-    """Nothing is known of it then."""
+    """The state of the asset is unknown then."""
     await system.begin(b"A", A)
     system.s3.before["copy_object", UPLOADED] = [system.s3.objects.clear]
     assert await system.reconcile(START) == ReconcileResult(Outcome.WAITING)
 
 
 async def test_a_copy_that_is_too_large_is_left_to_the_caller(system: System) -> None:
-    """A dry run copies nothing, so it knows no limit."""
+    """A dry run copies nothing, so the limit does not apply to it."""
     await system.begin(b"AB", etag_of(b"AB"))
-    left = await system.service.reconcile(ID, START, max_copy_bytes=1)
-    assert left == ReconcileResult(Outcome.WAITING, START, START, is_pinned=True, is_too_large=True)
+    result = await system.service.reconcile(ID, START, max_copy_bytes=1)
+    assert result == ReconcileResult(Outcome.WAITING, START, START, is_pinned=True, is_too_large=True)
     assert (await system.service.reconcile(ID, START, max_copy_bytes=1, dry_run=True)).outcome is Outcome.FINALIZED
     assert (await system.service.reconcile(ID, START, max_copy_bytes=2)).outcome is Outcome.FINALIZED
 
@@ -463,6 +463,6 @@ async def test_a_placeholder_is_read_with_its_version() -> None:
     await service.create()
     placeholder = await read_placeholder(s3, ID)
     info = await s3.head_object(UPLOADED)
-    assert isinstance(info, ObjectInfo)
+    assert info is not None
     assert placeholder is not None
     assert (placeholder.etag, placeholder.last_modified) == (info.etag, START)

@@ -41,12 +41,15 @@ NAMES = {
 
 @pytest.mark.parametrize("uploaded", NAMES)
 def test_a_file_keeps_its_name_as_far_as_it_is_safe(uploaded: str) -> None:
-    """Only the last part of a path, without control characters and what some file system forbids."""
-    assert _saved_as(download_headers({"content-disposition": uploaded}, 60)["content-disposition"]) == NAMES[uploaded]
+    """The name is the last part of the path, without control characters and what some file systems forbid."""
+    assert (
+        _parse_saved_name(download_headers({"content-disposition": uploaded}, 60)["content-disposition"])
+        == NAMES[uploaded]
+    )
 
 
 def test_a_name_outside_ascii_has_a_fallback() -> None:
-    """RFC 6266: clients that do not know `filename*` take `filename`. No percent sign is in it, which some decode."""
+    """Clients without `filename*` use `filename` (RFC 6266). It has no percent sign, which some of them decode."""
     uploaded = "attachment; filename*=UTF-8''na%C3%AFve%20100%25%20%E2%82%AC.txt"
     assert download_headers({"content-disposition": uploaded}, 60)["content-disposition"] == (
         "attachment; filename=\"naive 100_ _.txt\"; filename*=UTF-8''na%C3%AFve%20100%25%20%E2%82%AC.txt"
@@ -69,14 +72,14 @@ def test_a_name_outside_ascii_has_a_fallback() -> None:
         ("identity", "identity"),
     ],
 )
-def test_only_codings_that_browsers_decode_are_given_out(uploaded: str | None, replaced: str | None) -> None:
-    """A coding that is given out unchanged is not in the URL."""
+def test_only_codings_that_browsers_decode_are_kept(uploaded: str | None, replaced: str | None) -> None:
+    """The URL replaces all others; a coding that is kept is not in it."""
     stored = {} if uploaded is None else {"content-encoding": uploaded}
     assert download_headers(stored, 60).get("content-encoding") == replaced
 
 
 def test_no_cache_keeps_a_download_longer_than_its_url_lives() -> None:
-    """Whatever the client wanted: the URL is all that protects the bytes."""
+    """The client's cache headers are replaced, because only the URL protects the bytes."""
     stored = {"cache-control": "public, max-age=31536000", "expires": "Fri, 01 Jan 2100 00:00:00 GMT"}
     assert download_headers(stored, 7)["cache-control"] == "private, max-age=7"
 
@@ -89,22 +92,22 @@ def test_no_upload_breaks_the_headers_of_a_download(text: str) -> None:
         assert value.isascii()
         assert value.isprintable()
         assert len(value) < 1000
-    name = _saved_as(headers["content-disposition"])
+    name = _parse_saved_name(headers["content-disposition"])
     assert re.match(r"attachment(;|$)", headers["content-disposition"])
     assert name is None or name == safe_name(name)
 
 
 @given(st.text())
 def test_a_safe_name_stays_as_it_is(name: str) -> None:
-    """What was made safe once is safe."""
+    """A name that is safe already is not changed."""
     safe = safe_name(name)
     assert safe_name(safe) == safe
     assert not re.search(r"[/\\\x00-\x1f<>:\"|?*]", safe)
     assert len(safe.encode()) <= 200
 
 
-def _saved_as(disposition: str) -> str | None:
-    """Return the name under which a browser saves: another parser than that of the code under test."""
+def _parse_saved_name(disposition: str) -> str | None:
+    """Return the name under which a browser saves the file. It is not the parser of the code under test."""
     extended = re.search(r"filename\*=UTF-8''([^;]+)$", disposition)
     message = EmailMessage()
     message["Content-Disposition"] = f"attachment; filename*=UTF-8''{extended[1]}" if extended else disposition

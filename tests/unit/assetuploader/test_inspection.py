@@ -48,7 +48,7 @@ async def test_a_run_does_what_the_explanation_says(
     )
     next_step = explain(placeholder, await s3.head_object(f"temp/{ASSET_ID}"), now, POLICY)
     result = await AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next").reconcile(ASSET_ID, now)
-    if body is None and next_step.phase is AssetPhase.EXPIRED:  # no run sees it: a GET or a mark expires it
+    if body is None and next_step.phase is AssetPhase.EXPIRED:  # a run sees only uploads; a GET or a mark expires it
         assert result.outcome in {Outcome.UPLOAD_MISSING, Outcome.SWEPT}
     else:
         assert result.outcome in EXPECTED[next_step.phase]

@@ -153,7 +153,7 @@ def test_a_known_etag_changes_only_decisions_that_need_it(
 @pytest.mark.parametrize("pin", [None, A])
 @pytest.mark.parametrize("now", CLOCKS, ids=str)
 def test_the_body_of_a_placeholder_is_never_finalized(pin: str | None, now: datetime) -> None:
-    """Bytes that a placeholder had wait for another mark until the asset expires, whatever the pin is."""
+    """An asset whose upload is the body of a placeholder waits until it expires, whatever its pin is."""
     expected = Action.EXPIRE if CLOCKS[now] is EXPIRED else Action.WAIT
     assert decide(AssetState(Status.MARKED, EXPIRY, pin), OF_PLACEHOLDER, now, POLICY) is expected
 

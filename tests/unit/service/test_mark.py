@@ -255,8 +255,8 @@ async def test_an_unpinned_mark_keeps_the_last_bytes(service: Service) -> None:
 
 
 @pytest.mark.parametrize("pin", [{}, {"etag": PIN}])
-async def test_a_mark_without_an_upload_is_refused_when_none_can_come(service: Service, pin: dict[str, str]) -> None:
-    """Until grace is over an upload may still be on its way, so the refusal is not the end; then it is."""
+async def test_a_mark_without_an_upload_is_rejected_after_upload_expiry(service: Service, pin: dict[str, str]) -> None:
+    """Until grace is over an upload may still arrive, so the client may mark again; then the asset expires."""
     asset_id, _ = await service.create()
     mark = {"Status": "uploaded", **pin}
 

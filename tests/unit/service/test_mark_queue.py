@@ -18,7 +18,7 @@ async def _hold(queue: MarkQueue, asset_id: str, order: list[int], number: int, 
 
 
 async def test_marks_of_one_asset_take_turns_in_their_order() -> None:
-    """One at a time; other assets do not wait, and nothing remains when all are done."""
+    """Marks of one asset run one at a time, other assets do not wait, and a queue is removed when it is empty."""
     queue, order, release = MarkQueue(), list[int](), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for number in range(3):
@@ -31,8 +31,8 @@ async def test_marks_of_one_asset_take_turns_in_their_order() -> None:
     assert queue.queues == {}
 
 
-async def test_a_full_queue_sends_the_next_mark_away() -> None:
-    """The number of marks that wait is bounded, and those that wait are not harmed."""
+async def test_a_full_queue_rejects_the_next_mark() -> None:
+    """The number of marks that wait is bounded, and those that wait complete."""
     queue, order, release = MarkQueue(), list[int](), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for number in range(MAX_WAITING + 1):
@@ -47,9 +47,9 @@ async def test_a_full_queue_sends_the_next_mark_away() -> None:
 
 
 async def test_a_mark_does_not_wait_long() -> None:
-    """When S3 does not respond to one mark, the others are told so; a cancelled one leaves the queue."""
-    queue, order, never = MarkQueue(max_wait_seconds=0), list[int](), asyncio.Event()
-    first = asyncio.create_task(_hold(queue, "a", order, 0, never))
+    """While S3 does not respond to one mark, the others fail as unavailable; a cancelled one leaves the queue."""
+    queue, order, release = MarkQueue(max_wait_seconds=0), list[int](), asyncio.Event()
+    first = asyncio.create_task(_hold(queue, "a", order, 0, release))
     await asyncio.sleep(0)  # each task runs until it waits
     with pytest.raises(StoreUnavailableError):
         async with queue.turn("a"):
@@ -66,7 +66,7 @@ async def test_a_mark_that_waits_too_long_while_others_get_their_turn_is_not_an_
 ) -> None:
     """S3 responds, so it is the number of clients that makes the wait too long."""
     queue, releases = MarkQueue(max_wait_seconds=60), [asyncio.Event(), asyncio.Event()]
-    hasty = MarkQueue(0.2, queue.queues)
+    impatient = MarkQueue(0.2, queue.queues)
 
     async def mark(number: int) -> None:
         with suppress(UploadMismatchError):
@@ -82,7 +82,7 @@ async def test_a_mark_that_waits_too_long_while_others_get_their_turn_is_not_an_
 
         async def third() -> None:
             with pytest.raises(AssetBusyError):
-                async with hasty.turn("a"):
+                async with impatient.turn("a"):
                     pass
             releases[1].set()
 
@@ -91,8 +91,8 @@ async def test_a_mark_that_waits_too_long_while_others_get_their_turn_is_not_an_
         releases[0].set()
 
 
-async def test_a_mark_that_cannot_get_its_turn_is_told_to_come_back(service: Service) -> None:
-    """429 with Retry-After: it is neither the client's mistake nor an outage of S3."""
+async def test_a_mark_that_cannot_get_its_turn_is_429_with_retry_after(service: Service) -> None:
+    """The client may try again: this is neither its mistake nor an outage of S3."""
     asset_id, _ = await service.create()
     queue = service.app.ctx.context.marks
     release, order = asyncio.Event(), list[int]()

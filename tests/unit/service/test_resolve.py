@@ -40,7 +40,7 @@ BAD_TIMEOUTS = [
 
 
 async def test_a_marked_asset_without_an_upload_expires_when_grace_is_over(service: Service) -> None:
-    """Nobody waits for ever for an upload that never came, and the lifecycle rule for `expired` applies to it."""
+    """No client waits forever for an upload that never came, and the lifecycle rule for `expired` deletes it."""
     asset_id, _ = await service.create()
     assert (await service.client.put(f"/asset/{asset_id}", json={"Status": "uploaded"})).status_code == 202
 
