@@ -323,7 +323,7 @@ async def test_only_a_final_asset_has_a_download_url(system: System) -> None:
 async def test_retry_after_lasts_until_the_asset_is_due(
     system: System, pins: tuple[str | None, ...], now: datetime, seconds: int
 ) -> None:
-    """It is the time until the asset is due. What polls have not found soon waits for the next full scan."""
+    """It is the time until the asset is due, or until the next full scan if no poll finalized it by then."""
     await system.begin(b"A", *pins)
     with pytest.raises(AssetNotUploadedError) as error:
         await system.service.resolve(ID, 60, now)

@@ -158,7 +158,7 @@ def test_the_body_of_a_placeholder_is_never_finalized(pin: str | None, now: date
     assert decide(AssetState(Status.MARKED, EXPIRY, pin), OF_PLACEHOLDER, now, POLICY) is expected
 
 
-def test_the_body_of_a_placeholder_is_recognised() -> None:
+def test_the_body_of_a_placeholder_is_recognized() -> None:
     """Each nonce gives another body, and no other bytes are taken for one."""
     body = placeholder_body(b"\x00\xff")
     assert body == b"assetuploader placeholder 00ff"

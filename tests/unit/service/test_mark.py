@@ -76,7 +76,7 @@ BAD_BODIES = {
 @pytest.mark.parametrize("path", ["/asset", "/assets"])
 @pytest.mark.parametrize("body", GOOD_BODIES, ids=str)
 async def test_mark_is_202_with_an_empty_body(service: Service, path: str, body: dict[str, str]) -> None:
-    """Both spellings of the path and any case of the member's name are accepted. The mark is in the bucket."""
+    """Both paths and any case of the member's name are accepted. The mark is in the bucket."""
     asset_id, _ = await service.create()
 
     response = await service.client.put(f"{path}/{asset_id}", json=body)

@@ -12,6 +12,13 @@ from assetuploader.s3.sigv4 import Scope
 from tests.support.boto_sessions import boto3_session, botocore_session, capture_request
 
 
+@pytest.fixture
+def static_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set credentials in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
+
+
 @pytest.mark.parametrize(
     ("region", "bucket", "endpoint_url", "endpoint"),
     [
@@ -112,10 +119,9 @@ def test_the_host_is_the_one_that_clients_send(endpoint_url: str, origin: str) -
     assert URL(endpoint.origin).host_port_subcomponent == endpoint.host
 
 
+@pytest.mark.usefixtures("static_credentials")
 async def test_the_environment_names_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_ENDPOINT_URL_S3 applies as boto3 reads it; the public endpoint is only for the presigner."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://inner.example:8333")
     bucket = open_bucket("us-east-1", "assets", "https://public.example")
     assert isinstance(bucket.store, S3ObjectStore)
@@ -125,10 +131,9 @@ async def test_the_environment_names_the_endpoint(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("bucket", ["", "a/b", "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"])
-def test_an_impossible_bucket_is_rejected(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("static_credentials")
+def test_an_impossible_bucket_is_rejected(bucket: str) -> None:
     """A name that no bucket can have, or a kind that needs another signature, is a configuration error at start."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
     with pytest.raises(StoreMisconfiguredError):
         open_bucket("us-east-1", bucket, None)
 
@@ -144,10 +149,9 @@ def test_an_impossible_bucket_is_rejected(bucket: str, monkeypatch: pytest.Monke
         "https://b\u00fccher.example",
     ],
 )
-def test_an_invalid_endpoint_is_rejected(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("static_credentials")
+def test_an_invalid_endpoint_is_rejected(url: str) -> None:
     """A public endpoint that is not an http or https URL is a configuration error at start."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SK")
     with pytest.raises(StoreMisconfiguredError):
         open_bucket("us-east-1", "assets", url)
 
