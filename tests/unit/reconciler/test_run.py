@@ -21,6 +21,8 @@ from tests.support.builders import SOON, add, service_on, status_of
 from tests.support.in_memory_s3 import START, HangingS3, InMemoryS3, etag_of
 
 RECENT = START - timedelta(seconds=5)
+POLL_INTERVAL_SECONDS = 0.1
+"""Long beside a scan of a few assets in memory, so that a scan ends before the next poll."""
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ async def test_a_watching_run_finds_recent_uploads() -> None:
         clock.now = 60.0
 
     s3.at_listing = {1: mark_both, 3: end}
-    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS), clock)
 
     assert s3.listings == 4
     assert status_of(s3, old) == "marked"
@@ -115,7 +117,7 @@ async def test_a_failed_poll_does_not_end_the_run() -> None:
 
     s3.at_listing = {1: fail, 2: recover, 3: end}
     with capture_logs() as logs:
-        summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+        summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS), clock)
 
     assert (summary.is_complete, summary.outcomes) == (True, {Outcome.FINALIZED: 1})
     assert [line["reason"] for line in logs if line["event"] == "poll_failed"] == ["away"]
@@ -152,7 +154,7 @@ async def test_a_run_waits_for_a_store_that_is_unavailable_at_its_start() -> Non
             raise failure
 
     with capture_logs() as logs:
-        run_options = build_options(watch_seconds=50, poll_interval_seconds=0.001)
+        run_options = build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS)
         counters = RunCounters()
         is_complete = await Run(service_on(s3), run_options, [counters], check_store, asyncio.Event(), clock).run()
 
@@ -165,7 +167,7 @@ async def test_a_store_that_stays_unavailable_fails_the_run() -> None:
     s3, clock = ObservedS3(fails_with=StoreUnavailableError("away")), Clock()
     s3.at_listing = {3: lambda: setattr(clock, "now", 60.0)}
     with pytest.raises(StoreUnavailableError, match="away"):
-        await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+        await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS), clock)
     assert s3.listings == 4
 
 
@@ -211,7 +213,7 @@ async def test_no_asset_waits_for_the_copy_of_another_one() -> None:
 
     s3.before_copy = wait
     s3.at_listing = {2: mark, 5: end}
-    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.01), clock)
+    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS), clock)
 
     assert (summary.is_complete, summary.outcomes) == (True, {Outcome.FINALIZED: 4})
     assert sorted(s3.copies) == sorted(uploaded_key(name) for name in (slow, *marked))
@@ -235,7 +237,7 @@ async def test_a_run_that_outlasts_its_minute_scans_everything_again() -> None:
 
     s3.before_copy = wait
     s3.at_listing = {1: outlast}
-    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.01), clock)
+    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS), clock)
 
     assert (status_of(s3, due[0]), summary.outcomes) == ("uploaded", {Outcome.FINALIZED: 2})
 
@@ -253,7 +255,7 @@ async def test_a_client_that_marks_during_the_copy_fails_nothing() -> None:
 
     s3.before_copy = mark
     s3.at_listing = {4: lambda: setattr(clock, "now", 60.0)}
-    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=0.001), clock)
+    summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS), clock)
 
     assert (len(s3.copies), status_of(s3, name)) == (3, "uploaded")
     assert (summary.outcomes[Outcome.FINALIZED], summary.has_failures) == (1, False)
@@ -320,7 +322,9 @@ async def test_the_time_limit_ends_watching() -> None:
     clock = Clock()
     s3.at_listing = {1: lambda: setattr(clock, "now", 31.0)}
 
-    summary = await _run(s3, build_options(watch_seconds=1_000, poll_interval_seconds=0.001, max_run_seconds=30), clock)
+    summary = await _run(
+        s3, build_options(watch_seconds=1_000, poll_interval_seconds=POLL_INTERVAL_SECONDS, max_run_seconds=30), clock
+    )
 
     assert (s3.listings, summary.is_complete) == (2, True)
 
