@@ -47,7 +47,7 @@ def test_an_empty_section_is_its_default(section: str, render: Render) -> None:
     assert render(value) == render({})
 
 
-def test_an_empty_aws_section_is_told_what_it_lacks(refuse: Callable[[Manifest], str]) -> None:
+def test_an_empty_aws_section_is_refused_with_what_it_lacks(refuse: Callable[[Manifest], str]) -> None:
     """The region and the bucket have no defaults."""
     assert "aws.region is required" in refuse({"aws": None})
 

@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models import units
 
 from tests.operate.conftest import FinalizedAssets
 from tests.support.product import await_until
-from tests.support.prometheus import Prometheus, of_this_release, running_prometheus
+from tests.support.prometheus import Prometheus, replace_release_names, running_prometheus
 
 ROOT: Final = Path(__file__).parents[2]
 FILE: Final = ROOT / "charts" / "assetuploader" / "files" / "dashboard.json"
@@ -21,7 +21,7 @@ FILE: Final = ROOT / "charts" / "assetuploader" / "files" / "dashboard.json"
 
 def queries() -> dict[str, str]:
     """Return every query by panel and letter, as Grafana would send it to the Prometheus of the tests."""
-    dashboard = json.loads(of_this_release(FILE.read_text()))
+    dashboard = json.loads(replace_release_names(FILE.read_text()))
     return {
         f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "30s")
         for panel in dashboard["panels"]
@@ -82,7 +82,7 @@ def prometheus(finalized_assets: FinalizedAssets) -> Iterator[Prometheus]:
 @pytest.mark.parametrize("name", queries())
 def test_every_query_has_a_result(name: str, prometheus: Prometheus) -> None:
     """Each query finds series, except those of kube-state-metrics, which does not run here."""
-    found = prometheus.ask("query", {"query": queries()[name]})["result"]
+    found = prometheus.query_api("query", {"query": queries()[name]})["result"]
     assert bool(found) == ("kube_" not in queries()[name])
 
 
@@ -90,7 +90,7 @@ def test_every_rule_evaluates_and_no_alert_fires_on_a_healthy_service(prometheus
     """A real Prometheus evaluates all rules without errors, and no alert is pending."""
 
     def evaluated() -> list[dict[str, Any]] | None:
-        rules = [rule for group in prometheus.ask("rules", {})["groups"] for rule in group["rules"]]
+        rules = [rule for group in prometheus.query_api("rules", {})["groups"] for rule in group["rules"]]
         return rules if all(rule["health"] != "unknown" for rule in rules) else None
 
     rules = await_until("all rules are evaluated", evaluated)

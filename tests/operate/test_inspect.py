@@ -56,8 +56,8 @@ def story(product: Product, created: Created) -> dict[str, Any]:
     """Return the output of `status`."""
     run = product.run("status", "--json", created.asset_id)
     assert run.returncode == 0, run.stderr
-    told: dict[str, Any] = json.loads(run.stdout)
-    return told
+    document: dict[str, Any] = json.loads(run.stdout)
+    return document
 
 
 def test_status_shows_one_asset(various: Various) -> None:

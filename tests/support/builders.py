@@ -23,13 +23,13 @@ def asset_id(number: int) -> str:
     return f"{number * 2_654_435_761 % (1 << 32):08x}-0000-4000-8000-{number:012x}"
 
 
-def service_on(s3: InMemoryS3) -> AssetService:
+def build_service(s3: InMemoryS3) -> AssetService:
     """Return the asset service on this bucket."""
     nonces = iter(range(1_000_000))
     return AssetService(s3, s3, POLICY, lambda: UUID(int=0), lambda: b"nonce %d" % next(nonces))
 
 
-def add(  # noqa: PLR0913 -- each test names what it is about
+def add_asset(  # noqa: PLR0913 -- each test names what it is about
     s3: InMemoryS3,
     number: int,
     status: Status = Status.MARKED,
@@ -55,7 +55,7 @@ def status_of(s3: InMemoryS3, name: str) -> str:
     return s3.objects[uploaded_key(name)].metadata["status"]
 
 
-def build_scan(  # noqa: PLR0913 -- as above
+def build_scan(  # noqa: PLR0913 -- each test names what it is about
     s3: InMemoryS3,
     *,
     shard: Shard | None = None,
@@ -66,7 +66,7 @@ def build_scan(  # noqa: PLR0913 -- as above
 ) -> Scan:
     """Return a scan of this bucket."""
     return Scan(
-        service_on(s3),
+        build_service(s3),
         shard or Shard(),
         listeners,
         should_stop,

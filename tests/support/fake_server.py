@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 
-class Then(Enum):
+class AfterResponse(Enum):
     """What the server does after it has sent its bytes."""
 
     KEEP = auto()
@@ -25,7 +25,7 @@ class Step:
 
     message: bytes | Sequence[bytes] = b""
     """Pieces are sent one by one, each in its own packet."""
-    then: Then = Then.KEEP
+    then: AfterResponse = AfterResponse.KEEP
 
 
 @dataclass(slots=True)
@@ -36,9 +36,9 @@ class Server:
     steps: list[Step] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
-    at_once: int = 0
-    most_at_once: int = 0
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    in_flight: int = 0
+    max_in_flight: int = 0
+    disconnected: asyncio.Event = field(default_factory=asyncio.Event)
     """A connection has ended."""
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
     handlers: list[asyncio.Task[None]] = field(default_factory=list)
@@ -54,23 +54,23 @@ class Server:
         try:
             while self.steps:
                 self.requests.append(await _one_request(reader))
-                self.at_once += 1
-                self.most_at_once = max(self.most_at_once, self.at_once)
+                self.in_flight += 1
+                self.max_in_flight = max(self.max_in_flight, self.in_flight)
                 step = self.steps.pop(0)
                 for piece in [step.message] if isinstance(step.message, bytes) else step.message:
                     writer.write(piece)
                     await writer.drain()
                     await asyncio.sleep(0)
-                self.at_once -= 1
+                self.in_flight -= 1
                 match step.then:
-                    case Then.KEEP:
+                    case AfterResponse.KEEP:
                         continue
-                    case Then.CLOSE:
+                    case AfterResponse.CLOSE:
                         break
-                    case Then.RESET:
+                    case AfterResponse.RESET:
                         writer.transport.abort()
                         break
-                    case Then.HANG:
+                    case AfterResponse.HANG:
                         await reader.read()  # until the other side closes
                         break
             else:
@@ -79,7 +79,7 @@ class Server:
             pass
         finally:
             writer.close()
-            self.gone.set()
+            self.disconnected.set()
 
     async def close(self) -> None:
         """Close all connections, and wait until they are closed."""
@@ -113,7 +113,7 @@ async def fake_server(*steps: Step) -> AsyncIterator[Server]:
         await server.close()
 
 
-async def settled(condition: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until threads, callbacks and the other side have finished."""
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 -- the code under test has no hook to wait for

@@ -54,7 +54,7 @@ class Stored:
 
 
 class _ReadUrl(NamedTuple):
-    """What a presigned URL says."""
+    """What a presigned URL contains."""
 
     key: str
     signed_at: datetime

@@ -21,7 +21,7 @@ NAMESPACE: Final = "assets"
 RULES: Final = Path(__file__).parents[2] / "charts" / "assetuploader" / "files" / "alerts.yaml"
 
 
-def of_this_release(text: str) -> str:
+def replace_release_names(text: str) -> str:
     """Replace the RELEASE_ words in a file of the chart, as the chart does."""
     names = {"NAMESPACE": NAMESPACE, "SERVICE": RELEASE, "CRONJOB": f"{RELEASE}-reconciler"}
     for word, name in names.items():
@@ -36,7 +36,7 @@ class Prometheus:
     url: str
     http: urllib3.PoolManager
 
-    def ask(self, path: str, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 -- JSON
+    def query_api(self, path: str, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 -- JSON
         """Return the data of an API response; fail unless its status is success."""
         response = self.http.request("GET", f"{self.url}/api/v1/{path}", fields=dict(parameters)).json()
         assert response["status"] == "success", f"{parameters}: {response}"
@@ -44,7 +44,7 @@ class Prometheus:
 
     def value(self, query: str) -> float:
         """Return the single value of a query."""
-        (sample,) = self.ask("query", {"query": query})["result"]
+        (sample,) = self.query_api("query", {"query": query})["result"]
         return float(sample["value"][1])
 
 
@@ -57,7 +57,7 @@ def running_prometheus(product: Product) -> Iterator[Prometheus]:
     target = {"targets": [f"{HOST}:{product.metrics_port}"], "labels": {"namespace": NAMESPACE, "pod": "a"}}
     with tempfile.TemporaryDirectory() as folder, urllib3.PoolManager(timeout=10, retries=False) as http:
         rules, configuration = Path(folder, "rules.yaml"), Path(folder, "prometheus.yaml")
-        rules.write_text(of_this_release(RULES.read_text()))
+        rules.write_text(replace_release_names(RULES.read_text()))
         configuration.write_text(
             yaml.safe_dump(
                 {
@@ -81,6 +81,6 @@ def running_prometheus(product: Product) -> Iterator[Prometheus]:
 
 def _has_scraped(prometheus: Prometheus) -> bool:
     try:
-        return bool(prometheus.ask("query", {"query": "up == 1"})["result"])
+        return bool(prometheus.query_api("query", {"query": "up == 1"})["result"])
     except (urllib3.exceptions.HTTPError, json.JSONDecodeError):
         return False

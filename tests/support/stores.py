@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 BUCKET: Final = "contract"
-WRONG_SECRET: Final = "wrong"  # noqa: S105 -- indeed
+WRONG_SECRET: Final = "wrong"  # noqa: S105 -- it opens nothing
 
 ON_SEAWEEDFS: Final = pytest.mark.parametrize("running_store", ["seaweedfs"], indirect=True)
 """For races: moto loses them only sometimes, so the mark cannot be strict."""
 ON_MOTO: Final = pytest.mark.parametrize("running_store", ["moto"], indirect=True)
-"""For what must be found out about a store that lies."""
+"""For checks that must recognize a store that does not conform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Store:
     name: str
     endpoint_url: str
     raw: "S3Client" = field(repr=False)
-    """Plain boto3, signing as it likes: not the code under test."""
+    """Plain boto3, which signs by itself: not the code under test."""
 
     def put(self, key: str, body: bytes) -> str:
         """Write an object; return its ETag without quotes."""

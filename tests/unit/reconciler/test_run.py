@@ -17,7 +17,7 @@ from assetuploader.store import ListPage, ObjectAttributes
 from reconciler.run import SHUTDOWN_TIMEOUT_SECONDS, Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters, RunSummary
-from tests.support.builders import SOON, add, service_on, status_of
+from tests.support.builders import SOON, add_asset, build_service, status_of
 from tests.support.in_memory_s3 import START, HangingS3, InMemoryS3, etag_of
 
 RECENT = START - timedelta(seconds=5)
@@ -58,7 +58,7 @@ async def _run(
 ) -> RunSummary:
     counters = RunCounters()
     is_complete = await Run(
-        service_on(s3), run_options, [counters], check_nothing, stop or asyncio.Event(), clock or Clock()
+        build_service(s3), run_options, [counters], check_nothing, stop or asyncio.Event(), clock or Clock()
     ).run()
     return counters.summarize(is_complete=is_complete)
 
@@ -71,7 +71,7 @@ def build_options(**changes: Any) -> RunOptions:  # noqa: ANN401 -- as RunOption
 async def test_without_watching_a_run_is_one_scan() -> None:
     """Without watching a run lists once and ends."""
     s3 = ObservedS3()
-    add(s3, 1)
+    add_asset(s3, 1)
 
     summary = await _run(s3, build_options(watch_seconds=0))
 
@@ -81,12 +81,12 @@ async def test_without_watching_a_run_is_one_scan() -> None:
 async def test_a_watching_run_finds_recent_uploads() -> None:
     """An asset that is marked between two polls is finalized at the next one; old uploads wait for a full scan."""
     s3 = ObservedS3()
-    old = add(s3, 1, Status.PENDING, expires_at=SOON)
+    old = add_asset(s3, 1, Status.PENDING, expires_at=SOON)
     clock = Clock()
 
     def mark_both() -> None:
-        add(s3, 1, pin=b"bytes 1", expires_at=SOON)
-        add(s3, 2, pin=b"bytes 2", expires_at=SOON, uploaded_at=RECENT)
+        add_asset(s3, 1, pin=b"bytes 1", expires_at=SOON)
+        add_asset(s3, 2, pin=b"bytes 2", expires_at=SOON, uploaded_at=RECENT)
 
     def end() -> None:
         clock.now = 60.0
@@ -110,7 +110,7 @@ async def test_a_failed_poll_does_not_end_the_run() -> None:
 
     def recover() -> None:
         s3.fails_with = None
-        add(s3, 1, pin=b"bytes 1", uploaded_at=RECENT)
+        add_asset(s3, 1, pin=b"bytes 1", uploaded_at=RECENT)
 
     def end() -> None:
         clock.now = 60.0
@@ -140,7 +140,7 @@ async def test_an_error_that_no_retry_cures_ends_the_run_at_once() -> None:
 async def test_a_run_waits_for_a_store_that_is_unavailable_at_its_start() -> None:
     """The check of the store and the full scan are tried again as long as the run watches."""
     s3, clock = ObservedS3(), Clock()
-    add(s3, 1)
+    add_asset(s3, 1)
     failures = iter([StoreUnavailableError("no check"), None])
     s3.at_listing = {
         0: lambda: setattr(s3, "fails_with", StoreUnavailableError("no listing")),
@@ -156,7 +156,7 @@ async def test_a_run_waits_for_a_store_that_is_unavailable_at_its_start() -> Non
     with capture_logs() as logs:
         run_options = build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS)
         counters = RunCounters()
-        is_complete = await Run(service_on(s3), run_options, [counters], check_store, asyncio.Event(), clock).run()
+        is_complete = await Run(build_service(s3), run_options, [counters], check_store, asyncio.Event(), clock).run()
 
     assert (is_complete, counters.outcomes) == (True, {Outcome.FINALIZED: 1})
     assert [line["reason"] for line in logs if line["event"] == "scan_failed"] == ["no check", "no listing"]
@@ -196,7 +196,7 @@ class CopyingS3(ObservedS3):
 async def test_no_asset_waits_for_the_copy_of_another_one() -> None:
     """While a copy takes its time, polls go on, and assets that are marked meanwhile become final."""
     s3, clock, go_on = CopyingS3(), Clock(), asyncio.Event()
-    slow = add(s3, 1)
+    slow = add_asset(s3, 1)
     marked: list[str] = []
 
     async def wait(target: str) -> None:
@@ -204,7 +204,7 @@ async def test_no_asset_waits_for_the_copy_of_another_one() -> None:
             await go_on.wait()
 
     def mark() -> None:
-        marked.extend(add(s3, number, pin=b"bytes %d" % number, uploaded_at=RECENT) for number in (2, 3, 4))
+        marked.extend(add_asset(s3, number, pin=b"bytes %d" % number, uploaded_at=RECENT) for number in (2, 3, 4))
 
     def end() -> None:
         assert ({status_of(s3, name) for name in marked}, status_of(s3, slow)) == ({"uploaded"}, "marked")
@@ -222,7 +222,7 @@ async def test_no_asset_waits_for_the_copy_of_another_one() -> None:
 async def test_a_run_that_outlasts_its_minute_scans_everything_again() -> None:
     """Kubernetes starts no other run beside it: the run itself finds what becomes due."""
     s3, clock, go_on = CopyingS3(), Clock(), asyncio.Event()
-    slow = add(s3, 1)
+    slow = add_asset(s3, 1)
     due: list[str] = []
 
     async def wait(target: str) -> None:
@@ -232,7 +232,7 @@ async def test_a_run_that_outlasts_its_minute_scans_everything_again() -> None:
             go_on.set()
 
     def outlast() -> None:
-        due.append(add(s3, 2))
+        due.append(add_asset(s3, 2))
         clock.now = 61.0
 
     s3.before_copy = wait
@@ -245,8 +245,8 @@ async def test_a_run_that_outlasts_its_minute_scans_everything_again() -> None:
 async def test_a_client_that_marks_during_the_copy_fails_nothing() -> None:
     """A lost race is left to the next scan: no failure, and no copy at once."""
     s3, clock = CopyingS3(), Clock()
-    name = add(s3, 1, pin=b"bytes 1", uploaded_at=RECENT)
-    client = service_on(s3)
+    name = add_asset(s3, 1, pin=b"bytes 1", uploaded_at=RECENT)
+    client = build_service(s3)
 
     async def mark(_target: str) -> None:
         if len(s3.copies) < 3:
@@ -278,7 +278,7 @@ async def test_a_stop_during_the_full_scan_leaves_it_incomplete() -> None:
     s3 = ObservedS3(page_size=10)
     stop = asyncio.Event()
     for number in range(100):
-        add(s3, number)
+        add_asset(s3, number)
     s3.at_listing = {2: stop.set}
 
     summary = await _run(s3, build_options(watch_seconds=50), stop=stop)
@@ -294,7 +294,7 @@ async def test_a_stop_waits_only_for_the_shutdown_timeout() -> None:
 
     s3 = HangingS3()
     stop = asyncio.Event()
-    add(s3, 1)
+    add_asset(s3, 1)
     asyncio.get_running_loop().call_later(0.05, stop.set)
 
     async with asyncio.timeout(5):
@@ -307,7 +307,7 @@ async def test_the_time_limit_ends_a_run_in_order() -> None:
     """A backlog too large for one run is not a failure: what was done is done, the next run continues."""
     s3 = InMemoryS3()
     for number in range(200):
-        add(s3, number)
+        add_asset(s3, number)
 
     summary = await _run(s3, build_options(max_run_seconds=250), Clock(step_seconds=1))
 
@@ -332,7 +332,7 @@ async def test_the_time_limit_ends_watching() -> None:
 async def test_now_is_the_stores_clock() -> None:
     """Whether an asset is due depends on the `Date` of the listing, not on this machine's clock."""
     s3 = InMemoryS3()
-    name = add(s3, 1, expires_at=START)
+    name = add_asset(s3, 1, expires_at=START)
     s3.now = START + timedelta(seconds=59)
     before = (await _run(s3, build_options())).outcomes
     s3.now += timedelta(seconds=1)

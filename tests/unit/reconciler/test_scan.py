@@ -19,7 +19,7 @@ from reconciler.run_log import RunLog
 from reconciler.scan import BATCH_SIZE, CONCURRENCY, LARGE_CONCURRENCY, MAX_CONSECUTIVE_FAILURES
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters
-from tests.support.builders import SOON, add, asset_id, build_scan, status_of
+from tests.support.builders import SOON, add_asset, asset_id, build_scan, status_of
 from tests.support.in_memory_s3 import START, InMemoryS3, Stored, etag_of
 
 
@@ -56,15 +56,15 @@ class WatchedS3(InMemoryS3):
 async def test_a_scan_does_what_is_due_for_every_asset() -> None:
     """Each state of docs/design.md's table gets the outcome of the table, and the summary counts it."""
     s3 = InMemoryS3()
-    due = add(s3, 1)
-    pinned = add(s3, 2, pin=b"bytes 2", expires_at=SOON)
-    early = add(s3, 3, expires_at=SOON)
-    other_bytes = add(s3, 4, pin=b"other", expires_at=SOON)
-    pending = add(s3, 5, Status.PENDING, expires_at=SOON)
-    unmarked = add(s3, 6, Status.PENDING)
-    overwritten = add(s3, 7, pin=b"other")
-    late_upload = add(s3, 8, Status.UPLOADED)
-    expired = add(s3, 9, Status.EXPIRED)
+    due = add_asset(s3, 1)
+    pinned = add_asset(s3, 2, pin=b"bytes 2", expires_at=SOON)
+    early = add_asset(s3, 3, expires_at=SOON)
+    other_bytes = add_asset(s3, 4, pin=b"other", expires_at=SOON)
+    pending = add_asset(s3, 5, Status.PENDING, expires_at=SOON)
+    unmarked = add_asset(s3, 6, Status.PENDING)
+    overwritten = add_asset(s3, 7, pin=b"other")
+    late_upload = add_asset(s3, 8, Status.UPLOADED)
+    expired = add_asset(s3, 9, Status.EXPIRED)
     orphan = asset_id(10)
     s3.objects[temp_key(orphan)] = Stored(b"orphan", etag_of(b"orphan"), START)
     s3.objects["temp/no-asset"] = Stored(b"foreign", etag_of(b"foreign"), START)
@@ -96,7 +96,7 @@ async def test_a_scan_does_what_is_due_for_every_asset() -> None:
 async def test_every_page_is_read_and_every_asset_once(page_size: int) -> None:
     """However the listing is cut into pages, each asset is finalized, and by one copy."""
     s3 = InMemoryS3(page_size=page_size)
-    names = [add(s3, number) for number in range(50)]
+    names = [add_asset(s3, number) for number in range(50)]
 
     await build_scan(s3).run()
 
@@ -108,7 +108,7 @@ async def test_every_page_is_read_and_every_asset_once(page_size: int) -> None:
 async def test_shards_partition_the_assets() -> None:
     """Each shard's scan touches only its own range; together they touch all."""
     s3 = InMemoryS3(page_size=10)
-    names = {add(s3, number) for number in range(60)}
+    names = {add_asset(s3, number) for number in range(60)}
     done: list[set[str]] = []
     for index in range(4):
         s3.writes.clear()
@@ -124,7 +124,7 @@ async def test_a_shard_reads_no_further_than_its_end() -> None:
     """The listing begins at the shard and stops after it: other shards' pages are not requested."""
     s3 = InMemoryS3(page_size=10)
     for number in range(100):
-        add(s3, number)
+        add_asset(s3, number)
 
     await build_scan(s3, shard=Shard(1, 10)).run()
 
@@ -135,7 +135,7 @@ async def test_concurrency_is_bounded() -> None:
     """Assets are reconciled concurrently, up to the bound."""
     s3 = WatchedS3()
     for number in range(300):
-        add(s3, number)
+        add_asset(s3, number)
 
     await build_scan(s3).run()
 
@@ -161,8 +161,8 @@ async def test_small_assets_do_not_wait_for_large_copies(monkeypatch: pytest.Mon
             )
 
     s3 = SlowCopyS3()
-    large = [add(s3, 1000 + number) for number in range(CONCURRENCY + 10)]
-    small = [add(s3, number) for number in range(100)]
+    large = [add_asset(s3, 1000 + number) for number in range(CONCURRENCY + 10)]
+    small = [add_asset(s3, number) for number in range(100)]
     counters = RunCounters()
     scanning = asyncio.create_task(build_scan(s3, listeners=[counters]).run())
     async with asyncio.timeout(10):
@@ -179,7 +179,7 @@ async def test_uploads_are_deleted_a_thousand_at_a_time() -> None:
     """The uploads of a thousand finalized assets are deleted by one call, and the rest by one more."""
     s3 = WatchedS3()
     for number in range(2_500):
-        add(s3, number, Status.UPLOADED)
+        add_asset(s3, number, Status.UPLOADED)
 
     await build_scan(s3).run()
 
@@ -195,7 +195,7 @@ async def test_uploads_are_deleted_a_thousand_at_a_time() -> None:
 async def test_one_assets_failure_never_stops_the_others(error: Exception) -> None:
     """Whatever goes wrong with one asset is counted and logged, and all others become final."""
     s3 = WatchedS3()
-    names = [add(s3, number) for number in range(100)]
+    names = [add_asset(s3, number) for number in range(100)]
     s3.failing = {uploaded_key(name): error for name in names[::10]}
     counters = RunCounters()
 
@@ -214,7 +214,7 @@ async def test_one_assets_failure_never_stops_the_others(error: Exception) -> No
 async def test_a_failed_overdue_asset_is_reported() -> None:
     """If S3 fails after the placeholder was read, the asset counts as due, and the earliest one is reported."""
     s3 = WatchedS3()
-    names = [add(s3, number, expires_at=START - timedelta(hours=number + 1)) for number in range(3)]
+    names = [add_asset(s3, number, expires_at=START - timedelta(hours=number + 1)) for number in range(3)]
     s3.failing = {temp_key(name): StoreUnavailableError("slow") for name in names}
     counters = RunCounters()
 
@@ -228,7 +228,7 @@ async def test_a_failed_overdue_asset_is_reported() -> None:
 async def test_an_unavailable_store_ends_the_scan() -> None:
     """After too many failures in a row the scan ends; the next run continues."""
     s3 = WatchedS3()
-    names = [add(s3, number) for number in range(500)]
+    names = [add_asset(s3, number) for number in range(500)]
     s3.failing = {uploaded_key(name): StoreUnavailableError("away") for name in names}
     counters = RunCounters()
 
@@ -244,7 +244,7 @@ async def test_an_unavailable_store_ends_the_scan() -> None:
 async def test_only_consecutive_failures_end_the_scan() -> None:
     """Each asset that succeeds restarts the count of failures."""
     s3 = WatchedS3()
-    names = [add(s3, number) for number in range(500)]
+    names = [add_asset(s3, number) for number in range(500)]
     s3.failing = {
         uploaded_key(name): StoreUnavailableError("slow") for index, name in enumerate(sorted(names)) if index % 50
     }
@@ -280,7 +280,7 @@ async def test_a_listing_that_fails_midway_deletes_the_finished_uploads() -> Non
 
     s3 = BrokenListingS3(page_size=10)
     for number in range(20):
-        add(s3, number)
+        add_asset(s3, number)
 
     with pytest.raises(StoreUnavailableError, match="away"):
         await build_scan(s3).run()
@@ -291,7 +291,7 @@ async def test_a_listing_that_fails_midway_deletes_the_finished_uploads() -> Non
 async def test_failed_deletions_are_counted() -> None:
     """S3 may reject single keys of a batch, or the whole batch: the next run sweeps them."""
     s3 = WatchedS3()
-    names = [add(s3, number) for number in range(10)]
+    names = [add_asset(s3, number) for number in range(10)]
     s3.undeletable = {temp_key(names[0]): "AccessDenied"}
     counters = RunCounters()
 
@@ -308,7 +308,7 @@ async def test_a_log_line_about_a_batch_names_no_asset(monkeypatch: pytest.Monke
     """The log line of a failed batch does not name the asset that its worker handled last."""
     monkeypatch.setattr("reconciler.scan.BATCH_SIZE", 3)
     s3 = WatchedS3()
-    s3.undeletable = {temp_key(add(s3, number)): "AccessDenied" for number in range(7)}
+    s3.undeletable = {temp_key(add_asset(s3, number)): "AccessDenied" for number in range(7)}
 
     with capture_logs(processors=[merge_contextvars]) as logs:
         await build_scan(s3, listeners=[RunLog()]).run()
@@ -329,7 +329,7 @@ async def test_a_failed_batch_does_not_end_the_scan() -> None:
 
     s3 = UndeletableS3()
     for number in range(10):
-        add(s3, number)
+        add_asset(s3, number)
     counters = RunCounters()
 
     await build_scan(s3, listeners=[counters]).run()
@@ -341,7 +341,7 @@ async def test_a_dry_run_reports_the_same_and_writes_nothing() -> None:
     """The outcomes are counted and logged as in a real run, and the bucket does not change."""
     s3 = InMemoryS3()
     for number, status in enumerate([Status.MARKED, Status.PENDING, Status.UPLOADED, Status.EXPIRED] * 5):
-        add(s3, number, status)
+        add_asset(s3, number, status)
     before = dict(s3.objects)
     counters = RunCounters()
 
@@ -356,7 +356,7 @@ async def test_a_dry_run_reports_the_same_and_writes_nothing() -> None:
 async def test_a_stop_starts_no_further_asset() -> None:
     """After a stop no further asset is started; those in progress are finished and their uploads deleted."""
     s3 = WatchedS3()
-    names = [add(s3, number) for number in range(300)]
+    names = [add_asset(s3, number) for number in range(300)]
 
     def count_finalized() -> int:
         return sum(operation == "copy_object" for operation, _ in s3.writes)
@@ -372,8 +372,8 @@ async def test_a_scan_of_recent_uploads_reads_no_others() -> None:
     """A scan of recent uploads costs the listing and two HEADs for each recent upload, and nothing for old ones."""
     s3 = InMemoryS3()
     for number in range(50):
-        add(s3, number, expires_at=SOON)
-    recent = add(s3, 99, pin=b"bytes 99", expires_at=SOON, uploaded_at=START - timedelta(seconds=30))
+        add_asset(s3, number, expires_at=SOON)
+    recent = add_asset(s3, 99, pin=b"bytes 99", expires_at=SOON, uploaded_at=START - timedelta(seconds=30))
     s3.objects["temp/no-asset"] = replace(s3.objects[temp_key(recent)])
     counters = RunCounters()
 

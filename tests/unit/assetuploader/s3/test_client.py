@@ -18,7 +18,7 @@ from assetuploader.instrumentation import CallOutcome
 from assetuploader.s3.client import MAX_ATTEMPTS
 from assetuploader.s3.http import Request, Response, Transport, TransportError
 from assetuploader.store import ObjectAttributes
-from tests.support.fake_server import Step, Then
+from tests.support.fake_server import AfterResponse, Step
 from tests.support.s3_harness import NOW, http_response, s3_harness
 
 NO_ATTRIBUTES = ObjectAttributes({}, {})
@@ -70,9 +70,9 @@ async def test_a_permanent_error_is_raised_at_once(status: str, code: str, error
         pytest.param(Step(http_response("502 Bad Gateway", b"<html>")), id="a proxy's 502"),
         pytest.param(Step(http_response("504 Gateway Timeout")), id="a gateway's 504"),
         pytest.param(Step(http_response("429 Too Many Requests")), id="429"),
-        pytest.param(Step(b"", Then.CLOSE), id="connection closed"),
-        pytest.param(Step(b"", Then.RESET), id="connection reset"),
-        pytest.param(Step(PUT_OK[:-3], Then.CLOSE), id="response cut off"),
+        pytest.param(Step(b"", AfterResponse.CLOSE), id="connection closed"),
+        pytest.param(Step(b"", AfterResponse.RESET), id="connection reset"),
+        pytest.param(Step(PUT_OK[:-3], AfterResponse.CLOSE), id="response cut off"),
         pytest.param(Step(b"garbage\r\n"), id="garbage"),
     ],
 )
@@ -101,14 +101,14 @@ class TestTransientErrors:
 async def test_a_retry_of_a_write_that_succeeded_fails_its_precondition() -> None:
     """The retry meets the ETag of its own first attempt: 412, so that the caller reads again (docs/design.md)."""
     precondition_failed = error_response("412 Precondition Failed", "PreconditionFailed")
-    async with s3_harness(Step(b"", Then.CLOSE), Step(precondition_failed)) as harness:
+    async with s3_harness(Step(b"", AfterResponse.CLOSE), Step(precondition_failed)) as harness:
         with pytest.raises(PreconditionFailedError):
             await harness.store.put_object("k", b"x", NO_ATTRIBUTES, if_none_match="*")
 
 
 async def test_a_retry_sends_the_same_request() -> None:
     """Key, conditions, metadata and body are the same in each attempt."""
-    async with s3_harness(Step(b"", Then.CLOSE), Step(PUT_OK)) as harness:
+    async with s3_harness(Step(b"", AfterResponse.CLOSE), Step(PUT_OK)) as harness:
         await harness.store.put_object("k", b"x", ObjectAttributes({"status": "marked"}, {}), if_match="old")
         first, second = harness.server.requests
         assert first == second  # the harness's clock is stopped
@@ -326,7 +326,7 @@ async def test_retries_are_paid_for_by_successes() -> None:
 
 async def test_a_cancelled_call_ends_at_once() -> None:
     """A call inside asyncio.timeout is cancelled by it, is observed as cancelled, and its connection is closed."""
-    async with s3_harness(Step(b"", Then.HANG), Step(PUT_OK), connections=1) as harness:
+    async with s3_harness(Step(b"", AfterResponse.HANG), Step(PUT_OK), connections=1) as harness:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await harness.store.head_object("k")
@@ -414,7 +414,7 @@ async def test_no_value_becomes_another_header(text: str) -> None:
 
 async def test_no_error_contains_a_signature() -> None:
     """Errors and their causes name neither the request's signature nor the keys."""
-    async with s3_harness(*[Step(b"", Then.CLOSE)] * 3) as harness:
+    async with s3_harness(*[Step(b"", AfterResponse.CLOSE)] * 3) as harness:
         with pytest.raises(StoreUnavailableError) as caught:
             await harness.store.head_object("k")
         error: BaseException | None = caught.value

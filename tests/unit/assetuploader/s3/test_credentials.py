@@ -20,7 +20,7 @@ from assetuploader.s3.credentials import (
     ExpiringCredentials,
 )
 from assetuploader.s3.sigv4 import Credentials
-from tests.support.fake_server import settled
+from tests.support.fake_server import wait_until
 
 HOUR = 3600
 
@@ -108,7 +108,7 @@ async def test_credentials_of_a_role_are_kept_until_shortly_before_they_expire(r
     assert role.fetched == 1
     role.now += 2
     await cache.get()
-    await settled(lambda: role.fetched == 2)
+    await wait_until(lambda: role.fetched == 2)
 
 
 async def test_no_caller_waits_while_the_old_credentials_are_valid(role: Role) -> None:
@@ -119,7 +119,7 @@ async def test_no_caller_waits_while_the_old_credentials_are_valid(role: Role) -
     role.gate.clear()
     assert [await cache.get() for _ in range(3)] == [first] * 3
     role.gate.set()
-    await settled(lambda: role.fetched == 2)
+    await wait_until(lambda: role.fetched == 2)
     async with asyncio.timeout(10):
         while await cache.get() is first:  # noqa: ASYNC110 -- until the refresh is stored
             await asyncio.sleep(0)

@@ -9,7 +9,7 @@ import pytest
 from assetuploader.http_settings import HttpSettings
 from assetuploader.s3.http import Response, Timeouts, TransportError
 from assetuploader.s3.transport import MAX_HEADER_BYTES, AiohttpTransport
-from tests.support.fake_server import Server, Step, Then, fake_server, settled
+from tests.support.fake_server import AfterResponse, Server, Step, fake_server, wait_until
 from tests.support.s3_harness import build_request, http_response
 
 OK = http_response(body=b"body", etag='"e"')
@@ -73,21 +73,22 @@ async def test_a_complete_response_is_returned(sent: bytes | Sequence[bytes], re
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param(Step(b"", Then.CLOSE), id="closed without a response"),
-        pytest.param(Step(b"", Then.RESET), id="reset"),
-        pytest.param(Step(OK[:20], Then.CLOSE), id="cut in the header section"),
-        pytest.param(Step(OK[:-2], Then.CLOSE), id="cut in the body"),
-        pytest.param(Step(OK[:-2], Then.RESET), id="reset in the body"),
+        pytest.param(Step(b"", AfterResponse.CLOSE), id="closed without a response"),
+        pytest.param(Step(b"", AfterResponse.RESET), id="reset"),
+        pytest.param(Step(OK[:20], AfterResponse.CLOSE), id="cut in the header section"),
+        pytest.param(Step(OK[:-2], AfterResponse.CLOSE), id="cut in the body"),
+        pytest.param(Step(OK[:-2], AfterResponse.RESET), id="reset in the body"),
         pytest.param(
-            Step(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n", Then.CLOSE),
+            Step(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n", AfterResponse.CLOSE),
             id="cut before the last chunk",
         ),
-        pytest.param(Step(b"HTTP/1.1 200 OK\r\n\r\nbody", Then.CLOSE), id="no length"),
+        pytest.param(Step(b"HTTP/1.1 200 OK\r\n\r\nbody", AfterResponse.CLOSE), id="no length"),
         pytest.param(Step(b"\x16\x03\x01 TLS"), id="garbage"),
         pytest.param(Step(b"SSH-2.0-OpenSSH_9.2\r\n"), id="another protocol"),
         pytest.param(Step(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"), id="negative length"),
         pytest.param(
-            Step(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", Then.CLOSE), id="two lengths"
+            Step(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab", AfterResponse.CLOSE),
+            id="two lengths",
         ),
         pytest.param(Step(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"), id="a chunk without a size"),
         pytest.param(Step(b"HTTP/1.1 200 OK\r\nx: " + b"x" * (MAX_HEADER_BYTES + 1)), id="a header over the limit"),
@@ -126,7 +127,7 @@ async def test_a_response_over_the_limit_is_an_error(sent: bytes) -> None:
 @pytest.mark.parametrize("sent", [b"", OK[:-1]], ids=["nothing came", "all but one byte came"])
 async def test_a_response_that_is_late_is_an_error(sent: bytes, timeouts: Timeouts) -> None:
     """A request to a server that stays silent, or never finishes its response, ends at the deadline."""
-    async with connected(Step(sent, Then.HANG)) as (_, transport, origin):
+    async with connected(Step(sent, AfterResponse.HANG)) as (_, transport, origin):
         with pytest.raises(TransportError, match="in time"):
             await transport.send(build_request(origin, timeouts=timeouts))
 
@@ -188,9 +189,9 @@ async def test_a_response_that_nobody_requested_is_not_the_next_response() -> No
 
 async def test_a_connection_closed_while_idle_is_replaced() -> None:
     """A kept-alive connection that the server closed costs at most one retryable failure."""
-    async with connected(Step(OK, Then.CLOSE), Step(OK)) as (server, transport, origin):
+    async with connected(Step(OK, AfterResponse.CLOSE), Step(OK)) as (server, transport, origin):
         await transport.send(build_request(origin))
-        await settled(server.gone.is_set)
+        await wait_until(server.disconnected.is_set)
         try:
             response = await transport.send(build_request(origin))
         except TransportError as error:
@@ -202,9 +203,9 @@ async def test_a_connection_closed_while_idle_is_replaced() -> None:
 
 async def test_a_cancelled_request_closes_its_connection() -> None:
     """Its response, which may still arrive, cannot reach another request."""
-    async with connected(Step(b"", Then.HANG), Step(OK)) as (server, transport, origin):
+    async with connected(Step(b"", AfterResponse.HANG), Step(OK)) as (server, transport, origin):
         pending = asyncio.ensure_future(transport.send(build_request(origin)))
-        await settled(lambda: len(server.requests) == 1)
+        await wait_until(lambda: len(server.requests) == 1)
         pending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await pending
