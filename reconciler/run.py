@@ -80,10 +80,10 @@ class Run:
             while not self._should_stop():
                 is_poll_due = await self._wait_for_poll()
                 self._collect_scans()
+                if is_poll_due and not self._should_stop():
+                    self._start_due_scans()  # the last ones at the end of the watch
                 if not self._is_watching() and not self._scans():
                     break
-                if is_poll_due and not self._should_stop():
-                    self._start_due_scans()
             await self._finish_scans()
         finally:
             scans = self._scans()

@@ -79,7 +79,10 @@ async def test_without_watching_a_run_is_one_scan() -> None:
 
 
 async def test_a_watching_run_finds_recent_uploads() -> None:
-    """An asset that is marked between two polls is finalized at the next one; old uploads wait for a full scan."""
+    """An asset that is marked between two polls is finalized at the next one; old uploads wait for a full scan.
+
+    The last poll is at the end of the watch, so that the time until the next run is short.
+    """
     s3 = ObservedS3()
     old = add_asset(s3, 1, Status.PENDING, expires_at=SOON)
     clock = Clock()
@@ -89,12 +92,12 @@ async def test_a_watching_run_finds_recent_uploads() -> None:
         add_asset(s3, 2, pin=b"bytes 2", expires_at=SOON, uploaded_at=RECENT)
 
     def end() -> None:
-        clock.now = 60.0
+        clock.now = 55.0
 
     s3.at_listing = {1: mark_both, 3: end}
     summary = await _run(s3, build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS), clock)
 
-    assert s3.listings == 4
+    assert s3.listings == 5
     assert status_of(s3, old) == "marked"
     assert summary.outcomes == {Outcome.WAITING: 1, Outcome.FINALIZED: 1}
     assert sum(key == uploaded_key(old) for _, key in s3.calls) == 1
