@@ -90,7 +90,7 @@ def test_an_upgrade_to_the_next_chart_version_loses_no_request_and_no_asset(
     newer = Path(copytree(CHART, tmp_path / "assetuploader"))
     metadata = (newer / "Chart.yaml").read_text()
     (newer / "Chart.yaml").write_text(re.sub(r"(?m)^version: .*", "version: 99.0.0", metadata))
-    release.upgrade(newer, {"podAnnotations": {"example.com/rolled": "yes"}})
+    release.upgrade(newer, {"downloadUrlTtlSeconds": 61})  # only the API's pods have it
     wait_until(
         "the old pods are gone",
         lambda: before.isdisjoint(pod["metadata"]["uid"] for pod in release.pods("service")),

@@ -16,7 +16,7 @@ from tests.e2e.asset import connected, send
 from tests.e2e.cluster import Cluster, Image, Release, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
-SOURCES: Final = ("assetuploader", "service", "reconciler", "charts")
+SOURCES: Final = ("assetuploader", "service", "reconciler", "charts", "tools")
 
 
 @pytest.fixture(scope="module")
