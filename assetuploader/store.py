@@ -27,6 +27,8 @@ class ObjectInfo:
     """`x-amz-meta-*`, keys in lower case without that prefix."""
     headers: Mapping[str, str]
     """Those of `SYSTEM_METADATA_HEADERS` that are set, which a copy must name again; keys in lower case."""
+    sha256: str | None = None
+    """The SHA-256 of the bytes, 64 hexadecimal digits in lower case, if the upload had that checksum."""
 
 
 SYSTEM_METADATA_HEADERS: Final = (
@@ -39,6 +41,7 @@ SYSTEM_METADATA_HEADERS: Final = (
 )
 
 
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 SAVE_AS_FILE: Final[Mapping[str, str]] = MappingProxyType({"content-disposition": "attachment"})
 """The client chose the content type of its upload: a browser must not show it as a page of the store's host."""
 
@@ -99,15 +102,31 @@ class ObjectStore(Protocol):
             PreconditionFailedError: The condition failed, or another write happened at the same time.
         """
 
-    async def copy_object(
-        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    async def copy_object(  # noqa: PLR0913 -- two objects, a condition for each, and a limit
+        self,
+        source: str,
+        target: str,
+        attributes: ObjectAttributes,
+        *,
+        source_if_match: str,
+        if_match: str,
+        max_seconds: float | None = None,
     ) -> str:
         """Copy the source's bytes onto the target if both have these ETags, and return the target's new ETag.
 
-        The attributes replace those of the source.
+        The attributes replace those of the source. After `max_seconds` the operation fails, although S3 may still
+        carry it out.
 
         Raises:
             PreconditionFailedError: One of the conditions failed, or another write happened at the same time.
+        """
+
+    async def delete_object(self, key: str, *, if_match: str) -> None:
+        """Delete the version of the object with this ETag.
+
+        Raises:
+            PreconditionFailedError: The object is another version or does not exist, or another write happened at the
+                same time.
         """
 
     async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
@@ -157,8 +176,11 @@ class PresignedUrl:
 class Presigner(Protocol):
     """The creator of URLs with which a client reaches S3."""
 
-    async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
-        """Return a URL to PUT the object with, valid for at most `expires_in` seconds."""
+    async def presign_put(self, key: str, expires_in: int, headers: Mapping[str, str] = NO_HEADERS) -> PresignedUrl:
+        """Return a URL to PUT the object with, valid for at most `expires_in` seconds.
+
+        S3 rejects a request that does not have these headers; names in lower case.
+        """
 
     async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """Return a URL to GET the object with, valid for at most `expires_in` seconds.

@@ -1,6 +1,7 @@
 """`ObjectStore` and `ShardReportStore` for one bucket: the headers of each operation, and how to parse its response."""
 
-from base64 import b64encode
+import asyncio
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,7 +74,10 @@ class S3ObjectStore:
             )
 
     async def _head_object(self, key: str) -> ObjectInfo | None:
-        return await self.client.execute(S3Operation("HeadObject", "HEAD", key, On404.RETURN_NONE), _parse_head)
+        operation = S3Operation(
+            "HeadObject", "HEAD", key, On404.RETURN_NONE, headers=[("x-amz-checksum-mode", "ENABLED")]
+        )
+        return await self.client.execute(operation, _parse_head)
 
     async def put_object(
         self,
@@ -96,8 +100,15 @@ class S3ObjectStore:
             S3Operation("PutObject", "PUT", key, on_404, headers=headers, body=body), _parse_etag
         )
 
-    async def copy_object(
-        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    async def copy_object(  # noqa: PLR0913 -- see `ObjectStore.copy_object`
+        self,
+        source: str,
+        target: str,
+        attributes: ObjectAttributes,
+        *,
+        source_if_match: str,
+        if_match: str,
+        max_seconds: float | None = None,
     ) -> str:
         """See `ObjectStore.copy_object`."""
         headers = [
@@ -111,7 +122,18 @@ class S3ObjectStore:
         operation = S3Operation(
             "CopyObject", "PUT", target, On404.PRECONDITION_FAILED, headers=headers, timeouts=COPY_TIMEOUT
         )
-        return await self.client.execute(operation, lambda response: parse_copied_etag(response.body))
+        try:
+            async with asyncio.timeout(max_seconds):
+                return await self.client.execute(operation, lambda response: parse_copied_etag(response.body))
+        except TimeoutError:
+            raise StoreUnavailableError(f"S3 has not copied {source} within {max_seconds} s; it may still do") from None
+
+    async def delete_object(self, key: str, *, if_match: str) -> None:
+        """See `ObjectStore.delete_object`."""
+        operation = S3Operation(
+            "DeleteObject", "DELETE", key, On404.PRECONDITION_FAILED, headers=[("if-match", if_match)]
+        )
+        await self.client.execute(operation, lambda _: None)
 
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`.
@@ -233,4 +255,12 @@ def _parse_head(response: Response) -> ObjectInfo | None:
             if name.startswith(_META_BYTES)
         },
         {name: headers[raw].decode("latin-1") for raw, name in _SYSTEM_METADATA if raw in headers},
+        _parse_sha256(response.header("x-amz-checksum-sha256")),
     )
+
+
+def _parse_sha256(checksum: str | None) -> str | None:
+    """Return the checksum of the whole object in hexadecimal. That of an upload in parts ends in their number."""
+    if checksum is None or "-" in checksum:
+        return None
+    return b64decode(checksum, validate=True).hex()

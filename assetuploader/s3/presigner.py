@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from assetuploader.s3.endpoint import Endpoint
 from assetuploader.s3.signing import SigningKeyProvider
 from assetuploader.s3.sigv4 import SigningTarget
-from assetuploader.store import SAVE_AS_FILE, PresignedUrl
+from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, PresignedUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class S3Presigner:
     endpoint: Endpoint
     signing: SigningKeyProvider
 
-    async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
+    async def presign_put(self, key: str, expires_in: int, headers: Mapping[str, str] = NO_HEADERS) -> PresignedUrl:
         """See `Presigner.presign_put`."""
-        return await self._presign("PUT", key, (), expires_in)
+        return await self._presign("PUT", key, (), expires_in, headers)
 
     async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`."""
@@ -27,12 +27,19 @@ class S3Presigner:
         return await self._presign("GET", key, query, expires_in)
 
     async def _presign(
-        self, method: str, key: str, query: tuple[tuple[str, str], ...], expires_in: int
+        self,
+        method: str,
+        key: str,
+        query: tuple[tuple[str, str], ...],
+        expires_in: int,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> PresignedUrl:
         current, signer = await self.signing.get()
         if current.expires_at is not None:  # the URL expires with the credentials, even if X-Amz-Expires is later
             expires_in = max(1, min(expires_in, int(current.expires_at) - signer.signed_at))
         path = self.endpoint.path_of(key)
-        signed = signer.presign_query(SigningTarget(method, self.endpoint.host, path, query), expires_in)
+        signed = signer.presign_query(
+            SigningTarget(method, self.endpoint.host, path, query), expires_in, tuple(headers.items())
+        )
         expires_at = datetime.fromtimestamp(signer.signed_at + expires_in, UTC)
         return PresignedUrl(f"{self.endpoint.origin}{path}?{signed}", expires_at)

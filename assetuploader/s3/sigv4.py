@@ -79,9 +79,7 @@ class SigV4Signer:
             [("X-Amz-Algorithm", _ALGORITHM), ("X-Amz-Credential", self._credential), ("X-Amz-Date", self._amz_date)]
         )
         token = credentials.session_token
-        self._query_after = _encode(
-            [("X-Amz-SignedHeaders", "host"), *([] if token is None else [("X-Amz-Security-Token", token)])]
-        )
+        self._query_after = _encode([] if token is None else [("X-Amz-Security-Token", token)])
 
     def sign_headers(self, target: SigningTarget, headers: Pairs, payload_sha256: str) -> list[tuple[str, str]]:
         """Return all headers to send: the given ones, those that SigV4 adds, and `authorization`.
@@ -102,26 +100,27 @@ class SigV4Signer:
         sent.sort()
         if any("\n" in value or "\r" in value for _, value in sent):
             raise ValueError("a header value contains a line break")
-        # SigV4 signs values without surrounding white space, and with inner white space as single spaces.
-        lines = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in sent])
-        names = ";".join([name for name, _ in sent])
+        lines, names = _canonical_headers(sent)
         query = canonical_query(target.query)
         signature = self._sign(f"{target.method}\n{target.path}\n{query}\n{lines}\n{names}\n{payload_sha256}")
         authorization = f"{_ALGORITHM} Credential={self._credential}, SignedHeaders={names}, Signature={signature}"
         return [*sent, ("authorization", authorization)]
 
-    def presign_query(self, target: SigningTarget, expires_in: int) -> str:
-        """Return the query of a presigned URL, valid for `expires_in` seconds, that covers method, host and path."""
+    def presign_query(self, target: SigningTarget, expires_in: int, headers: Pairs = ()) -> str:
+        """Return the query of a presigned URL, valid for `expires_in` seconds.
+
+        It covers method, host, path and these headers, which the request must have. Their names are in lower case.
+        """
+        lines, names = _canonical_headers(sorted([("host", target.host), *headers]))
         encoded = [
             *_encode(target.query),
             *self._query_before,
             ("X-Amz-Expires", str(expires_in)),
+            *_encode([("X-Amz-SignedHeaders", names)]),
             *self._query_after,
         ]
         canonical = _join(sorted(encoded))
-        signature = self._sign(
-            f"{target.method}\n{target.path}\n{canonical}\nhost:{target.host}\n\nhost\n{UNSIGNED_PAYLOAD}"
-        )
+        signature = self._sign(f"{target.method}\n{target.path}\n{canonical}\n{lines}\n{names}\n{UNSIGNED_PAYLOAD}")
         return f"{_join(encoded)}&X-Amz-Signature={signature}"
 
     def _sign(self, canonical_request: str) -> str:
@@ -138,6 +137,16 @@ def encode_path(key: str) -> str:
 def canonical_query(query: Iterable[tuple[str, str]]) -> str:
     """Encode a query as it is signed: in the order of the encoded names. It can be sent in this form, too."""
     return _join(sorted(_encode(query)))
+
+
+def _canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Return the lines of these headers, which are sorted, and the list of their names, as they are signed.
+
+    SigV4 signs values without surrounding white space, and with inner white space as single spaces.
+    """
+    headers = list(headers)
+    lines = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in headers])
+    return lines, ";".join([name for name, _ in headers])
 
 
 def _encode(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -7,7 +7,15 @@ from typing import Final
 
 from assetuploader.keys import TEMP_PREFIX
 from assetuploader.state_machine import AssetState, Status, to_metadata
-from assetuploader.store import SAVE_AS_FILE, ListedObject, ListPage, ObjectAttributes, ObjectInfo, PresignedUrl
+from assetuploader.store import (
+    NO_HEADERS,
+    SAVE_AS_FILE,
+    ListedObject,
+    ListPage,
+    ObjectAttributes,
+    ObjectInfo,
+    PresignedUrl,
+)
 from tests.support.in_memory_s3 import PAGE_SIZE, START, etag_of
 
 _DUE: Final = to_metadata(AssetState(Status.MARKED, START - timedelta(days=1)))
@@ -45,7 +53,7 @@ class EndlessS3:
         """See `ObjectStore.put_object`: nothing here needs it."""
         raise NotImplementedError
 
-    async def copy_object(
+    async def copy_object(  # noqa: PLR0913 -- the interface's
         self,
         source: str,  # noqa: ARG002 -- the interface's, as all below
         target: str,  # noqa: ARG002
@@ -53,6 +61,7 @@ class EndlessS3:
         *,
         source_if_match: str,  # noqa: ARG002
         if_match: str,  # noqa: ARG002
+        max_seconds: float | None = None,  # noqa: ARG002
     ) -> str:
         """See `ObjectStore.copy_object`."""
         return _ETAG
@@ -72,12 +81,16 @@ class EndlessS3:
             server_time=START,
         )
 
+    async def delete_object(self, key: str, *, if_match: str) -> None:
+        """See `ObjectStore.delete_object`: nothing here needs it."""
+        raise NotImplementedError
+
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `ObjectStore.delete_objects`."""
         self.deleted += len(keys)
         return {}
 
-    async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
+    async def presign_put(self, key: str, expires_in: int, headers: Mapping[str, str] = NO_HEADERS) -> PresignedUrl:
         """See `Presigner.presign_put`: nothing here needs it."""
         raise NotImplementedError
 

@@ -95,10 +95,17 @@ class SteppedStore:
         written: str = await perform(Call(operation, key, act, WRITE_OUTCOMES))
         return written
 
-    async def copy_object(
-        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    async def copy_object(  # noqa: PLR0913 -- the interface's
+        self,
+        source: str,
+        target: str,
+        attributes: ObjectAttributes,
+        *,
+        source_if_match: str,
+        if_match: str,
+        max_seconds: float | None = None,  # noqa: ARG002
     ) -> str:
-        """See `ObjectStore.copy_object`."""
+        """See `ObjectStore.copy_object`. The fault `LATE` stands for the end of `max_seconds`."""
         body: bytes = await perform(Call("copy from", source, lambda: self.s3.read_source(source, source_if_match)))
         act = lambda: self.s3.finish_copy(body, target, if_match, attributes)  # noqa: E731 -- one step of the schedule
         written: str = await perform(Call("copy to", target, act, WRITE_OUTCOMES))
@@ -115,6 +122,11 @@ class SteppedStore:
         act = lambda: run_now(self.s3.list_objects(prefix, start_after))  # noqa: E731 -- one step of the schedule
         page: ListPage = await perform(Call("list", prefix, act, READ_OUTCOMES))
         return page
+
+    async def delete_object(self, key: str, *, if_match: str) -> None:
+        """See `ObjectStore.delete_object`."""
+        act = lambda: run_now(self.s3.delete_object(key, if_match=if_match))  # noqa: E731 -- one step of the schedule
+        await perform(Call("delete", key, act, WRITE_OUTCOMES))
 
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `ObjectStore.delete_objects`."""

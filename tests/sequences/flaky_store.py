@@ -48,13 +48,25 @@ class FlakyStore:
             lambda: self.store.put_object(key, body, attributes, if_match=if_match, if_none_match=if_none_match)
         )
 
-    async def copy_object(
-        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    async def copy_object(  # noqa: PLR0913 -- the interface's
+        self,
+        source: str,
+        target: str,
+        attributes: ObjectAttributes,
+        *,
+        source_if_match: str,
+        if_match: str,
+        max_seconds: float | None = None,
     ) -> str:
         """See `ObjectStore.copy_object`."""
         return await self._call_or_fail(
             lambda: self.store.copy_object(
-                source, target, attributes, source_if_match=source_if_match, if_match=if_match
+                source,
+                target,
+                attributes,
+                source_if_match=source_if_match,
+                if_match=if_match,
+                max_seconds=max_seconds,
             )
         )
 
@@ -65,6 +77,10 @@ class FlakyStore:
     async def list_objects(self, prefix: str, start_after: str) -> ListPage:
         """See `ObjectStore.list_objects`."""
         return await self._call_or_fail(lambda: self.store.list_objects(prefix, start_after))
+
+    async def delete_object(self, key: str, *, if_match: str) -> None:
+        """See `ObjectStore.delete_object`."""
+        return await self._call_or_fail(lambda: self.store.delete_object(key, if_match=if_match))
 
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `ObjectStore.delete_objects`."""

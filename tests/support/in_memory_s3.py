@@ -7,6 +7,7 @@ compares it with a real S3 server.
 
 import asyncio
 import hashlib
+from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from assetuploader.errors import ObjectUnreadableError, PreconditionFailedError
 from assetuploader.s3.object_store import copyable_headers
 from assetuploader.store import (
+    NO_HEADERS,
     SAVE_AS_FILE,
     SYSTEM_METADATA_HEADERS,
     ListedObject,
@@ -29,6 +31,7 @@ from assetuploader.store import (
 
 START: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAGE_SIZE: Final = 1_000
+CHECKSUM_HEADER: Final = "x-amz-checksum-sha256"
 _SPELLING: Final = "%Y%m%dT%H%M%SZ"
 
 
@@ -37,7 +40,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class RefusedError(Exception):
-    """S3 responds 403 to a client: the URL is expired, altered, or signed for another request."""
+    """S3 rejects a client's request: with 403 if the URL is expired, altered, or signed for another request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Stored:
     tags: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     """System headers, keys in lower case."""
+    sha256: str | None = None
+    """In hexadecimal, if the upload had this checksum."""
 
 
 class _ReadUrl(NamedTuple):
@@ -61,6 +66,9 @@ class _ReadUrl(NamedTuple):
     seconds: int
     signature: str
     headers: Mapping[str, str]
+    """Those that the response to GET has."""
+    signed_headers: tuple[str, ...]
+    """The names of those that the request must have."""
 
 
 def etag_of(body: bytes) -> str:
@@ -94,7 +102,7 @@ class InMemoryS3:
         if found is None:
             return None
         headers = {name: value for name, value in found.headers.items() if name in SYSTEM_METADATA_HEADERS}
-        return ObjectInfo(found.etag, len(found.body), found.last_modified, found.metadata, headers)
+        return ObjectInfo(found.etag, len(found.body), found.last_modified, found.metadata, headers, found.sha256)
 
     async def put_object(
         self,
@@ -112,12 +120,26 @@ class InMemoryS3:
         self._require(key, if_match)
         return self.store("put_object", key, body, _as_written(attributes))
 
-    async def copy_object(
-        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    async def copy_object(  # noqa: PLR0913 -- the interface's
+        self,
+        source: str,
+        target: str,
+        attributes: ObjectAttributes,
+        *,
+        source_if_match: str,
+        if_match: str,
+        max_seconds: float | None = None,  # noqa: ARG002 -- no method waits
     ) -> str:
         """See `ObjectStore.copy_object`."""
         self._enter("copy_object", target)
         return self.finish_copy(self.read_source(source, source_if_match), target, if_match, attributes)
+
+    async def delete_object(self, key: str, *, if_match: str) -> None:
+        """See `ObjectStore.delete_object`."""
+        self._enter("delete_object", key)
+        self._require(key, if_match)
+        self.writes.append(("delete_object", key))
+        del self.objects[key]
 
     async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
         """See `ObjectStore.get_object`."""
@@ -166,22 +188,30 @@ class InMemoryS3:
             PreconditionFailedError: The target is another version, or does not exist.
         """
         self._require(target, target_etag)
-        return self.store("copy_object", target, body, _as_written(attributes))
+        return self.store("copy_object", target, body, _as_written(attributes))  # without a checksum: nothing reads it
 
-    def store(self, operation: str, key: str, body: bytes, attributes: ObjectAttributes) -> str:
+    def store(
+        self, operation: str, key: str, body: bytes, attributes: ObjectAttributes, sha256: str | None = None
+    ) -> str:
         """Write an object unconditionally; return its ETag."""
         etag = etag_of(body)
         self.writes.append((operation, key))
         self.objects[key] = Stored(
-            body, etag, self._whole_second(), dict(attributes.metadata), dict(attributes.tags), dict(attributes.headers)
+            body,
+            etag,
+            self._whole_second(),
+            dict(attributes.metadata),
+            dict(attributes.tags),
+            dict(attributes.headers),
+            sha256,
         )
         return etag
 
     # --- the presigner, and the client that follows its URLs ----------------------------------------------------------
 
-    async def presign_put(self, key: str, expires_in: int) -> PresignedUrl:
+    async def presign_put(self, key: str, expires_in: int, headers: Mapping[str, str] = NO_HEADERS) -> PresignedUrl:
         """See `Presigner.presign_put`."""
-        return self._sign("PUT", key, expires_in)
+        return self._sign("PUT", key, expires_in, signed=tuple(sorted(headers.items())))
 
     async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`."""
@@ -191,9 +221,20 @@ class InMemoryS3:
         """Upload as a client does; return the ETag of the response.
 
         Raises:
-            RefusedError: The URL does not or no longer allow it.
+            RefusedError: The URL does not or no longer allow it, the checksum is that of other bytes, or the condition
+                failed.
         """
-        return self.store("put", self.allowed("PUT", url), body, ObjectAttributes({}, {}, headers or {}))
+        sent = {name.lower(): value for name, value in (headers or {}).items()}
+        key = self.allowed("PUT", url, {**sent, "content-length": str(len(body))})
+        if sent.pop("if-none-match", None) == "*" and key in self.objects:
+            raise RefusedError("PreconditionFailed")
+        checksum = sent.pop(CHECKSUM_HEADER, None)
+        digest = hashlib.sha256(body)
+        if checksum not in {None, b64encode(digest.digest()).decode()}:
+            raise RefusedError("BadDigest")
+        sent.pop("content-length", None)
+        sha256 = None if checksum is None else digest.hexdigest()
+        return self.store("put", key, body, ObjectAttributes({}, {}, sent), sha256)
 
     def get(self, url: str) -> Stored:
         """Download as a client does.
@@ -205,14 +246,17 @@ class InMemoryS3:
         found = self.objects[self.allowed("GET", url)]
         return replace(found, headers={**found.headers, **_read_url(url).headers})
 
-    def allowed(self, method: str, url: str) -> str:
-        """Return the key that the URL allows this method on now.
+    def allowed(self, method: str, url: str, headers: Mapping[str, str] = NO_HEADERS) -> str:
+        """Return the key that the URL allows this method on now, with these headers.
 
         Raises:
             RefusedError: The URL does not or no longer allow it.
         """
         read = _read_url(url)
-        if read.signature != _signature(method, read.key, read.signed_at, read.seconds, tuple(read.headers.items())):
+        signed = tuple((name, headers.get(name, "")) for name in read.signed_headers)
+        if read.signature != _signature(
+            method, read.key, read.signed_at, read.seconds, tuple(read.headers.items()), signed
+        ):
             raise RefusedError("SignatureDoesNotMatch")
         if self.now >= read.signed_at + timedelta(seconds=read.seconds):
             raise RefusedError("AccessDenied: Request has expired")
@@ -220,11 +264,11 @@ class InMemoryS3:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _sign(self, method: str, key: str, seconds: int, headers: Headers = ()) -> PresignedUrl:
+    def _sign(self, method: str, key: str, seconds: int, headers: Headers = (), signed: Headers = ()) -> PresignedUrl:
         if self.fails_with is not None:
             raise self.fails_with
         signed_at = self._whole_second() + self.signer_is_ahead
-        url = _signed_url(method, key, signed_at, seconds, headers)
+        url = _signed_url(method, key, signed_at, seconds, headers, signed)
         return PresignedUrl(url, signed_at + timedelta(seconds=seconds))
 
     def _whole_second(self) -> datetime:
@@ -258,12 +302,15 @@ def _as_written(attributes: ObjectAttributes) -> ObjectAttributes:
 
 # The explorer signs and reads the same few URLs millions of times.
 @lru_cache(maxsize=256)
-def _signed_url(method: str, key: str, signed_at: datetime, seconds: int, headers: Headers) -> str:
+def _signed_url(  # noqa: PLR0913, PLR0917 -- all that a URL contains
+    method: str, key: str, signed_at: datetime, seconds: int, headers: Headers, signed: Headers
+) -> str:
     query = {
         **{_RESPONSE + name: value for name, value in headers},
         "X-Amz-Date": signed_at.strftime(_SPELLING),
         "X-Amz-Expires": str(seconds),
-        "X-Amz-Signature": _signature(method, key, signed_at, seconds, headers),
+        "X-Amz-SignedHeaders": ";".join(name for name, _ in signed),
+        "X-Amz-Signature": _signature(method, key, signed_at, seconds, headers, signed),
     }
     return f"https://s3.test/bucket/{quote(key)}?{urlencode(query)}"
 
@@ -271,13 +318,16 @@ def _signed_url(method: str, key: str, signed_at: datetime, seconds: int, header
 @lru_cache(maxsize=256)
 def _read_url(url: str) -> _ReadUrl:
     parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
     signed_at = datetime.strptime(query["X-Amz-Date"], _SPELLING).replace(tzinfo=UTC)
     key = unquote(parts.path.removeprefix("/bucket/"))
     headers = {name.removeprefix(_RESPONSE): value for name, value in query.items() if name.startswith(_RESPONSE)}
-    return _ReadUrl(key, signed_at, int(query["X-Amz-Expires"]), query["X-Amz-Signature"], headers)
+    signed = tuple(query["X-Amz-SignedHeaders"].split(";")) if query["X-Amz-SignedHeaders"] else ()
+    return _ReadUrl(key, signed_at, int(query["X-Amz-Expires"]), query["X-Amz-Signature"], headers, signed)
 
 
 @lru_cache(maxsize=256)
-def _signature(method: str, key: str, signed_at: datetime, seconds: int, headers: Headers) -> str:
-    return hashlib.sha256(f"{method} {key} {signed_at:{_SPELLING}} {seconds} {headers}".encode()).hexdigest()
+def _signature(  # noqa: PLR0913, PLR0917 -- all that a URL contains
+    method: str, key: str, signed_at: datetime, seconds: int, headers: Headers, signed: Headers
+) -> str:
+    return hashlib.sha256(f"{method} {key} {signed_at:{_SPELLING}} {seconds} {headers} {signed}".encode()).hexdigest()

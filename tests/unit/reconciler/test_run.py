@@ -185,14 +185,27 @@ class CopyingS3(ObservedS3):
     before_copy: Callable[[str], Awaitable[None]] = _continue
     copies: list[str] = field(default_factory=list)
 
-    async def copy_object(
-        self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+    async def copy_object(  # noqa: PLR0913 -- the interface's
+        self,
+        source: str,
+        target: str,
+        attributes: ObjectAttributes,
+        *,
+        source_if_match: str,
+        if_match: str,
+        max_seconds: float | None = None,
     ) -> str:
         """Call back, and copy."""
         self.copies.append(target)
         await self.before_copy(target)
         return await InMemoryS3.copy_object(
-            self, source, target, attributes, source_if_match=source_if_match, if_match=if_match
+            self,
+            source,
+            target,
+            attributes,
+            source_if_match=source_if_match,
+            if_match=if_match,
+            max_seconds=max_seconds,
         )
 
 

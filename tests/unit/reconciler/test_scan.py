@@ -148,8 +148,15 @@ async def test_small_assets_do_not_wait_for_large_copies(monkeypatch: pytest.Mon
     go_on, under_way = asyncio.Event(), 0
 
     class SlowCopyS3(WatchedS3):
-        async def copy_object(
-            self, source: str, target: str, attributes: ObjectAttributes, *, source_if_match: str, if_match: str
+        async def copy_object(  # noqa: PLR0913 -- the interface's
+            self,
+            source: str,
+            target: str,
+            attributes: ObjectAttributes,
+            *,
+            source_if_match: str,
+            if_match: str,
+            max_seconds: float | None = None,
         ) -> str:
             """Wait before a large copy."""
             nonlocal under_way
@@ -157,7 +164,13 @@ async def test_small_assets_do_not_wait_for_large_copies(monkeypatch: pytest.Mon
                 under_way += 1
                 await go_on.wait()
             return await InMemoryS3.copy_object(
-                self, source, target, attributes, source_if_match=source_if_match, if_match=if_match
+                self,
+                source,
+                target,
+                attributes,
+                source_if_match=source_if_match,
+                if_match=if_match,
+                max_seconds=max_seconds,
             )
 
     s3 = SlowCopyS3()

@@ -134,19 +134,27 @@ def test_headers_are_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all par
 
 
 @settings(max_examples=1000, deadline=None)
-@given(st.sampled_from(["GET", "PUT"]), HOSTS, TEXT, QUERIES, st.integers(1, 604800), CREDENTIALS, SCOPES)
+@given(st.sampled_from(["GET", "PUT"]), HOSTS, TEXT, QUERIES, HEADERS, st.integers(1, 604800), CREDENTIALS, SCOPES)
 def test_a_url_is_signed_as_by_botocore(  # noqa: PLR0913, PLR0917 -- all parts of a URL
-    method: str, host: str, key: str, query: dict[str, str], seconds: int, credentials: Credentials, scope: Scope
+    method: str,
+    host: str,
+    key: str,
+    query: dict[str, str],
+    headers: dict[str, str],
+    seconds: int,
+    credentials: Credentials,
+    scope: Scope,
 ) -> None:
     """For any request, botocore's presigned URL and ours are equal byte for byte."""
     assume(not any(name.lower().startswith("x-amz-") for name in query))  # those are the signature's own
     path = "/" + encode_path(key)
     plain = f"https://{host}{path}"
-    request: Any = AWSRequest(method, f"{plain}?{urlencode(query, quote_via=quote, safe='-_.~')}" if query else plain)
+    url = f"{plain}?{urlencode(query, quote_via=quote, safe='-_.~')}" if query else plain
+    request: Any = AWSRequest(method, url, headers)
     S3SigV4QueryAuth(to_botocore(credentials), scope.service, scope.region, expires=seconds).add_auth(request)
     at = request.url.rpartition("X-Amz-Date=")[2][:16]
     signer = SigV4Signer(credentials, scope, parse_amz_date(at))
-    ours = signer.presign_query(SigningTarget(method, host, path, list(query.items())), seconds)
+    ours = signer.presign_query(SigningTarget(method, host, path, list(query.items())), seconds, [*headers.items()])
     assert f"{plain}?{ours}" == request.url
 
 
