@@ -1,4 +1,4 @@
-"""The asset service: create, mark, resolve, and what the reconciler does (finalize, expire, sweep).
+"""The asset service: create, refresh, mark, get and delete for the API; finalize, expire and sweep for the reconciler.
 
 The methods read from S3, let `assetuploader.state_machine` decide, and write to S3. The order of the calls is part of
 the protocol: the placeholder is read before `temp/`, and a write names the version of the placeholder that was read.
@@ -12,13 +12,16 @@ from datetime import datetime
 from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
+from assetuploader.declaration import Declaration
 from assetuploader.download_headers import download_headers
 from assetuploader.errors import (
     AlreadyUploadedError,
     AssetBusyError,
     AssetExpiredError,
     AssetNotFoundError,
+    AssetNotPendingError,
     AssetNotUploadedError,
+    DeletesDisabledError,
     ObjectUnreadableError,
     PreconditionFailedError,
     StoreError,
@@ -29,10 +32,13 @@ from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import CHANGES, Outcome
 from assetuploader.state_machine import (
     NOT_READ,
+    NOTHING_DECLARED,
     OF_PLACEHOLDER,
+    UNDECLARED,
     UNREADABLE,
     Action,
     AssetState,
+    DeleteAction,
     EtagSentinel,
     InvalidPlaceholderError,
     LifecyclePolicy,
@@ -40,13 +46,16 @@ from assetuploader.state_machine import (
     Placeholder,
     Status,
     decide,
+    decide_delete,
     decide_mark,
     due_at,
     from_metadata,
     is_meant,
     is_placeholder_body,
+    is_promised,
     is_upload_over,
     may_be_placeholder_body,
+    may_finalize_at_once,
     placeholder_body,
     to_metadata,
     to_tags,
@@ -55,6 +64,10 @@ from assetuploader.store import ObjectAttributes, ObjectStore, PresignedUrl, Pre
 
 MAX_CAS_ATTEMPTS: Final = 8
 """How often a compare-and-swap is attempted. Each failed attempt means that another client or run made progress."""
+MAX_COPY_ATTEMPTS: Final = 2
+"""How often a mark tries to finalize the asset before it leaves that to the reconciler."""
+COPY_SECONDS: Final = 1.0
+"""How long a mark waits for its copy. Then the mark is still written while the client waits."""
 MIN_RETRY_AFTER_SECONDS: Final = 5
 """The shortest `Retry-After`: how often a watching reconciler scans, unless the operator sets another interval."""
 
@@ -62,16 +75,36 @@ FULL_SCAN_INTERVAL_SECONDS: Final = 60
 """How often everything in `temp/` is scanned: the schedule of the CronJob."""
 
 
+class _CopyInDoubtError(Exception):
+    """The copy of a mark may have taken effect, or may still do so. Read again, and leave it to the reconciler."""
+
+
 class CopyTooLargeError(Exception):
     """A due asset is longer than the caller copies. Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
-class CreatedAsset:
-    """A new asset, and the URL that takes its bytes."""
+class PendingAsset:
+    """An asset that waits for its bytes, and the URL that takes them."""
 
     asset_id: str
     upload: PresignedUrl
+    state: AssetState
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """An asset as it was read or written last."""
+
+    asset_id: str
+    placeholder: Placeholder
+    retry_after_seconds: int | None = None
+    """How long to wait before asking again: whole seconds, at least 1; None when no change is to be expected."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its bytes can be downloaded."""
+        return self.placeholder.state.status is Status.UPLOADED
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,100 +148,203 @@ class AssetService:
     make_nonce: Callable[[], bytes]
     """Returns new random bytes for the body of a placeholder, so that its ETag is unique."""
 
-    async def create(self) -> CreatedAsset:
-        """Create a pending asset.
+    async def create(
+        self, declaration: Declaration = NOTHING_DECLARED, created_at: datetime | None = None
+    ) -> PendingAsset:
+        """Create a pending asset whose upload must be as declared. `created_at` is only stored.
 
         Raises:
             StoreError: S3 did not store the placeholder.
         """
         asset_id = str(self.make_id())
-        upload = await self.presigner.presign_put(temp_key(asset_id), self.policy.upload_url_ttl_seconds)
-        attributes = _to_attributes(AssetState(Status.PENDING, upload.expires_at))
+        upload = await self._presign_upload(asset_id, declaration)
+        created_at = created_at and created_at.replace(microsecond=0)
+        state = AssetState(Status.PENDING, upload.expires_at, created_at=created_at, declaration=declaration)
         key, body = uploaded_key(asset_id), self._new_body()
         try:
-            await self.store.put_object(key, body, attributes, if_none_match="*")
+            await self.store.put_object(key, body, _to_attributes(state), if_none_match="*")
         except PreconditionFailedError:
             # Our own nonce means that our own write succeeded, and that its response was lost.
             if await self.store.get_object(key, len(body)) != body:
                 raise StoreUnavailableError("the id of the new asset is taken; try again") from None
-        return CreatedAsset(asset_id, upload)
+        return PendingAsset(asset_id, upload, state)
 
-    async def mark(self, asset_id: str, pin: str | None, now: datetime) -> None:
+    async def refresh_upload_url(self, asset_id: str) -> PendingAsset:
+        """Return a new upload URL for a pending asset, which then expires later.
+
+        Raises:
+            AssetNotFoundError, AssetNotPendingError, AlreadyUploadedError, AssetExpiredError: The asset is not pending.
+            AssetBusyError: Other clients wrote the asset in every attempt.
+            StoreError: A request to S3 failed.
+        """
+        for _ in range(MAX_CAS_ATTEMPTS):
+            placeholder = await self._read(asset_id)
+            state = placeholder.state
+            match state.status:
+                case Status.PENDING:
+                    pass
+                case Status.MARKED:
+                    raise AssetNotPendingError
+                case Status.UPLOADED:
+                    raise AlreadyUploadedError
+                case Status.EXPIRED:
+                    raise AssetExpiredError
+                case _ as unknown:
+                    assert_never(unknown)
+            upload = await self._presign_upload(asset_id, state.declaration)
+            # Never earlier than before: somebody may still be sending bytes to an older URL.
+            refreshed = replace(state, upload_expires_at=max(state.upload_expires_at, upload.expires_at))
+            try:
+                await self._replace_placeholder(asset_id, refreshed, placeholder.etag)
+            except PreconditionFailedError:
+                continue
+            return PendingAsset(asset_id, upload, refreshed)
+        raise AssetBusyError
+
+    async def mark(self, asset_id: str, pin: str | None, now: datetime) -> Asset:
         """Record that the client finished its upload. A pin is the ETag of the bytes that the client means.
+
+        A short upload with a pin is final then. In any doubt, the mark is written, and the reconciler finalizes it.
 
         Raises:
             AssetNotFoundError, AlreadyUploadedError, AssetExpiredError: The asset's state allows no mark.
-            UploadMismatchError: `temp/` does not hold the pinned bytes, or they are the body of a placeholder, or the
-                upload URL expired and `temp/` holds nothing.
+            UploadMismatchError: `temp/` does not hold the pinned bytes, or they are the body of a placeholder or not as
+                declared, or the upload URL expired and `temp/` holds nothing.
             AssetBusyError: Other clients wrote the asset in every attempt.
             StoreError: A request to S3 failed. The mark may have been stored.
         """
+        copies_left = MAX_COPY_ATTEMPTS
         for _ in range(MAX_CAS_ATTEMPTS):
-            placeholder = await read_placeholder(self.store, asset_id)
-            if placeholder is None:
-                raise AssetNotFoundError
-            action = decide_mark(placeholder.state, pin, now)
-            match action:
-                case MarkAction.ACCEPT:
-                    return
-                case MarkAction.ALREADY_UPLOADED:
-                    raise AlreadyUploadedError
-                case MarkAction.EXPIRED:
-                    raise AssetExpiredError
-                case MarkAction.WRITE | MarkAction.COMPARE:
-                    pass
-                case _:
-                    assert_never(action)
             try:
-                if action is MarkAction.COMPARE:
-                    upload = await self._inspect_upload(asset_id)
-                    if upload is None and is_upload_over(placeholder.state, now, self.policy):
-                        await self._expire(asset_id, placeholder)
-                        raise AssetExpiredError
-                    if upload is None or not is_meant(upload.etag, pin):
-                        # A run may have finalized these bytes and deleted temp/ since the placeholder was read.
-                        if await read_placeholder(self.store, asset_id) == placeholder:
-                            raise UploadMismatchError
-                        continue
-                marked = replace(placeholder.state, status=Status.MARKED, pin=pin)
-                await self._replace_placeholder(asset_id, marked, placeholder.etag)
+                asset = await self._try_mark(asset_id, pin, now, may_copy=copies_left > 0)
             except PreconditionFailedError:
-                continue
-            return
+                copies_left -= 1
+            except _CopyInDoubtError:
+                copies_left = 0
+            else:
+                if asset is not None:
+                    return asset
+        raise AssetBusyError
+
+    async def _try_mark(self, asset_id: str, pin: str | None, now: datetime, *, may_copy: bool) -> Asset | None:
+        """Mark once; return None when the placeholder changed meanwhile."""
+        placeholder = await self._read(asset_id)
+        state = placeholder.state
+        action = decide_mark(state, pin, now)
+        match action:
+            case MarkAction.ACCEPT:
+                return Asset(asset_id, placeholder)
+            case MarkAction.ALREADY_UPLOADED:
+                raise AlreadyUploadedError
+            case MarkAction.EXPIRED:
+                raise AssetExpiredError
+            case MarkAction.WRITE:
+                pass
+            case MarkAction.COMPARE:
+                upload = await self._inspect_upload(asset_id, state.declaration)
+                if upload is None and is_upload_over(state, now, self.policy):
+                    await self._expire(asset_id, placeholder)
+                    raise AssetExpiredError
+                if upload is None or not is_meant(upload.etag, pin):
+                    # A run may have finalized these bytes and deleted temp/ since the placeholder was read.
+                    if await self._read(asset_id) == placeholder:
+                        raise UploadMismatchError
+                    return None
+                if may_copy and may_finalize_at_once(pin, upload.size, self.policy):
+                    return Asset(asset_id, await self._copy_at_once(asset_id, placeholder, pin, upload))
+            case _:
+                assert_never(action)
+        marked = replace(state, status=Status.MARKED, pin=pin)
+        etag = await self._replace_placeholder(asset_id, marked, placeholder.etag)
+        return self._build_asset(asset_id, Placeholder(etag, marked, now), now)
+
+    async def _copy_at_once(
+        self, asset_id: str, placeholder: Placeholder, pin: str | None, upload: _Upload
+    ) -> Placeholder:
+        final = replace(placeholder.state, status=Status.UPLOADED, pin=pin)
+        try:
+            return await self._copy(asset_id, placeholder, final, upload, COPY_SECONDS)
+        except StoreError as error:
+            raise _CopyInDoubtError from error
+
+    async def get(self, asset_id: str, now: datetime) -> Asset:
+        """Return the asset in whichever state it is.
+
+        A marked asset expires here when its upload never came: without an object in `temp/` no run sees it.
+
+        Raises:
+            AssetNotFoundError: No asset has this id.
+            AssetBusyError: Other clients wrote the asset in every attempt.
+            StoreError: A request to S3 failed.
+        """
+        for _ in range(MAX_CAS_ATTEMPTS):
+            placeholder = await self._read(asset_id)
+            state = placeholder.state
+            if state.status is Status.MARKED and is_upload_over(state, now, self.policy):
+                try:
+                    if await self._inspect_upload(asset_id, state.declaration) is None:
+                        await self._expire(asset_id, placeholder)
+                        state = replace(state, status=Status.EXPIRED)
+                except PreconditionFailedError:  # a run finalized it and deleted temp/, or it was marked again
+                    continue
+            return self._build_asset(asset_id, replace(placeholder, state=state), now)
         raise AssetBusyError
 
     async def resolve(self, asset_id: str, expires_in: int, now: datetime) -> PresignedUrl:
         """Return a download URL for a final asset, valid for at most `expires_in` seconds.
-
-        A marked asset expires here when its upload never came: without an object in `temp/` no run sees it.
 
         Raises:
             AssetNotFoundError, AssetNotUploadedError, AssetExpiredError: The asset is not final.
             AssetBusyError: Other clients wrote the asset in every attempt.
             StoreError: A request to S3 failed.
         """
+        asset = await self.get(asset_id, now)
+        if asset.placeholder.state.status is Status.EXPIRED:
+            raise AssetExpiredError
+        if not asset.is_final:
+            raise AssetNotUploadedError(asset.retry_after_seconds or MIN_RETRY_AFTER_SECONDS)
+        return await self.presign_download(asset, expires_in)
+
+    async def presign_download(self, asset: Asset, expires_in: int) -> PresignedUrl:
+        """Return a download URL for a final asset, valid for at most `expires_in` seconds.
+
+        Raises:
+            StoreError: There are no credentials.
+        """
+        headers = download_headers(asset.placeholder.headers, expires_in)
+        return await self.presigner.presign_get(uploaded_key(asset.asset_id), expires_in, headers)
+
+    async def delete(self, asset_id: str, *, may_delete_promised: bool) -> None:
+        """Cancel an asset that is not final, or delete a final one. An asset that does not exist counts as deleted.
+
+        Raises:
+            DeletesDisabledError: The asset is marked or final, and `may_delete_promised` is false.
+            AssetBusyError: Other clients wrote the asset in every attempt.
+            StoreError: A request to S3 failed. The asset may have been deleted.
+        """
         for _ in range(MAX_CAS_ATTEMPTS):
             placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
-                raise AssetNotFoundError
-            match placeholder.state.status:
-                case Status.UPLOADED:
-                    headers = download_headers(placeholder.headers, expires_in)
-                    return await self.presigner.presign_get(uploaded_key(asset_id), expires_in, headers)
-                case Status.EXPIRED:
-                    raise AssetExpiredError
-                case Status.MARKED if is_upload_over(placeholder.state, now, self.policy):
-                    try:
-                        if await self._inspect_upload(asset_id) is None:
-                            await self._expire(asset_id, placeholder)
-                            raise AssetExpiredError
-                    except PreconditionFailedError:  # a run finalized it and deleted temp/, or it was marked again
-                        continue
-                case Status.PENDING | Status.MARKED:
-                    pass
-                case _ as unknown:
-                    assert_never(unknown)
-            raise AssetNotUploadedError(_retry_after_seconds(due_at(placeholder, self.policy), now))
+                return
+            status = placeholder.state.status
+            if is_promised(status) and not may_delete_promised:
+                raise DeletesDisabledError
+            action = decide_delete(status)
+            try:
+                match action:
+                    case DeleteAction.ACCEPT:
+                        pass
+                    case DeleteAction.CANCEL:
+                        await self._expire(asset_id, placeholder)
+                    case DeleteAction.REMOVE:
+                        # First, because a repeated request does not get here once uploaded/ is deleted.
+                        await self.store.delete_objects([temp_key(asset_id)])
+                        await self.store.delete_object(uploaded_key(asset_id), if_match=placeholder.etag)
+                    case _:
+                        assert_never(action)
+            except PreconditionFailedError:  # it was marked, finalized or deleted meanwhile
+                continue
+            return
         raise AssetBusyError
 
     async def reconcile(
@@ -264,7 +400,7 @@ class AssetService:
                 return Outcome.SWEPT
             case _:
                 pass
-        upload = await self._inspect_upload(asset_id)
+        upload = await self._inspect_upload(asset_id, state.declaration)
         if upload is None:
             return Outcome.UPLOAD_MISSING
         match decide(state, upload.etag, now, self.policy):
@@ -272,23 +408,31 @@ class AssetService:
                 if not dry_run:
                     await self._expire(asset_id, placeholder)
                 return Outcome.EXPIRED
-            case Action.FINALIZE if isinstance(upload.etag, str):
+            case Action.FINALIZE:
                 if not dry_run:
                     if max_copy_bytes is not None and upload.size > max_copy_bytes:
                         raise CopyTooLargeError
-                    final = replace(state, status=Status.UPLOADED)
-                    await self.store.copy_object(
-                        temp_key(asset_id),
-                        uploaded_key(asset_id),
-                        ObjectAttributes(to_metadata(final), to_tags(final), upload.headers),
-                        source_if_match=upload.etag,
-                        if_match=placeholder.etag,
-                    )
+                    await self._copy(asset_id, placeholder, replace(state, status=Status.UPLOADED), upload)
                 return Outcome.FINALIZED
             case _:
                 return Outcome.UPLOAD_UNREADABLE if upload.etag is UNREADABLE else Outcome.ETAG_MISMATCH
 
-    async def _inspect_upload(self, asset_id: str) -> _Upload | None:
+    def _build_asset(self, asset_id: str, placeholder: Placeholder, now: datetime) -> Asset:
+        is_waiting = placeholder.state.status in {Status.PENDING, Status.MARKED}
+        seconds = _retry_after_seconds(due_at(placeholder, self.policy), now) if is_waiting else None
+        return Asset(asset_id, placeholder, seconds)
+
+    async def _read(self, asset_id: str) -> Placeholder:
+        placeholder = await read_placeholder(self.store, asset_id)
+        if placeholder is None:
+            raise AssetNotFoundError
+        return placeholder
+
+    async def _presign_upload(self, asset_id: str, declaration: Declaration) -> PresignedUrl:
+        seconds = self.policy.upload_url_ttl_seconds
+        return await self.presigner.presign_put(temp_key(asset_id), seconds, declaration.upload_headers)
+
+    async def _inspect_upload(self, asset_id: str, declaration: Declaration) -> _Upload | None:
         """Return what `temp/` holds, or None. Only uploads of the size of a placeholder are read."""
         key = temp_key(asset_id)
         try:
@@ -301,7 +445,31 @@ class AssetService:
                     return _Upload(OF_PLACEHOLDER, {})
         except ObjectUnreadableError:
             return _Upload(UNREADABLE, {})
+        if not declaration.allows(info.size, info.headers.get("content-type"), info.sha256):
+            return _Upload(UNDECLARED, {})
         return _Upload(info.etag, info.headers, info.size)
+
+    async def _copy(
+        self,
+        asset_id: str,
+        placeholder: Placeholder,
+        final: AssetState,
+        upload: _Upload,
+        max_seconds: float | None = None,
+    ) -> Placeholder:
+        """Finalize: replace the placeholder by the upload, if neither changed since they were read."""
+        if not isinstance(upload.etag, str):
+            raise TypeError("only an upload that is meant is copied")
+        attributes = ObjectAttributes(to_metadata(final), to_tags(final), upload.headers)
+        etag = await self.store.copy_object(
+            temp_key(asset_id),
+            uploaded_key(asset_id),
+            attributes,
+            source_if_match=upload.etag,
+            if_match=placeholder.etag,
+            max_seconds=max_seconds,
+        )
+        return Placeholder(etag, final, placeholder.last_modified, upload.headers, upload.size)
 
     def _new_body(self) -> bytes:
         return placeholder_body(self.make_nonce())
@@ -310,8 +478,10 @@ class AssetService:
         expired = replace(placeholder.state, status=Status.EXPIRED)
         await self._replace_placeholder(asset_id, expired, placeholder.etag)
 
-    async def _replace_placeholder(self, asset_id: str, state: AssetState, etag: str) -> None:
-        await self.store.put_object(uploaded_key(asset_id), self._new_body(), _to_attributes(state), if_match=etag)
+    async def _replace_placeholder(self, asset_id: str, state: AssetState, etag: str) -> str:
+        return await self.store.put_object(
+            uploaded_key(asset_id), self._new_body(), _to_attributes(state), if_match=etag
+        )
 
 
 async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | None:
@@ -327,7 +497,7 @@ async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | N
     if info is None:
         return None
     try:
-        return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified, info.headers)
+        return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified, info.headers, info.size)
     except InvalidPlaceholderError:
         return None
 

@@ -25,8 +25,16 @@ class AlreadyUploadedError(AssetError):
     """The asset is final and never changes again."""
 
 
+class AssetNotPendingError(AssetError):
+    """The asset is marked: its upload cannot be sent again."""
+
+
+class DeletesDisabledError(AssetError):
+    """The asset is marked or final, and the operator does not allow to delete such assets."""
+
+
 class UploadMismatchError(AssetError):
-    """`temp/` does not hold the pinned bytes, or holds nothing."""
+    """`temp/` does not hold the pinned or the declared bytes, or holds nothing."""
 
 
 class AssetExpiredError(AssetError):

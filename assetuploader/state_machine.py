@@ -6,13 +6,15 @@ the ETag that was read before, and every write has a random body, so that each v
 such a body is never finalized: the final asset would have the ETag of a placeholder, and a late mark could replace it.
 
     pending --mark--> marked --finalize--> uploaded
-       |                 |
-       +-----expire------+--------------> expired
+     |  |                |                   |  ^
+     |  +----------------|--finalize at once-|--+
+     +------expire-------+--> expired        +--delete--> nothing
 
-An asset expires when it was not marked in time, when other bytes than the pinned ones remain, or when nothing was
-uploaded.
-`uploaded` and `expired` never change again. Nothing here does I/O, reads a clock or creates an id:
-`assetuploader.asset_service` reads what these functions need, calls them, and carries out what they decide.
+An asset expires when it was not marked in time, when other bytes than the pinned ones remain, when nothing was
+uploaded, or when it is cancelled. `expired` never changes again, and `uploaded` never but for its deletion.
+
+Nothing here does I/O, reads a clock or creates an id: `assetuploader.asset_service` reads what these functions need,
+calls them, and carries out what they decide.
 """
 
 from collections.abc import Mapping
@@ -21,6 +23,12 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import Final
 
+from assetuploader.declaration import (
+    Declaration,
+    declaration_from_metadata,
+    declaration_to_metadata,
+    is_declaration_key,
+)
 from assetuploader.keys import format_timestamp, parse_etag, parse_timestamp
 
 SCHEMA: Final = "2"
@@ -28,11 +36,16 @@ SCHEMA: Final = "2"
 _READABLE_SCHEMAS: Final = frozenset({"1", SCHEMA})
 _BODY_PREFIX: Final = b"assetuploader placeholder "
 _BODY_MAX_BYTES: Final = 128
-_STATE_KEYS: Final = frozenset({"status", "expires-at", "pin", "schema"})
+_STATE_KEYS: Final = frozenset({"status", "expires-at", "created-at", "pin", "schema"})
+_LONGEST_PIN: Final = "0" * 128
 
-
+MAX_METADATA_BYTES: Final = 2048
+"""S3's limit for the names and values of all `x-amz-meta-*` headers together."""
 MAX_YEAR: Final = 9000
 """Later times are not an asset's. Arithmetic with them would leave Python's range of dates."""
+
+
+NOTHING_DECLARED: Final = Declaration()
 
 
 class InvalidPlaceholderError(ValueError):
@@ -40,7 +53,7 @@ class InvalidPlaceholderError(ValueError):
 
 
 class Status(StrEnum):
-    """How far an asset has come. `uploaded` and `expired` never change again."""
+    """How far an asset has come. `expired` never changes again, and `uploaded` never but for its deletion."""
 
     PENDING = "pending"
     MARKED = "marked"
@@ -57,6 +70,9 @@ class AssetState:
     """When the upload URL expires: UTC, whole seconds, before MAX_YEAR. Stored as `expires-at`."""
     pin: str | None = None
     """The ETag, without quotes, of the bytes that the client means; None when the mark named none."""
+    created_at: datetime | None = None
+    """UTC, stored in whole seconds; None for an asset of `/asset`, and for one that an earlier version created."""
+    declaration: Declaration = NOTHING_DECLARED
     other_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Metadata that the state machine does not read. Every transition keeps them."""
 
@@ -71,6 +87,8 @@ class Placeholder:
     """When S3 wrote this version, by its own clock, in whole seconds."""
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The system headers of this version: those of the upload once the asset is final. Keys in lower case."""
+    size: int = 0
+    """In bytes: that of the upload once the asset is final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +100,8 @@ class LifecyclePolicy:
     """How long after the upload URL expired an unpinned asset is due: an upload begun in time may still be running."""
     expire_after_seconds: int = 86_400
     """How long after the upload URL expired an unmarked or mismatched asset expires."""
+    finalize_at_once_bytes: int = 64 * 1024 * 1024
+    """The longest upload that a mark with a pin finalizes itself; 0: none."""
 
 
 # --- the state in S3 --------------------------------------------------------------------------------------------------
@@ -89,7 +109,14 @@ class LifecyclePolicy:
 
 def to_metadata(state: AssetState) -> dict[str, str]:
     """Return the state as `x-amz-meta-*` values, which programs read."""
-    metadata = {**state.other_metadata, **to_tags(state), "schema": SCHEMA}
+    metadata = {
+        **state.other_metadata,
+        **declaration_to_metadata(state.declaration),
+        **to_tags(state),
+        "schema": SCHEMA,
+    }
+    if state.created_at is not None:
+        metadata["created-at"] = format_timestamp(state.created_at)
     if state.pin is not None:
         metadata["pin"] = state.pin
     return metadata
@@ -109,6 +136,8 @@ def from_metadata(metadata: Mapping[str, str]) -> AssetState:
     try:
         status = Status(metadata["status"])
         upload_expires_at = parse_timestamp(metadata["expires-at"])
+        created_at = parse_timestamp(metadata["created-at"]) if "created-at" in metadata else None
+        declaration = declaration_from_metadata(metadata)
     except (KeyError, ValueError) as error:
         raise InvalidPlaceholderError(f"the object has no asset state in its metadata: {error!r}") from error
     if upload_expires_at.year >= MAX_YEAR:
@@ -119,8 +148,20 @@ def from_metadata(metadata: Mapping[str, str]) -> AssetState:
     schema = metadata.get("schema", "1")
     if schema not in _READABLE_SCHEMAS:
         raise InvalidPlaceholderError(f"the state has schema {schema!r}, which this version does not know")
-    others = {name: value for name, value in metadata.items() if name not in _STATE_KEYS}
-    return AssetState(status, upload_expires_at, pin, others)
+    others = {
+        name: value for name, value in metadata.items() if name not in _STATE_KEYS and not is_declaration_key(name)
+    }
+    return AssetState(status, upload_expires_at, pin, created_at, declaration, others)
+
+
+def excess_metadata_bytes(declaration: Declaration, created_at: datetime) -> int:
+    """Return by how many bytes the metadata of an asset with this declaration exceed S3's limit; 0 if they do not.
+
+    A later transition adds a pin, and must fit, too.
+    """
+    longest = AssetState(Status.UPLOADED, created_at, _LONGEST_PIN, created_at, declaration)
+    used = sum(len(name) + len(value) for name, value in to_metadata(longest).items())
+    return max(0, used - MAX_METADATA_BYTES)
 
 
 def placeholder_body(nonce: bytes) -> bytes:
@@ -147,8 +188,9 @@ class MarkAction(Enum):
     WRITE = auto()
     """Write `marked`, with the pin of this mark or none."""
     COMPARE = auto()
-    """HEAD `temp/{id}`. If it has the pinned bytes, or any without a pin: WRITE. Otherwise the mark is refused, unless
-    the placeholder changed: as expired when nothing is there and `is_upload_over`, else as a mismatch."""
+    """HEAD `temp/{id}`. If it has the pinned bytes, or any without a pin: finalize the asset now if
+    `may_finalize_at_once`, else WRITE. Otherwise the mark is refused, unless the placeholder changed: as expired when
+    nothing is there and `is_upload_over`, else as a mismatch."""
     ACCEPT = auto()
     """Succeed without a write: the asset is final with this pin, so the response to an earlier mark was lost."""
     ALREADY_UPLOADED = auto()
@@ -176,6 +218,41 @@ def is_upload_over(state: AssetState, now: datetime, policy: LifecyclePolicy) ->
     return now >= _grace_ends_at(state, policy)
 
 
+def may_finalize_at_once(pin: str | None, upload_bytes: int, policy: LifecyclePolicy) -> bool:
+    """Whether a mark copies an upload of this size itself: S3 does so in less time than a client waits."""
+    return pin is not None and upload_bytes <= policy.finalize_at_once_bytes and policy.finalize_at_once_bytes > 0
+
+
+# --- delete: the client does not want the asset any more --------------------------------------------------------------
+
+
+class DeleteAction(Enum):
+    """What to do about a deletion."""
+
+    CANCEL = auto()
+    """Write `expired`. The reconciler sweeps the upload."""
+    REMOVE = auto()
+    """Delete `temp/{id}`, which is garbage, and then `uploaded/{id}`."""
+    ACCEPT = auto()
+    """Succeed without a write: the asset cannot become final."""
+
+
+def decide_delete(status: Status) -> DeleteAction:
+    """Decide about a deletion, given the placeholder that was just read."""
+    match status:
+        case Status.PENDING | Status.MARKED:
+            return DeleteAction.CANCEL
+        case Status.UPLOADED:
+            return DeleteAction.REMOVE
+        case Status.EXPIRED:
+            return DeleteAction.ACCEPT
+
+
+def is_promised(status: Status) -> bool:
+    """Whether a client was told that the asset is or becomes final. Only an operator can allow to delete it then."""
+    return status in {Status.MARKED, Status.UPLOADED}
+
+
 # --- reconcile: finalize, expire and sweep what is due ----------------------------------------------------------------
 
 
@@ -199,11 +276,14 @@ class EtagSentinel(Enum):
     """S3 does not give out these bytes, for example because the client encrypted them with a key of its own."""
     OF_PLACEHOLDER = auto()
     """The bytes are the body of a placeholder."""
+    UNDECLARED = auto()
+    """The bytes are not those that the client declared."""
 
 
 NOT_READ: Final = EtagSentinel.NOT_READ
 UNREADABLE: Final = EtagSentinel.UNREADABLE
 OF_PLACEHOLDER: Final = EtagSentinel.OF_PLACEHOLDER
+UNDECLARED: Final = EtagSentinel.UNDECLARED
 
 
 def is_meant(upload_etag: str | EtagSentinel, pin: str | None) -> bool:

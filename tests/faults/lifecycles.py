@@ -1,10 +1,11 @@
 """Whole lifecycles of one asset on a real S3. A step that fails is retried, as clients and CronJobs do."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -13,15 +14,24 @@ import urllib3
 from assetuploader.asset_service import AssetService, ReconcileResult
 from assetuploader.cli.config import read_config
 from assetuploader.cli.wiring import open_bucket
-from assetuploader.errors import AlreadyUploadedError, AssetNotUploadedError, StoreUnavailableError
+from assetuploader.declaration import Declaration
+from assetuploader.errors import (
+    AlreadyUploadedError,
+    AssetNotFoundError,
+    AssetNotUploadedError,
+    StoreUnavailableError,
+)
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import Outcome
-from assetuploader.state_machine import LifecyclePolicy
+from assetuploader.state_machine import NOTHING_DECLARED, LifecyclePolicy
 from assetuploader.store import Bucket
 from dev.seaweedfs import LocalS3
 from tests.support.in_memory_s3 import etag_of
 
-POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=600, grace_seconds=0, expire_after_seconds=3600)
+POLICY: Final = LifecyclePolicy(
+    upload_url_ttl_seconds=600, grace_seconds=0, expire_after_seconds=3600, finalize_at_once_bytes=1
+)
+"""Uploads of one byte are finalized by their mark, longer ones by the reconciler."""
 MAX_ATTEMPTS: Final = 3
 HTTP: Final = urllib3.PoolManager(maxsize=32, retries=False)
 
@@ -55,6 +65,8 @@ class Lifecycle:
     direct: Bucket
     asset_id: str = ""
     url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those that the upload URL demands."""
     uploaded: bytes = b""
     errors: list[str] = field(default_factory=list)
 
@@ -73,14 +85,15 @@ class Lifecycle:
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
-    async def create(self) -> None:
+    async def create(self, declaration: Declaration = NOTHING_DECLARED) -> None:
         """POST /asset. A client whose request failed has no id, and creates another asset."""
-        created = await self._retry("create", self.service(self.faulty).create)
+        created = await self._retry("create", lambda: self.service(self.faulty).create(declaration))
+        self.headers = declaration.upload_headers
         self.asset_id, self.url = created.asset_id, created.upload.url
 
     def upload(self, body: bytes) -> None:
         """Send the client's PUT of these bytes."""
-        response = HTTP.request("PUT", self.url, body=body, headers={"Content-Type": "text/x-test"})
+        response = HTTP.request("PUT", self.url, body=body, headers={"content-type": "text/x-test", **self.headers})
         if response.status != 200 or response.headers["ETag"].strip('"') != etag_of(body):
             raise ViolationError(f"the upload got {response.status}")
         self.uploaded = body
@@ -89,6 +102,20 @@ class Lifecycle:
         """PUT /asset/{id}, with the pin of these bytes; None is a mark without a pin."""
         etag = None if pin is None else etag_of(pin)
         await self._retry("mark", lambda: self.service(self.faulty).mark(self.asset_id, etag, _now()))
+
+    async def refresh(self) -> None:
+        """POST /v1/assets/{id}/upload-url: send the bytes to this URL from now on."""
+        refreshed = await self._retry("refresh", lambda: self.service(self.faulty).refresh_upload_url(self.asset_id))
+        self.url = refreshed.upload.url
+
+    async def delete(self) -> None:
+        """DELETE /v1/assets/{id}, with deletes enabled."""
+        await self._retry("delete", lambda: self.service(self.faulty).delete(self.asset_id, may_delete_promised=True))
+
+    async def run_twice(self, after: timedelta) -> None:
+        """Two runs. The first one leaves an asset whose race it lost to the next one."""
+        for _ in range(2):
+            await self.run(after)
 
     async def run(self, after: timedelta) -> Outcome:
         """Reconcile this asset, this long after now."""
@@ -110,6 +137,14 @@ class Lifecycle:
         response = HTTP.request("GET", found.url)
         if response.data != body or response.headers["Content-Type"] != "text/x-test":
             raise ViolationError(f"{response.status} {response.data!r} instead of {body!r}")
+
+    async def require_gone(self) -> None:
+        """GET /asset/{id}: require that there is no such asset."""
+        try:
+            await self._retry("resolve", lambda: self.service(self.faulty).resolve(self.asset_id, 60, _now()))
+        except AssetNotFoundError:
+            return
+        raise ViolationError("a deleted asset is there")
 
     async def require_not_final(self) -> None:
         """GET /asset/{id}: require that it is not final."""
@@ -149,24 +184,60 @@ async def unpinned(lifecycle: Lifecycle) -> None:
     await lifecycle.require_not_final()
     await lifecycle.run(timedelta())
     await lifecycle.require_status("marked", has_upload=True)
-    await lifecycle.run(timedelta(minutes=11))
+    await lifecycle.run_twice(timedelta(minutes=11))
     await lifecycle.require_final(b"A")
     await _require_unchanged(lifecycle, b"A")
 
 
 async def pinned(lifecycle: Lifecycle) -> None:
-    """Pinned, overwritten, pinned again, final at once."""
+    """Pinned, overwritten, pinned again, finalized by the next run."""
+    await lifecycle.create()
+    lifecycle.upload(b"AA")
+    await lifecycle.mark(b"AA")
+    lifecycle.upload(b"BB")
+    await lifecycle.run(timedelta())
+    await lifecycle.require_status("marked", has_upload=True)
+    await lifecycle.mark(b"BB")
+    await lifecycle.run_twice(timedelta())
+    await lifecycle.require_final(b"BB")
+    await lifecycle.mark(b"BB")
+    await _require_unchanged(lifecycle, b"BB")
+
+
+async def pinned_and_short(lifecycle: Lifecycle) -> None:
+    """Declared, refreshed, pinned, and final when the mark ends, or after the next runs."""
+    await lifecycle.create(Declaration("a.txt", "text/x-test", 1, sha256(b"A").hexdigest(), metadata={"a": "b"}))
+    await lifecycle.refresh()
+    lifecycle.upload(b"A")
+    await lifecycle.mark(b"A")
+    await lifecycle.run_twice(timedelta())
+    await lifecycle.require_final(b"A")
+    await lifecycle.mark(b"A")
+    await _require_unchanged(lifecycle, b"A", late=b"A")
+
+
+async def deleted(lifecycle: Lifecycle) -> None:
+    """Final, deleted, and gone; what arrives later is never served."""
     await lifecycle.create()
     lifecycle.upload(b"A")
     await lifecycle.mark(b"A")
-    lifecycle.upload(b"B")
-    await lifecycle.run(timedelta())
-    await lifecycle.require_status("marked", has_upload=True)
-    await lifecycle.mark(b"B")
-    await lifecycle.run(timedelta())
-    await lifecycle.require_final(b"B")
-    await lifecycle.mark(b"B")
-    await _require_unchanged(lifecycle, b"B")
+    await lifecycle.run_twice(timedelta())
+    await lifecycle.require_final(b"A")
+    await lifecycle.delete()
+    await lifecycle.require_gone()
+    lifecycle.upload(b"A")
+    await lifecycle.run_twice(timedelta())
+    await lifecycle.require_gone()
+    await lifecycle.delete()
+
+
+async def cancelled(lifecycle: Lifecycle) -> None:
+    """Uploaded, cancelled, swept."""
+    await lifecycle.create()
+    lifecycle.upload(b"A")
+    await lifecycle.delete()
+    await lifecycle.run_twice(timedelta())
+    await lifecycle.require_status("expired", has_upload=False)
 
 
 async def unmarked(lifecycle: Lifecycle) -> None:
@@ -183,17 +254,17 @@ async def unmarked(lifecycle: Lifecycle) -> None:
 async def overwritten(lifecycle: Lifecycle) -> None:
     """Pinned, its bytes overwritten by the client, expired."""
     await lifecycle.create()
-    lifecycle.upload(b"A")
-    await lifecycle.mark(b"A")
-    lifecycle.upload(b"B")
+    lifecycle.upload(b"AA")
+    await lifecycle.mark(b"AA")
+    lifecycle.upload(b"BB")
     await lifecycle.run(timedelta(minutes=71))
     await lifecycle.run(timedelta(minutes=71))
     await lifecycle.require_status("expired", has_upload=False)
 
 
-async def _require_unchanged(lifecycle: Lifecycle, body: bytes) -> None:
+async def _require_unchanged(lifecycle: Lifecycle, body: bytes, late: bytes = b"late") -> None:
     version = await lifecycle.version()
-    lifecycle.upload(b"late")
+    lifecycle.upload(late)
     try:
         await lifecycle.mark(None)
     except AlreadyUploadedError:
@@ -208,4 +279,4 @@ async def _require_unchanged(lifecycle: Lifecycle, body: bytes) -> None:
         raise ViolationError("a final asset was written again")
 
 
-LIFECYCLES: Final = (unpinned, pinned, unmarked, overwritten)
+LIFECYCLES: Final = (unpinned, pinned, pinned_and_short, unmarked, overwritten, deleted, cancelled)

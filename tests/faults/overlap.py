@@ -54,7 +54,7 @@ class Overlap:
             assets = AssetService(
                 bucket.store,
                 bucket.presigner,
-                LifecyclePolicy(upload_url_ttl_seconds=600),
+                LifecyclePolicy(upload_url_ttl_seconds=600, finalize_at_once_bytes=0),
                 uuid4,
                 lambda: os.urandom(16),
             )

@@ -36,7 +36,7 @@ def test_the_benchmarks_run_and_write_their_page(tmp_path: Path) -> None:
         assert f"| {program} | HTTPS |" in page
     for program in ("reconcile, 1 shard", "reconcile, 4 shards", "minimal", "s5cmd mv"):
         assert f"| {program} | HTTP |" in page
-    assert "finalized and read once takes 8." in page
+    assert "finalized and read once takes 6." in page
     for section in ("# Benchmarks", "## The service", "## The reconciler", "## What S3 charges"):
         assert f"{section}\n" in page
     for package in ("uvloop", "aiohttp"):

@@ -32,11 +32,19 @@ class AssetRecord:
     """An upload arrived before its grace was over."""
     placeholders: set[bytes] = field(default_factory=set)
     """Every body that a placeholder had. Nobody is promised an asset with such bytes."""
+    is_delete_requested: bool = False
+    """Somebody asked to delete the asset, marked or final as it may be. From then on it may be gone."""
+    is_delete_acknowledged: bool = False
+    """A deletion succeeded. From then on it is gone."""
+    may_be_cancelled: bool = False
+    """Somebody asked to delete the asset while it is pending."""
+    is_removed: bool = False
+    """`uploaded/{id}` was deleted."""
 
 
 _NEXT_STATUSES: Final = {
     None: {"pending"},
-    "pending": {"marked", "expired"},
+    "pending": {"pending", "marked", "uploaded", "expired"},
     "marked": {"marked", "uploaded", "expired"},
     "uploaded": set[str](),
     "expired": set[str](),
@@ -51,6 +59,8 @@ class InvariantChecker:
     s3: InMemoryS3
     grace_seconds: int
     expire_after_seconds: int
+    declared_size: int | None = None
+    """The size that the client declared."""
     records: dict[str, AssetRecord] = field(default_factory=dict)
     checked_writes: int = 0
     """How many of the bucket's writes were checked."""
@@ -72,6 +82,10 @@ class InvariantChecker:
                 record.has_upload_in_time,
                 record.has_promise,
                 record.is_latest_promised,
+                record.is_delete_requested,
+                record.is_delete_acknowledged,
+                record.may_be_cancelled,
+                record.is_removed,
             )
             for record in self.records.values()
         )
@@ -93,20 +107,43 @@ class InvariantChecker:
         """Record that a mark succeeded, which began at this time, after this many uploads had arrived."""
         record = self.record(asset_id)
         status = record.current.metadata["status"] if record.current else None
+        if record.is_delete_requested and status in {None, "expired"}:  # it was deleted after it was marked
+            return
         if status not in {"marked", "uploaded"} and not (status == "expired" and pin is not None):
             raise ViolationError(f"I3: a mark succeeded, and the asset is {status}")
         if not record.uploads and record.current and began_at >= _expiry_of(record.current):
             raise ViolationError("a mark succeeded after the upload URL expired, and nothing is uploaded")
-        if not uploads_before or record.uploads[-1] in record.placeholders:
+        latest = record.uploads[-1] if uploads_before else b""
+        if not uploads_before or latest in record.placeholders or not self.is_declared(latest):
             return
         record.has_promise = True
         if uploads_before == len(record.uploads) and pin in (None, etag_of(record.uploads[-1])):
             record.is_latest_promised = True
             self._require_kept(asset_id, record)
 
-    def check_download(self, asset_id: str, body: bytes) -> None:
-        """Check the bytes that a download URL returned."""
-        final = self.s3.objects[f"uploaded/{asset_id}"]
+    def record_deleted(self, asset_id: str) -> None:
+        """Record that a client was told that the asset is deleted."""
+        record = self.record(asset_id)
+        status = record.current.metadata["status"] if record.current else None
+        if status not in {None, "expired"}:
+            raise ViolationError(f"I1: a deletion succeeded, and the asset is {status}")
+        record.is_delete_acknowledged = True
+
+    def is_declared(self, body: bytes) -> bool:
+        """Whether an asset of these tests may have these bytes: declarations are of one byte."""
+        return self.declared_size in {None, len(body)}
+
+    def check_download(self, asset_id: str, body: bytes | None) -> None:
+        """Check the bytes that a download URL returned; None when there was no object."""
+        if body is None:
+            if not self.record(asset_id).is_delete_requested:
+                raise ViolationError("I1: the final asset disappeared")
+            return
+        final = self.s3.objects.get(f"uploaded/{asset_id}")
+        if final is None and self.record(asset_id).is_delete_requested:
+            return
+        if final is None:
+            raise ViolationError("I1: the final asset disappeared")
         if body not in self.record(asset_id).uploads or body != final.body or final.metadata["status"] != "uploaded":
             raise ViolationError(f"I4: the download returned {body!r}, which is not the final asset")
 
@@ -134,11 +171,15 @@ class InvariantChecker:
                     self._check_change(record, self.s3.objects[key])
                 case "delete_objects", "temp":
                     pass
+                case "delete_object", "uploaded":
+                    self._check_delete(record)
                 case _:
                     raise ViolationError(f"I7: {operation} of {key}")
             self._require_kept(asset_id, record)
 
     def _check_change(self, record: AssetRecord, new: Stored) -> None:
+        if record.is_removed:
+            raise ViolationError("I1: the asset was deleted, and is there again")
         before = record.current
         record.current = new
         old_status = before.metadata["status"] if before else None
@@ -148,10 +189,12 @@ class InvariantChecker:
         if status not in _NEXT_STATUSES[old_status]:
             name = "I1" if old_status == "uploaded" else "I3"
             raise ViolationError(f"{name}: {old_status} became {status}")
-        if before and new.metadata["expires-at"] != before.metadata["expires-at"]:
+        if before and not self._is_expiry_kept(before, new):
             raise ViolationError("I1: the expiry changed")
-        if new.tags != {name: value for name, value in new.metadata.items() if name not in {"pin", "schema"}}:
+        if new.tags != {name: new.metadata[name] for name in ("status", "expires-at")}:
             raise ViolationError("tags and metadata hold different states")
+        if self.declared_size is not None and new.metadata.get("size") != str(self.declared_size):
+            raise ViolationError("the declaration was lost")
         if status == "uploaded" and before:
             self._check_finalize(record, before, new)
         if status == "expired":
@@ -159,8 +202,10 @@ class InvariantChecker:
 
     def _check_finalize(self, record: AssetRecord, before: Stored, new: Stored) -> None:
         pin = new.metadata.get("pin")
-        if pin != before.metadata.get("pin"):
-            raise ViolationError("I2: the final asset's pin is not its placeholder's")
+        if pin is None and (before.metadata.get("pin") is not None or before.metadata["status"] == "pending"):
+            raise ViolationError("I2: the final asset has no pin, and its placeholder had one or was not marked")
+        if not self.is_declared(new.body):
+            raise ViolationError("the final asset has other bytes than those declared")
         if pin not in (None, new.etag):
             raise ViolationError("I2: the final asset has other bytes than its pin")
         if new.body not in record.uploads:
@@ -168,8 +213,27 @@ class InvariantChecker:
         if pin is None and self.s3.now < _expiry_of(new) + timedelta(seconds=self.grace_seconds):
             raise ViolationError("finalized before it was due")
 
+    @staticmethod
+    def _is_expiry_kept(before: Stored, new: Stored) -> bool:
+        """Whether the expiry is the same, or was moved on for a new upload URL of a pending asset."""
+        if before.metadata["status"] == new.metadata["status"] == "pending":
+            return _expiry_of(new) >= _expiry_of(before)
+        return new.metadata["expires-at"] == before.metadata["expires-at"]
+
+    @staticmethod
+    def _check_delete(record: AssetRecord) -> None:
+        before, record.current, record.is_removed = record.current, None, True
+        if not record.is_delete_requested:
+            raise ViolationError("I1: the asset was deleted, and nobody asked for it")
+        if before and before.metadata["status"] != "uploaded":
+            raise ViolationError(f"I3: the asset was {before.metadata['status']}, and its placeholder was deleted")
+
     def _check_expire(self, record: AssetRecord, before: Stored | None, new: Stored) -> None:
         pin = new.metadata.get("pin")
+        if record.is_delete_requested or (
+            before and before.metadata["status"] == "pending" and record.may_be_cancelled
+        ):
+            return
         if record.has_promise and (pin is None or record.is_latest_promised):
             raise ViolationError("I3: a mark succeeded, and the asset expired")
         if before and pin != before.metadata.get("pin"):
@@ -179,7 +243,7 @@ class InvariantChecker:
             raise ViolationError("expired before its time")
 
     def _require_kept(self, asset_id: str, record: AssetRecord) -> None:
-        if not record.is_latest_promised:
+        if not record.is_latest_promised or record.is_delete_requested:
             return
         promised = record.uploads[-1]
         upload = self.s3.objects.get(f"temp/{asset_id}")
@@ -207,7 +271,7 @@ class InvariantChecker:
         match placeholder.metadata["status"], placeholder.metadata.get("pin"):
             case "pending", _:
                 return is_expired
-            case "marked", _ if upload.body in record.placeholders:
+            case "marked", _ if upload.body in record.placeholders or not self.is_declared(upload.body):
                 return is_expired
             case "marked", None:
                 return self.s3.now >= expiry + timedelta(seconds=self.grace_seconds)
@@ -219,7 +283,7 @@ class InvariantChecker:
     def require_promises_kept(self) -> None:
         """Check I3 long after all deadlines and clean runs: what was promised is final."""
         for asset_id, record in self.records.items():
-            if not record.has_promise:
+            if not record.has_promise or record.is_delete_requested:
                 self._require_end(asset_id)
                 continue
             final = self.s3.objects.get(f"uploaded/{asset_id}")

@@ -23,30 +23,27 @@ def _machine(old: str, new: str) -> Edit:
 
 
 _MARK_LOST: Final = """            except PreconditionFailedError:
-                continue
-            return
+                copies_left -= 1
 """
 _APPLY_LOST: Final = "outcome = Outcome.SWEPT if is_done else Outcome.WAITING"
-_MARK_READS: Final = """            placeholder = await read_placeholder(self.store, asset_id)
-            if placeholder is None:
-                raise AssetNotFoundError
-            action"""
+_MARK_READS: Final = """        placeholder = await self._read(asset_id)
+        state = placeholder.state
+        action"""
 _RECONCILE_READS: Final = """            placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
                 return ReconcileResult"""
-_INSPECTS: Final = """upload = await self._inspect_upload(asset_id)
+_INSPECTS: Final = """upload = await self._inspect_upload(asset_id, state.declaration)
         if upload is None:"""
-_COPIES: Final = "                    await self.store.copy_object("
+_COPIES: Final = "        etag = await self.store.copy_object("
 _WRITES: Final = "return ObjectAttributes(to_metadata(state), to_tags(state))"
-_RESOLVES: Final = """                case Status.UPLOADED:
-                    headers = download"""
+_IS_FINAL: Final = "return self.placeholder.state.status is Status.UPLOADED"
 _SWEEPS: Final = """        case Status.UPLOADED | Status.EXPIRED:
             return Action.SWEEP"""
 _FINAL: Final = "return MarkAction.ACCEPT if pin is not None and pin == state.pin else MarkAction.ALREADY_UPLOADED"
 _MARK: Final = """        case Status.PENDING | Status.MARKED:
             return MarkAction.WRITE if"""
-_COMPARES: Final = """upload = await self._inspect_upload(asset_id)
-                    if upload is None and"""
+_COMPARES: Final = """upload = await self._inspect_upload(asset_id, state.declaration)
+                if upload is None and"""
 _OVER: Final = "return now >= _grace_ends_at(state, policy)"
 _MARKED_ALREADY: Final = """        case Status.MARKED if CONDITION:
             return MarkAction.ACCEPT
@@ -60,6 +57,18 @@ _RENEWS: Final = """if upload.etag == placeholder.etag:
             await self._replace_placeholder(asset_id, state, placeholder.etag)
             raise PreconditionFailedError
         match decide(state, upload.etag,"""
+_IN_DOUBT: Final = "raise _CopyInDoubtError from error"
+_AT_ONCE: Final = "return pin is not None and upload_bytes <= policy.finalize_at_once_bytes"
+_AT_ONCE_STATE: Final = "final = replace(placeholder.state, status=Status.UPLOADED, pin=pin)"
+_NOT_PENDING: Final = """                case Status.MARKED:
+                    raise AssetNotPendingError"""
+_DELETE_LOST: Final = """            except PreconditionFailedError:  # it was marked, finalized or deleted meanwhile
+                continue"""
+_REFRESH_LOST: Final = """            except PreconditionFailedError:
+                continue
+            return PendingAsset"""
+_CANCELS: Final = """        case Status.PENDING | Status.MARKED:
+            return DeleteAction.CANCEL"""
 _LOST: Final = 'raise StoreUnavailableError("lost") from None'
 
 MUTANTS: Final = (
@@ -75,10 +84,13 @@ MUTANTS: Final = (
     ),
     Mutant(
         "temp/ is deleted before the copy",
-        (_service(_COPIES, f"                    await self.store.delete_objects([temp_key(asset_id)])\n{_COPIES}"),),
+        (_service(_COPIES, f"        await self.store.delete_objects([temp_key(asset_id)])\n{_COPIES}"),),
     ),
-    Mutant("a mark takes a 412 for failure", (_service(_MARK_LOST, _MARK_LOST.replace("continue", _LOST)),)),
-    Mutant("a mark takes a 412 for success", (_service(_MARK_LOST, _MARK_LOST.replace("continue", "return")),)),
+    Mutant("a mark takes a 412 for failure", (_service(_MARK_LOST, _MARK_LOST.replace("copies_left -= 1", _LOST)),)),
+    Mutant(
+        "a mark takes a 412 for success",
+        (_service(_MARK_LOST, _MARK_LOST.replace("copies_left -= 1", "return await self.get(asset_id, now)")),),
+    ),
     Mutant(
         "the reconciler takes a 412 for failure",
         (_service(_APPLY_LOST, _LOST),),
@@ -101,7 +113,7 @@ MUTANTS: Final = (
             _service(
                 _CREATED,
                 "found = await read_placeholder(self.store, asset_id)\n"
-                "            if found is None or _to_attributes(found.state) != attributes:",
+                "            if found is None or found.state != state:",
             ),
         ),
     ),
@@ -131,12 +143,17 @@ MUTANTS: Final = (
     ),
     Mutant(
         "finalize forgets the pin",
-        (_service("replace(state, status=Status.UPLOADED)", "replace(state, status=Status.UPLOADED, pin=None)"),),
+        (
+            _service(
+                "replace(state, status=Status.UPLOADED), upload)",
+                "replace(state, status=Status.UPLOADED, pin=None), upload)",
+            ),
+        ),
     ),
     Mutant("the tags keep the old state", (_service(_WRITES, _WRITES.replace("to_tags(state)", '{"status": ""}')),)),
     Mutant(
         "GET returns a URL for a marked asset",
-        (_service(_RESOLVES, _RESOLVES.replace("Status.UPLOADED", "Status.UPLOADED | Status.MARKED")),),
+        (_service(_IS_FINAL, _IS_FINAL.replace("is Status.UPLOADED", "in {Status.UPLOADED, Status.MARKED}")),),
     ),
     Mutant("a final asset is marked again", (_machine(_FINAL, "return MarkAction.WRITE"),)),
     Mutant(
@@ -154,8 +171,10 @@ MUTANTS: Final = (
     Mutant(
         "pin: temp/ is read before the placeholder",
         (
-            _service(_MARK_READS, f"            early = await self._inspect_upload(asset_id)\n{_MARK_READS}"),
-            _service(_COMPARES, _COMPARES.replace("await self._inspect_upload(asset_id)", "early")),
+            _service(
+                _MARK_READS, f"        early = await self._inspect_upload(asset_id, NOTHING_DECLARED)\n{_MARK_READS}"
+            ),
+            _service(_COMPARES, _COMPARES.replace("await self._inspect_upload(asset_id, state.declaration)", "early")),
         ),
     ),
     Mutant(
@@ -165,21 +184,21 @@ MUTANTS: Final = (
     ),
     Mutant(
         "pin: 409 without a second read of the placeholder",
-        (_service("if await read_placeholder(self.store, asset_id) == placeholder:", "if placeholder:"),),
+        (_service("if await self._read(asset_id) == placeholder:", "if placeholder:"),),
     ),
     Mutant(
         "pin: expire decides by the upload that was read before the placeholder",
         (
             _service(
                 _RECONCILE_READS,
-                f"            listed = await self._inspect_upload(asset_id)\n{_RECONCILE_READS}",
+                f"            listed = await self._inspect_upload(asset_id, NOTHING_DECLARED)\n{_RECONCILE_READS}",
             ),
             _service("_apply(asset_id, placeholder, now,", "_apply(asset_id, placeholder, now, listed,"),
             _service(
                 "placeholder: Placeholder, now: datetime, *, max",
                 "placeholder: Placeholder, now: datetime, listed, *, max",
             ),
-            _service(_INSPECTS, _INSPECTS.replace("await self._inspect_upload(asset_id)", "listed")),
+            _service(_INSPECTS, _INSPECTS.replace("await self._inspect_upload(asset_id, state.declaration)", "listed")),
         ),
         explored_first="pinned again while it expires",
     ),
@@ -187,15 +206,15 @@ MUTANTS: Final = (
     Mutant("a marked asset expires before its upload", (_machine(_OVER, "return True"),)),
     Mutant(
         "GET expires a marked asset whose upload is there",
-        (_service("if await self._inspect_upload(asset_id) is None:", "if True:"),),
+        (_service("if await self._inspect_upload(asset_id, state.declaration) is None:", "if True:"),),
     ),
     Mutant(
         "GET takes a 412 for expired",
         (
             _service(
                 "except PreconditionFailedError:  # a run finalized it",
-                "except PreconditionFailedError:\n                        raise AssetExpiredError\n"
-                "                        # a run finalized it",
+                "except PreconditionFailedError:\n                    raise AssetExpiredError\n"
+                "                    # a run finalized it",
             ),
         ),
     ),
@@ -212,6 +231,76 @@ MUTANTS: Final = (
         "the body of a placeholder is finalized once the placeholder is renewed",
         (_service("match decide(state, upload.etag,", _RENEWS), _service(_IS_COPIED, "if False:")),
         explored_first="the upload is the placeholder's body",
+    ),
+    Mutant(
+        "at once: a copy in doubt counts as done",
+        (_service(_IN_DOUBT, "return replace(placeholder, state=final)"),),
+        explored_first="pinned lifecycle, at once",
+    ),
+    Mutant(
+        "at once: a mark without a pin copies",
+        (_machine(_AT_ONCE, _AT_ONCE.replace("pin is not None and ", "")),),
+        explored_first="marked when the upload URL has expired, at once",
+    ),
+    Mutant(
+        "at once: the pin is not stored",
+        (_service(_AT_ONCE_STATE, _AT_ONCE_STATE.replace(", pin=pin", "")),),
+        explored_first="pinned lifecycle, at once",
+    ),
+    Mutant(
+        "refresh is written unconditionally",
+        store=ignore_condition_of("pending", only_of_replacements=True),
+        explored_first="refreshed while it is uploaded and marked",
+    ),
+    Mutant(
+        "refresh takes a 412 for success",
+        (_service(_REFRESH_LOST, _REFRESH_LOST.replace("continue", "pass")),),
+        explored_first="refreshed while it is uploaded and marked",
+    ),
+    Mutant(
+        "refresh makes a marked asset pending",
+        (
+            _service(
+                _NOT_PENDING,
+                _NOT_PENDING.replace("raise AssetNotPendingError", "state = replace(state, status=Status.PENDING)"),
+            ),
+        ),
+        explored_first="refreshed while it is uploaded and marked",
+    ),
+    Mutant(
+        "refresh moves the expiry back",
+        (_service("max(state.upload_expires_at, upload.expires_at)", "upload.expires_at"),),
+        explored_first="refreshed by a service whose clock is behind",
+    ),
+    Mutant(
+        "delete takes a 412 for success",
+        (_service(_DELETE_LOST, _DELETE_LOST.replace("continue", "return")),),
+        explored_first="deleted while it is marked",
+    ),
+    Mutant(
+        "delete removes a placeholder",
+        (_machine(_CANCELS, _CANCELS.replace("CANCEL", "REMOVE")),),
+        explored_first="deleted while it is marked",
+    ),
+    Mutant(
+        "a promised asset is deleted although deletes are off",
+        (_machine("return status in {Status.MARKED, Status.UPLOADED}", "return False"),),
+        explored_first="a final asset, deletes off",
+    ),
+    Mutant(
+        "bytes that are not declared are finalized",
+        (_service("if not declaration.allows(", "if False and not declaration.allows("),),
+        explored_first="bytes that are not declared",
+    ),
+    Mutant(
+        "a transition forgets the declaration",
+        (
+            _machine(
+                "**declaration_to_metadata(state.declaration),",
+                "**declaration_to_metadata(state.declaration if state.pin is None else NOTHING_DECLARED),",
+            ),
+        ),
+        explored_first="bytes that are not declared",
     ),
 )
 

@@ -95,8 +95,8 @@ class CopyWithoutSourceIfMatch(InMemoryS3):
         return InMemoryS3.read_source(self, source, found.etag if found else source_etag)
 
 
-def ignore_condition_of(status: str) -> Callable[[], InMemoryS3]:
-    """Return a store class that ignores the condition of a write of this status."""
+def ignore_condition_of(status: str, *, only_of_replacements: bool = False) -> Callable[[], InMemoryS3]:
+    """Return a store class that ignores the condition of a write of this status, or only its `If-Match`."""
 
     class WriteWithoutCondition(InMemoryS3):
         """A bucket that ignores the condition of a write of this status."""
@@ -112,7 +112,7 @@ def ignore_condition_of(status: str) -> Callable[[], InMemoryS3]:
             if_match: str | None = None,
             if_none_match: str | None = None,
         ) -> str:
-            if attributes.metadata["status"] == status:
+            if attributes.metadata["status"] == status and not (only_of_replacements and if_match is None):
                 found = self.objects.get(key)
                 if_match, if_none_match = (found.etag, None) if found else (None, "*")
             return await InMemoryS3.put_object(

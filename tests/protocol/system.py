@@ -1,31 +1,37 @@
 """One bucket with one asset, and the processes that act on it: scripts that call the real coroutines."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
 
 from assetuploader.asset_service import AssetService
+from assetuploader.declaration import Declaration
 from assetuploader.errors import (
     AlreadyUploadedError,
     AssetError,
     AssetExpiredError,
     AssetNotFoundError,
+    AssetNotPendingError,
     AssetNotUploadedError,
+    DeletesDisabledError,
     StoreError,
     UploadMismatchError,
 )
-from assetuploader.state_machine import LifecyclePolicy
-from assetuploader.store import ObjectAttributes, ObjectStore
+from assetuploader.state_machine import NOTHING_DECLARED, LifecyclePolicy
+from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, ObjectAttributes, ObjectStore, PresignedUrl
 from tests.protocol.code_under_test import Code
 from tests.protocol.invariants import AssetRecord, InvariantChecker, ViolationError
 from tests.protocol.steps import Call, SteppedStore, perform, run_now
 from tests.support.in_memory_s3 import InMemoryS3, RefusedError, Stored, etag_of
 
-POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400)
+POLICY: Final = LifecyclePolicy(
+    upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400, finalize_at_once_bytes=0
+)
+AT_ONCE: Final = replace(POLICY, finalize_at_once_bytes=1)
 ASSET: Final = "11111111-1111-4111-8111-111111111111"
 BYSTANDER: Final = "22222222-2222-4222-8222-222222222222"
 """A final asset that no process may touch."""
@@ -38,6 +44,7 @@ class System:
     code: Code
     s3: InMemoryS3
     checker: InvariantChecker
+    policy: LifecyclePolicy
     upload_url: str = ""
 
     def copy(self) -> "System":
@@ -45,7 +52,7 @@ class System:
         s3 = self.code.store()
         s3.signer_is_ahead = self.s3.signer_is_ahead
         s3.now, s3.objects, s3.writes = self.s3.now, dict(self.s3.objects), list(self.s3.writes)
-        return System(self.code, s3, self.checker.copy(s3), self.upload_url)
+        return System(self.code, s3, self.checker.copy(s3), self.policy, self.upload_url)
 
     def service(self, actor: "Actor") -> AssetService:
         """Return the asset service of one actor: stepped, with nonces of its own."""
@@ -56,7 +63,9 @@ class System:
         return self._service(self.s3, Actor("initial state"))
 
     def _service(self, store: ObjectStore, actor: "Actor") -> AssetService:
-        service: AssetService = self.code.module.AssetService(store, self.s3, POLICY, lambda: UUID(ASSET), actor.nonce)
+        service: AssetService = self.code.module.AssetService(
+            store, self.s3, self.policy, lambda: UUID(ASSET), actor.nonce
+        )
         return service
 
     def fingerprint(self) -> object:
@@ -108,6 +117,8 @@ class InitialState:
     signer_is_ahead: timedelta = timedelta()
     uploads_placeholder: bool = False
     """A client that can read the bucket uploads the body of the placeholder."""
+    policy: LifecyclePolicy = POLICY
+    declaration: Declaration = NOTHING_DECLARED
 
     def start(self, code: Code) -> System:
         """Return a new system in this state."""
@@ -117,12 +128,13 @@ class InitialState:
         """Build the state in an empty bucket."""
         s3 = code.store()
         s3.signer_is_ahead = self.signer_is_ahead
-        system = System(code, s3, InvariantChecker(s3, POLICY.grace_seconds, POLICY.expire_after_seconds))
+        checker = InvariantChecker(s3, POLICY.grace_seconds, POLICY.expire_after_seconds, self.declaration.size)
+        system = System(code, s3, checker, self.policy)
         self._add_bystander(system)
         system.checker.record(ASSET)
         service = system.direct_service()
         if self.is_created:
-            system.upload_url = run_now(service.create()).upload.url
+            system.upload_url = run_now(service.create(self.declaration)).upload.url
             system.checker.check()
             system.checker.record_created(ASSET)
         for body in (*self.uploads, *([s3.objects[f"uploaded/{ASSET}"].body] if self.uploads_placeholder else [])):
@@ -174,7 +186,9 @@ def uploads_late_and_marks(body: bytes, late_body: bytes) -> Script:
     return script
 
 
-async def upload(system: System, body: bytes, *, is_late: bool = False) -> None:
+async def upload(
+    system: System, body: bytes, *, is_late: bool = False, headers: Mapping[str, str] = NO_HEADERS
+) -> None:
     """Send one PUT to the upload URL."""
 
     def arrive() -> None:
@@ -182,7 +196,7 @@ async def upload(system: System, body: bytes, *, is_late: bool = False) -> None:
             system.s3.store("put", f"temp/{ASSET}", body, ObjectAttributes({}, {}))
             return
         with suppress(RefusedError):
-            system.s3.put(system.upload_url, body)
+            system.s3.put(system.upload_url, body, headers)
 
     await perform(Call("PUT", f"temp/{ASSET} {body.decode()}", arrive))
 
@@ -212,6 +226,7 @@ async def mark(system: System, actor: Actor, body: bytes | None, *, attempts: in
     service = system.service(actor)
     for _ in range(attempts):
         uploads_before, began_at = len(record.uploads), system.s3.now
+        was_deleted = record.is_delete_acknowledged
         actor.had_fault = False
         try:
             await service.mark(ASSET, pin, began_at)
@@ -221,6 +236,8 @@ async def mark(system: System, actor: Actor, body: bytes | None, *, attempts: in
             _require_justified(system, error, pin, uploads_before)
             return
         else:
+            if was_deleted:
+                raise ViolationError("I1: a mark of a deleted asset succeeded")
             system.checker.record_accepted_mark(ASSET, uploads_before, pin, began_at)
             return
 
@@ -241,6 +258,7 @@ def _require_justified(system: System, error: AssetError, pin: str | None, uploa
             # Wrong when only the pinned bytes were ever uploaded, unless they are the body of a placeholder.
             is_justified = not uploads_before or {etag_of(body) for body in record.uploads} != {pin}
             is_justified = is_justified or pin in {etag_of(body) for body in record.placeholders}
+            is_justified = is_justified or not all(system.checker.is_declared(body) for body in record.uploads)
             if pin is None:
                 has_expired_url = final is not None and system.s3.now >= datetime.fromisoformat(
                     final.metadata["expires-at"]
@@ -314,13 +332,86 @@ def gets() -> Script:
         except StoreError as error:
             _require_fault(actor, error)
         except (AssetNotUploadedError, AssetExpiredError, AssetNotFoundError) as error:
-            if was_final:
+            if was_final and not system.checker.record(ASSET).is_delete_requested:
                 raise ViolationError(f"I1: resolving a final asset ended in {type(error).__name__}") from None
             if isinstance(error, AssetExpiredError) and system.status() != "expired":
                 raise ViolationError(f"a client was told that the asset expired, and it is {system.status()}") from None
         else:
-            body = await perform(Call("GET", f"uploaded/{ASSET}", lambda: system.s3.get(found.url).body))
+            body = await perform(Call("GET", f"uploaded/{ASSET}", lambda: _download(system, found.url)))
             system.checker.check_download(ASSET, body)
+
+    return script
+
+
+def _download(system: System, url: str) -> bytes | None:
+    """Follow a download URL; return None when the asset was deleted meanwhile."""
+    try:
+        return system.s3.get(url).body
+    except KeyError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _SignerOnAnotherClock:
+    """A presigner whose clock is so far ahead of S3's. It signs upload URLs only."""
+
+    s3: InMemoryS3
+    is_ahead: timedelta
+
+    async def presign_put(self, key: str, expires_in: int, headers: Mapping[str, str] = NO_HEADERS) -> PresignedUrl:
+        """See `Presigner.presign_put`."""
+        others, self.s3.signer_is_ahead = self.s3.signer_is_ahead, self.is_ahead
+        signed = await self.s3.presign_put(key, expires_in, headers)
+        self.s3.signer_is_ahead = others
+        return signed
+
+    async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
+        """See `Presigner.presign_get`: nothing here needs it."""
+        raise NotImplementedError
+
+
+def refreshes(*, signer_is_ahead: timedelta = timedelta()) -> Script:
+    """A client that asks for a new upload URL. The clock of the service that signs it is so far ahead of S3's."""
+
+    async def script(system: System, actor: Actor) -> None:
+        actor.had_fault = False
+        service = replace(system.service(actor), presigner=_SignerOnAnotherClock(system.s3, signer_is_ahead))
+        try:
+            refreshed = await service.refresh_upload_url(ASSET)
+        except StoreError as error:
+            _require_fault(actor, error)
+        except (AssetNotFoundError, AssetNotPendingError, AlreadyUploadedError, AssetExpiredError) as error:
+            if system.status() == "pending":
+                raise ViolationError(f"a pending asset was not refreshed: {type(error).__name__}") from None
+        else:
+            found = system.s3.objects.get(f"uploaded/{ASSET}")
+            if found and refreshed.upload.expires_at > datetime.fromisoformat(found.metadata["expires-at"]):
+                raise ViolationError("the upload URL outlives the expiry of its asset")
+            system.upload_url = refreshed.upload.url
+
+    return script
+
+
+def deletes(*, is_enabled: bool = True, attempts: int = 2) -> Script:
+    """A client that deletes the asset, and retries after a failure."""
+
+    async def script(system: System, actor: Actor) -> None:
+        record = system.checker.record(ASSET)
+        for _ in range(attempts):
+            record.may_be_cancelled = True
+            record.is_delete_requested = record.is_delete_requested or is_enabled
+            actor.had_fault = False
+            try:
+                await system.service(actor).delete(ASSET, may_delete_promised=is_enabled)
+            except StoreError as error:
+                _require_fault(actor, error)
+            except DeletesDisabledError:
+                if is_enabled or system.status() not in {"marked", "uploaded"}:
+                    raise ViolationError("a deletion was refused for no reason") from None
+                return
+            else:
+                system.checker.record_deleted(ASSET)
+                return
 
     return script
 

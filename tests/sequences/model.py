@@ -28,7 +28,9 @@ class Model:
     final: bytes | None = None
     """The bytes of the final asset."""
 
-    def marked(self, pin: str | None, now: datetime, grace_seconds: int) -> tuple[int, str | None, "Model"]:
+    def marked(
+        self, pin: str | None, now: datetime, grace_seconds: int, at_once_bytes: int
+    ) -> tuple[int, str | None, "Model"]:
         """Return the status and code of the response to a mark, and the asset after it."""
         match self.stage:
             case Stage.EXPIRED:
@@ -43,6 +45,8 @@ class Model:
                 return 409, "upload_mismatch", self
             case _ if pin is not None and (self.temp is None or etag_of(self.temp) != pin):
                 return 409, "upload_mismatch", self
+            case _ if pin is not None and self.temp is not None and len(self.temp) <= at_once_bytes:
+                return 202, None, Model(self.expires_at, Stage.UPLOADED, pin, self.temp, self.temp)
             case _:
                 return 202, None, Model(self.expires_at, Stage.MARKED, pin, self.temp)
 

@@ -13,7 +13,9 @@ from reconciler.scan import Scan
 from reconciler.shards import Shard
 from tests.support.in_memory_s3 import START, InMemoryS3, Stored, etag_of
 
-POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400)
+POLICY: Final = LifecyclePolicy(
+    upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400, finalize_at_once_bytes=0
+)
 LONG_AGO: Final = START - timedelta(days=30)
 SOON: Final = START + timedelta(minutes=10)
 

@@ -24,7 +24,9 @@ from service.readiness import Readiness
 from tests.support.in_memory_s3 import InMemoryS3, etag_of
 from tests.support.raw_connection import HOST, connected, parse
 
-POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400)
+POLICY: Final = LifecyclePolicy(
+    upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400, finalize_at_once_bytes=0
+)
 DOWNLOAD_URL_TTL_SECONDS: Final = 60
 RESPONSE_TIMEOUT_SECONDS: Final = 20.0
 """The timeout of these tests' client. Nothing takes that long unless it hangs."""

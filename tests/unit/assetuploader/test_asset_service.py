@@ -1,10 +1,11 @@
 """The asset service, call by call, on an S3 in memory. `tests/protocol` tests interleavings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from itertools import count
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import pytest
@@ -13,26 +14,32 @@ from assetuploader.asset_service import (
     MAX_CAS_ATTEMPTS,
     MIN_RETRY_AFTER_SECONDS,
     AssetService,
-    CreatedAsset,
     ReconcileResult,
     read_placeholder,
 )
+from assetuploader.declaration import Declaration
 from assetuploader.errors import (
     AlreadyUploadedError,
     AssetBusyError,
+    AssetError,
     AssetExpiredError,
     AssetNotFoundError,
+    AssetNotPendingError,
     AssetNotUploadedError,
+    DeletesDisabledError,
+    StoreAccessDeniedError,
     StoreError,
     StoreUnavailableError,
     UploadMismatchError,
 )
 from assetuploader.outcome import Outcome
-from assetuploader.state_machine import LifecyclePolicy
+from assetuploader.state_machine import LifecyclePolicy, Status
 from assetuploader.store import ObjectAttributes
-from tests.support.in_memory_s3 import START, InMemoryS3, etag_of
+from tests.support.in_memory_s3 import START, InMemoryS3, RefusedError, etag_of
 
-POLICY: Final = LifecyclePolicy(upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600)
+POLICY: Final = LifecyclePolicy(
+    upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600, finalize_at_once_bytes=0
+)
 ID: Final = "11111111-1111-4111-8111-111111111111"
 TEMP, UPLOADED = f"temp/{ID}", f"uploaded/{ID}"
 A: Final = etag_of(b"A")
@@ -93,6 +100,13 @@ class System:
         self.s3.writes.clear()
         return created.upload.url
 
+    def set_status(self, status: str | None) -> None:
+        """Give the asset this status, whatever it was; None removes its placeholder."""
+        found = self.s3.objects.pop(UPLOADED)
+        if status is not None:
+            state = {**found.metadata, "status": status}
+            self.s3.objects[UPLOADED] = replace(found, metadata=state)
+
     async def reconcile(self, now: datetime, *, dry_run: bool = False) -> ReconcileResult:
         """Reconcile the asset."""
         return await self.service.reconcile(ID, now, dry_run=dry_run)
@@ -112,7 +126,7 @@ def system() -> System:
 async def test_create_writes_a_placeholder_with_a_body_of_its_own(system: System) -> None:
     """The first write of an asset has the state as metadata and tags, and a random body."""
     created = await system.service.create()
-    assert created == CreatedAsset(ID, created.upload)
+    assert (created.asset_id, created.state.upload_expires_at) == (ID, EXPIRY)
     assert (created.upload.expires_at, system.s3.allowed("PUT", created.upload.url)) == (EXPIRY, TEMP)
     state = {"status": "pending", "expires-at": "2026-01-01T12:15:00Z"}
     written = system.s3.objects[UPLOADED]
@@ -466,3 +480,209 @@ async def test_a_placeholder_is_read_with_its_version() -> None:
     assert info is not None
     assert placeholder is not None
     assert (placeholder.etag, placeholder.last_modified) == (info.etag, START)
+
+
+# --- final at once ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_once(system: System) -> System:
+    """Return a system whose marks finalize uploads of one byte."""
+    return replace(system, service=replace(system.service, policy=replace(POLICY, finalize_at_once_bytes=1)))
+
+
+async def test_a_pinned_mark_finalizes_a_short_upload_with_three_calls(at_once: System) -> None:
+    """HEAD, HEAD and a copy. The asset keeps the headers of its upload, and the reconciler only sweeps."""
+    await at_once.begin(b"A")
+    asset = await at_once.service.mark(ID, A, START)
+    assert (asset.is_final, asset.placeholder.etag, asset.placeholder.size) == (True, A, 1)
+    assert at_once.s3.calls == [("head_object", UPLOADED), ("head_object", TEMP), ("copy_object", UPLOADED)]
+    final = at_once.s3.objects[UPLOADED]
+    assert (final.body, final.metadata["status"], final.metadata["pin"]) == (b"A", "uploaded", A)
+    assert final.headers == {"content-type": "text/x-test"}
+    assert (await at_once.reconcile(START)).outcome is Outcome.SWEPT
+
+
+@pytest.mark.parametrize(("body", "pin"), [(b"AA", etag_of(b"AA")), (b"A", None)])
+async def test_a_long_or_unpinned_upload_is_left_to_the_reconciler(
+    at_once: System, body: bytes, pin: str | None
+) -> None:
+    """Its mark is written, as without finalizing at once."""
+    await at_once.begin(body)
+    asset = await at_once.service.mark(ID, pin, START)
+    assert (asset.is_final, at_once.status, asset.retry_after_seconds is None) == (False, "marked", False)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("slow"), StoreAccessDeniedError("an old policy")])
+async def test_a_copy_that_fails_leaves_a_mark(
+    at_once: System, monkeypatch: pytest.MonkeyPatch, error: StoreError
+) -> None:
+    """Whatever the reason, the client gets its promise, the copy is not repeated, and the reconciler finalizes."""
+    await at_once.begin(b"A")
+    copies = 0
+
+    async def fail(*_arguments: object, **_conditions: object) -> str:
+        nonlocal copies
+        copies += 1
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ScriptedS3, "copy_object", fail)
+        assert not (await at_once.service.mark(ID, A, START)).is_final
+    assert (copies, at_once.status) == (1, "marked")
+    assert (await at_once.reconcile(START)).outcome is Outcome.FINALIZED
+
+
+async def test_a_copy_whose_answer_is_lost_is_recognized(at_once: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy took effect, so nothing more is written."""
+    await at_once.begin(b"A")
+    copy = ScriptedS3.copy_object
+
+    async def lose_answer(s3: ScriptedS3, *arguments: Any, **conditions: Any) -> str:  # noqa: ANN401 -- passed on
+        await copy(s3, *arguments, **conditions)
+        raise StoreUnavailableError("lost")
+
+    monkeypatch.setattr(ScriptedS3, "copy_object", lose_answer)
+    assert (await at_once.service.mark(ID, A, START)).is_final
+    assert [operation for operation, _ in at_once.s3.writes] == ["copy_object"]
+
+
+async def test_a_copy_that_loses_twice_leaves_a_mark(at_once: System) -> None:
+    """After two lost races the mark is written."""
+    await at_once.begin(b"A")
+    at_once.s3.lose_races("copy_object", 2)
+    assert not (await at_once.service.mark(ID, A, START)).is_final
+    assert at_once.status == "marked"
+
+
+# --- declarations -----------------------------------------------------------------------------------------------------
+
+DECLARED: Final = Declaration("a.txt", "text/x-test", 1, sha256(b"A").hexdigest(), write_once=True)
+
+
+async def test_an_upload_url_enforces_the_declaration(system: System) -> None:
+    """The declared headers are signed, and the declaration is stored with the time of creation."""
+    created = await system.service.create(DECLARED, START)
+    with pytest.raises(RefusedError):
+        system.s3.put(created.upload.url, b"A")
+    system.s3.put(created.upload.url, b"A", DECLARED.upload_headers)
+    with pytest.raises(RefusedError, match="PreconditionFailed"):
+        system.s3.put(created.upload.url, b"A", DECLARED.upload_headers)
+    state = (await system.service.get(ID, START)).placeholder.state
+    assert (state.declaration, state.created_at) == (DECLARED, START)
+
+
+@pytest.mark.parametrize("pin", [None, etag_of(b"B")])
+async def test_bytes_that_are_not_declared_are_never_final(system: System, pin: str | None) -> None:
+    """They did not come through the upload URL. A mark with their pin is refused, and the asset expires."""
+    await system.service.create(DECLARED)
+    system.s3.store("put", TEMP, b"B", ObjectAttributes(headers={"content-type": "text/x-test"}))
+    if pin is None:
+        await system.service.mark(ID, pin, START)
+    else:
+        with pytest.raises(UploadMismatchError):
+            await system.service.mark(ID, pin, START)
+    assert (await system.reconcile(DUE)).outcome in {Outcome.ETAG_MISMATCH, Outcome.WAITING}
+    assert (await system.reconcile(EXPIRED)).outcome is Outcome.EXPIRED
+
+
+# --- refresh ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_refreshed_upload_url_lives_longer(system: System) -> None:
+    """The new URL is signed for the same declaration, and the asset expires with it."""
+    await system.service.create(DECLARED, START)
+    system.s3.now += timedelta(minutes=10)
+    refreshed = await system.service.refresh_upload_url(ID)
+    assert refreshed.upload.expires_at == EXPIRY + timedelta(minutes=10) == refreshed.state.upload_expires_at
+    state = (await system.service.get(ID, START)).placeholder.state
+    assert state == refreshed.state
+    assert (state.declaration, state.created_at, state.status) == (DECLARED, START, Status.PENDING)
+    system.s3.put(refreshed.upload.url, b"A", DECLARED.upload_headers)
+
+
+async def test_a_refresh_never_shortens_the_life_of_an_upload_url(system: System) -> None:
+    """When the new URL ends before an older one, the asset waits for the older one."""
+    await system.begin()
+    system.s3.signer_is_ahead = timedelta(minutes=-5)
+    assert (await system.service.refresh_upload_url(ID)).state.upload_expires_at == EXPIRY
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("marked", AssetNotPendingError),
+        ("uploaded", AlreadyUploadedError),
+        ("expired", AssetExpiredError),
+        (None, AssetNotFoundError),
+    ],
+)
+async def test_only_a_pending_asset_is_refreshed(system: System, status: str | None, error: type[AssetError]) -> None:
+    """Every other state has an error of its own, and nothing is written."""
+    await system.begin()
+    system.set_status(status)
+    with pytest.raises(error):
+        await system.service.refresh_upload_url(ID)
+    assert system.s3.writes == []
+
+
+async def test_a_refresh_that_loses_every_race_gives_up(system: System) -> None:
+    """Other clients made progress each time."""
+    await system.begin()
+    system.s3.lose_races("put_object", MAX_CAS_ATTEMPTS)
+    with pytest.raises(AssetBusyError):
+        await system.service.refresh_upload_url(ID)
+
+
+# --- delete -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["pending", "marked"])
+async def test_an_asset_that_is_not_final_is_cancelled(system: System, status: str) -> None:
+    """Its placeholder says `expired`, and the reconciler sweeps the upload."""
+    await system.begin()
+    system.set_status(status)
+    await system.service.delete(ID, may_delete_promised=True)
+    assert system.status == "expired"
+    assert (await system.reconcile(START)).outcome is Outcome.SWEPT
+    await system.service.delete(ID, may_delete_promised=True)  # again
+
+
+async def test_a_final_asset_is_deleted_with_its_late_upload(system: System) -> None:
+    """Nothing is left, a repeated request succeeds, and the id never comes back."""
+    await system.begin()
+    system.set_status("uploaded")
+    for _ in range(2):
+        await system.service.delete(ID, may_delete_promised=True)
+        assert system.s3.objects == {}
+    with pytest.raises(AssetNotFoundError):
+        await system.service.get(ID, START)
+    with pytest.raises(AssetNotFoundError):
+        await system.service.mark(ID, A, START)
+
+
+@pytest.mark.parametrize("status", ["marked", "uploaded"])
+async def test_a_promised_asset_is_kept_while_deletes_are_off(system: System, status: str) -> None:
+    """Nothing is written."""
+    await system.begin()
+    system.set_status(status)
+    with pytest.raises(DeletesDisabledError):
+        await system.service.delete(ID, may_delete_promised=False)
+    assert system.s3.writes == []
+
+
+@pytest.mark.parametrize("status", ["pending", "expired", None])
+async def test_an_unpromised_asset_is_deleted_although_deletes_are_off(system: System, status: str | None) -> None:
+    """It ends as expired, or it was so or was nothing before."""
+    await system.begin()
+    system.set_status(status)
+    await system.service.delete(ID, may_delete_promised=False)
+    assert UPLOADED not in system.s3.objects or system.status == "expired"
+
+
+async def test_a_delete_that_loses_every_race_gives_up(system: System) -> None:
+    """Other clients made progress each time."""
+    await system.begin()
+    system.s3.lose_races("put_object", MAX_CAS_ATTEMPTS)
+    with pytest.raises(AssetBusyError):
+        await system.service.delete(ID, may_delete_promised=True)
