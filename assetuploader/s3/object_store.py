@@ -30,6 +30,7 @@ _META: Final = "x-amz-meta-"
 _META_BYTES: Final = _META.encode()
 _META_LENGTH: Final = len(_META)
 _SYSTEM_METADATA: Final = tuple((name.encode(), name) for name in SYSTEM_METADATA_HEADERS)
+_SHA256_LENGTH: Final = 32
 _MAX_COPIED_HEADER_BYTES: Final = 4 * 1024
 """The maximum total length of the header values that a copy repeats. S3 accepts 8 kB of headers in all."""
 _MAX_LIST_BYTES: Final = 8 * 1024 * 1024
@@ -126,7 +127,9 @@ class S3ObjectStore:
             async with asyncio.timeout(max_seconds):
                 return await self.client.execute(operation, lambda response: parse_copied_etag(response.body))
         except TimeoutError:
-            raise StoreUnavailableError(f"S3 has not copied {source} within {max_seconds} s; it may still do") from None
+            raise StoreUnavailableError(
+                f"the copy of {source} took longer than {max_seconds:g} s: it may still take effect"
+            ) from None
 
     async def delete_object(self, key: str, *, if_match: str) -> None:
         """See `ObjectStore.delete_object`."""
@@ -260,7 +263,12 @@ def _parse_head(response: Response) -> ObjectInfo | None:
 
 
 def _parse_sha256(checksum: str | None) -> str | None:
-    """Return the checksum of the whole object in hexadecimal. That of an upload in parts ends in their number."""
-    if checksum is None or "-" in checksum:
+    """Return the checksum of the whole object in hexadecimal, or None for anything else that stores send.
+
+    That of an upload in parts is a checksum of checksums, and ends in their number.
+    """
+    try:
+        digest = b64decode(checksum or "", validate=True)
+    except ValueError:
         return None
-    return b64decode(checksum, validate=True).hex()
+    return digest.hex() if len(digest) == _SHA256_LENGTH else None

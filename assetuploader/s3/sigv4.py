@@ -57,8 +57,8 @@ class SigV4Signer:
         "_amz_date",
         "_credential",
         "_key",
-        "_query_after",
         "_query_before",
+        "_query_token",
         "_scope_line",
         "credentials",
         "signed_at",
@@ -73,13 +73,12 @@ class SigV4Signer:
         self._scope_line = f"{day}/{scope.region}/{scope.service}/aws4_request"
         self._credential = f"{credentials.access_key_id}/{self._scope_line}"
         self._key = _derive_signing_key(credentials.secret_access_key, day, scope)
-        # What the queries of all presigned URLs have before and after X-Amz-Expires. To encode it for each URL took
-        # 12 us of the 330 us of a GET.
+        # What all presigned URLs have in common. To encode it for each URL took 12 us of the 330 us of a GET.
         self._query_before = _encode(
             [("X-Amz-Algorithm", _ALGORITHM), ("X-Amz-Credential", self._credential), ("X-Amz-Date", self._amz_date)]
         )
         token = credentials.session_token
-        self._query_after = _encode([] if token is None else [("X-Amz-Security-Token", token)])
+        self._query_token = _encode([] if token is None else [("X-Amz-Security-Token", token)])
 
     def sign_headers(self, target: SigningTarget, headers: Pairs, payload_sha256: str) -> list[tuple[str, str]]:
         """Return all headers to send: the given ones, those that SigV4 adds, and `authorization`.
@@ -116,8 +115,8 @@ class SigV4Signer:
             *_encode(target.query),
             *self._query_before,
             ("X-Amz-Expires", str(expires_in)),
-            *_encode([("X-Amz-SignedHeaders", names)]),
-            *self._query_after,
+            ("X-Amz-SignedHeaders", names.replace(";", "%3B")),
+            *self._query_token,
         ]
         canonical = _join(sorted(encoded))
         signature = self._sign(f"{target.method}\n{target.path}\n{canonical}\n{lines}\n{names}\n{UNSIGNED_PAYLOAD}")
@@ -139,12 +138,11 @@ def canonical_query(query: Iterable[tuple[str, str]]) -> str:
     return _join(sorted(_encode(query)))
 
 
-def _canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
+def _canonical_headers(headers: Pairs) -> tuple[str, str]:
     """Return the lines of these headers, which are sorted, and the list of their names, as they are signed.
 
     SigV4 signs values without surrounding white space, and with inner white space as single spaces.
     """
-    headers = list(headers)
     lines = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in headers])
     return lines, ";".join([name for name, _ in headers])
 

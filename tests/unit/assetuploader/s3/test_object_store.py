@@ -1,5 +1,8 @@
 """The store sends what boto3 sends, and copies a client's own headers unchanged or not at all."""
 
+import asyncio
+import hashlib
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,12 +12,14 @@ from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assetuploader.errors import PreconditionFailedError, StoreMisconfiguredError, StoreUnavailableError
+from assetuploader.instrumentation import CallOutcome
 from assetuploader.s3.client import READ_TIMEOUT
 from assetuploader.s3.http import Request, Response, Transport, TransportError
 from assetuploader.s3.object_store import S3ObjectStore, copyable_headers
 from assetuploader.store import SYSTEM_METADATA_HEADERS, ObjectAttributes, ObjectInfo
 from tests.support.boto_sessions import boto3_session, capture_request
-from tests.support.fake_server import Step
+from tests.support.fake_server import AfterResponse, Step
 from tests.support.s3_harness import http_response, s3_harness
 
 if TYPE_CHECKING:
@@ -71,6 +76,11 @@ KEY = "temp/ü +&=%2F~'()*!x"
                 **BOTO3_ATTRIBUTES,
             ),
             id="copy",
+        ),
+        pytest.param(
+            lambda store: store.delete_object(KEY, if_match="old"),
+            lambda client: client.delete_object(Bucket="bucket", Key=KEY, IfMatch="old"),
+            id="delete",
         ),
         pytest.param(
             lambda store: store.list_objects("temp/", "temp/ü &x"),
@@ -192,6 +202,87 @@ async def test_a_head_is_read_with_every_byte_of_its_headers() -> None:
             {"status": "marked"},
             {"content-type": "text/Ã¼", "expires": "whenever"},
         )
+
+
+@pytest.mark.parametrize(
+    ("checksum", "sha256"),
+    [
+        (b64encode(hashlib.sha256(b"bytes").digest()), hashlib.sha256(b"bytes").hexdigest()),
+        (b64encode(hashlib.sha256(b"bytes").digest()) + b"-2", None),
+        (b64encode(b"short"), None),
+        (b"=", None),
+        (b"\xfc", None),
+        (b"", None),
+    ],
+    ids=["whole", "in parts", "too short", "not base64", "not ASCII", "empty"],
+)
+async def test_a_checksum_counts_only_if_it_is_one_of_the_whole_object(checksum: bytes, sha256: str | None) -> None:
+    """Whatever a store sends in its place, the object can be read."""
+    message = (
+        b"HTTP/1.1 200 OK\r\nETag: e\r\nContent-Length: 5\r\nLast-Modified: Sun, 22 Nov 2026 12:00:00 GMT\r\n"
+        b"x-amz-checksum-sha256: %s\r\n\r\n" % checksum
+    )
+    async with s3_harness(Step(message)) as harness:
+        found = await harness.store.head_object("k")
+    assert found is not None
+    assert found.sha256 == sha256
+
+
+async def copy_within(store: S3ObjectStore, max_seconds: float) -> str:
+    """Copy an object, with a limit of time."""
+    return await store.copy_object(
+        "temp/a", "uploaded/a", ATTRIBUTES, source_if_match="s", if_match="t", max_seconds=max_seconds
+    )
+
+
+async def test_a_copy_that_takes_too_long_is_given_up_with_its_connection() -> None:
+    """The caller learns that the outcome is unknown, and a late response can never be taken for another one's."""
+    async with s3_harness(Step(b"HTTP/1.1 200 OK\r\n", AfterResponse.HANG), connections=1) as harness:
+        with pytest.raises(StoreUnavailableError) as given_up:
+            await copy_within(harness.store, 0.05)
+        await asyncio.wait_for(harness.server.disconnected.wait(), 10)
+
+    assert str(given_up.value) == "the copy of temp/a took longer than 0.05 s: it may still take effect"
+    assert (harness.limiter.in_flight, [call.outcome for call in harness.calls]) == (0, [CallOutcome.CANCELLED])
+
+
+async def test_a_copy_in_time_returns_its_etag() -> None:
+    """The limit changes nothing for a copy that ends before."""
+    body = b"<CopyObjectResult><ETag>&quot;new&quot;</ETag></CopyObjectResult>"
+    async with s3_harness(Step(http_response(body=body))) as harness:
+        assert await copy_within(harness.store, 30) == "new"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("412 Precondition Failed", "PreconditionFailed"),
+        ("409 Conflict", "ConditionalRequestConflict"),
+        ("404 Not Found", "NoSuchKey"),
+        ("404 Not Found", ""),
+    ],
+)
+async def test_a_version_that_is_not_there_is_not_deleted(status: str, code: str) -> None:
+    """Another version, a write at the same time, and no object are one answer: the caller reads again."""
+    body = f"<Error><Code>{code}</Code></Error>".encode() if code else b""
+    async with s3_harness(Step(http_response(status, body))) as harness:
+        with pytest.raises(PreconditionFailedError):
+            await harness.store.delete_object("k", if_match="old")
+
+
+async def test_a_bucket_that_is_gone_is_not_a_deleted_object() -> None:
+    """A 404 proves nothing about the object when S3 says that it is the bucket's."""
+    body = b"<Error><Code>NoSuchBucket</Code></Error>"
+    async with s3_harness(Step(http_response("404 Not Found", body))) as harness:
+        with pytest.raises(StoreMisconfiguredError):
+            await harness.store.delete_object("k", if_match="old")
+
+
+async def test_a_deletion_has_no_result() -> None:
+    """S3 answers 204."""
+    async with s3_harness(Step(b"HTTP/1.1 204 No Content\r\n\r\n")) as harness:
+        await harness.store.delete_object("k", if_match="old")
+        assert b"if-match: old" in harness.server.requests[0].lower()
 
 
 async def test_an_empty_batch_sends_nothing() -> None:
