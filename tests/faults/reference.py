@@ -3,10 +3,13 @@
 Every write names its content type, because a server guesses a missing one.
 """
 
+import hashlib
 import random
-from collections.abc import Awaitable, Callable
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 
 from assetuploader.conformance import prepare_check_object
@@ -22,6 +25,11 @@ _HEADERS: Final[tuple[dict[str, str], ...]] = (
     {"content-type": "text/plain", "cache-control": "no-cache", "content-language": "de"},
     {"content-type": "text/plain", "content-disposition": 'attachment; filename="a b.txt"'},
     {"content-type": "text/plain", "content-encoding": "gzip", "expires": "Thu, 01 Jan 2026 12:00:00 GMT"},
+)
+
+_OPERATIONS: Final = (
+    *("head", "head", "get", "put", "put", "copy", "copy", "list", "delete one", "delete", "upload", "download"),
+    *("declared upload", "declared upload"),
 )
 
 Act = Callable[[ObjectStore, Presigner], Awaitable[object]]
@@ -66,8 +74,8 @@ class Reference:
         etag = current.get(key) if rng.random() < 0.6 else rng.choice([None, *etags])
         known = current.get(key, "0" * 32) if rng.random() < 0.7 else rng.choice(etags)
         source = current.get(other, "0" * 32) if rng.random() < 0.7 else rng.choice(etags)
-        url_headers = {"content-type": "text/x-test"}
-        match rng.choice(("head", "head", "get", "put", "put", "copy", "copy", "list", "delete", "upload", "download")):
+        upload = Upload(key, body, {"content-type": "text/x-test"})
+        match rng.choice(_OPERATIONS):
             case "head":
                 return f"head {key}", lambda store, _: _head(store, key)
             case "get" if current.get(key) != etag_of(b""):  # S3 has no range of an empty object
@@ -87,19 +95,15 @@ class Reference:
             case "delete":
                 keys = [key, other, "temp/never"]
                 return f"delete {keys}", lambda store, _: store.delete_objects(keys)
+            case "delete one":
+                return f"delete {key} if {known}", lambda store, _: store.delete_object(key, if_match=known)
             case "upload":
-                return f"upload {key}", lambda store, presigner: self._upload(store, presigner, key, body, url_headers)
+                return f"upload {key}", upload.send
+            case "declared upload":
+                upload = _draw_declared_upload(rng, key, body)
+                return f"upload {upload}", upload.send
             case _:
                 return f"download {key}", lambda store, presigner: self._download(store, presigner, key)
-
-    async def _upload(
-        self, store: ObjectStore, presigner: Presigner, key: str, body: bytes, headers: dict[str, str]
-    ) -> object:
-        signed = await presigner.presign_put(key, 60)
-        if isinstance(store, InMemoryS3):
-            return store.put(signed.url, body, headers)
-        response = await request_url(signed.url, "PUT", body, **headers)
-        return response.headers["etag"].strip('"')
 
     async def _download(self, store: ObjectStore, presigner: Presigner, key: str) -> object:
         signed = await presigner.presign_get(key, 60)
@@ -110,11 +114,55 @@ class Reference:
         return response.status, response.body if response.status == 200 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A client's PUT to an upload URL."""
+
+    key: str
+    body: bytes
+    headers: Mapping[str, str]
+    signed: Mapping[str, str] = field(default_factory=dict)
+
+    async def send(self, store: ObjectStore, presigner: Presigner) -> object:
+        """Return the ETag, or the status of the refusal."""
+        url = await presigner.presign_put(self.key, 60, self.signed)
+        if isinstance(store, InMemoryS3):
+            try:
+                return store.put(url.url, self.body, self.headers)
+            except RefusedError as refused:
+                return refused.status
+        response = await request_url(url.url, "PUT", self.body, **self.headers)
+        return response.headers["etag"].strip('"') if response.status == HTTPStatus.OK else response.status
+
+
+def _draw_declared_upload(rng: random.Random, key: str, body: bytes) -> Upload:
+    """Return an upload whose size, type and checksum are signed, and that may have others, or be a second one."""
+    checksum = b64encode(hashlib.sha256(body).digest()).decode()
+    signed = {"content-length": str(len(body)), "content-type": "text/x-test", "x-amz-checksum-sha256": checksum}
+    if rng.random() < 0.5:
+        signed["if-none-match"] = "*"
+    sent = {name: value for name, value in signed.items() if name != "content-length"}
+    match rng.choice(("right", "right", "longer", "other bytes", "other type", "missing", "unsigned")):
+        case "longer":
+            body += b"."
+        case "other bytes" if body and "if-none-match" not in signed:  # servers differ in which one they look at first
+            body = bytes([body[0] ^ 1]) + body[1:]
+        case "other type":
+            sent["content-type"] = "text/x-other"
+        case "missing":
+            del sent[rng.choice(sorted(sent))]
+        case "unsigned":
+            del signed["x-amz-checksum-sha256"]
+        case _:
+            pass
+    return Upload(key, body, sent, signed)
+
+
 async def _head(store: ObjectStore, key: str) -> object:
     found: ObjectInfo | None = await store.head_object(key)
     if found is None:
         return None
-    return found.etag, found.size, dict(found.metadata), dict(found.headers)
+    return found.etag, found.size, dict(found.metadata), dict(found.headers), found.sha256
 
 
 async def _list(store: ObjectStore, prefix: str, start_after: str) -> object:
@@ -129,5 +177,3 @@ async def _outcome_of(act: Act, store: ObjectStore, presigner: Presigner) -> obj
         return await act(store, presigner)
     except PreconditionFailedError:
         return PreconditionFailedError
-    except RefusedError:
-        return RefusedError

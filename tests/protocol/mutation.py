@@ -79,9 +79,9 @@ class CopyWithoutIfMatch(InMemoryS3):
 
     __slots__ = ()
 
-    def finish_copy(self, body: bytes, target: str, target_etag: str, attributes: ObjectAttributes) -> str:
+    def finish_copy(self, source: Stored, target: str, target_etag: str, attributes: ObjectAttributes) -> str:
         """Write over any version."""
-        return self.store("copy_object", target, body, attributes) if target_etag else ""
+        return self.store("copy_object", target, source.body, attributes, source.sha256) if target_etag else ""
 
 
 class CopyWithoutSourceIfMatch(InMemoryS3):
@@ -89,7 +89,7 @@ class CopyWithoutSourceIfMatch(InMemoryS3):
 
     __slots__ = ()
 
-    def read_source(self, source: str, source_etag: str) -> bytes:
+    def read_source(self, source: str, source_etag: str) -> Stored:
         """Read any version."""
         found = self.objects.get(source)
         return InMemoryS3.read_source(self, source, found.etag if found else source_etag)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo
-from tests.support.in_memory_s3 import InMemoryS3
+from tests.support.in_memory_s3 import InMemoryS3, Stored
 
 
 class StepOutcome(StrEnum):
@@ -106,8 +106,8 @@ class SteppedStore:
         max_seconds: float | None = None,  # noqa: ARG002
     ) -> str:
         """See `ObjectStore.copy_object`. The fault `LATE` stands for the end of `max_seconds`."""
-        body: bytes = await perform(Call("copy from", source, lambda: self.s3.read_source(source, source_if_match)))
-        act = lambda: self.s3.finish_copy(body, target, if_match, attributes)  # noqa: E731 -- one step of the schedule
+        read: Stored = await perform(Call("copy from", source, lambda: self.s3.read_source(source, source_if_match)))
+        act = lambda: self.s3.finish_copy(read, target, if_match, attributes)  # noqa: E731 -- one step of the schedule
         written: str = await perform(Call("copy to", target, act, WRITE_OUTCOMES))
         return written
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -40,7 +41,11 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class RefusedError(Exception):
-    """S3 rejects a client's request: with 403 if the URL is expired, altered, or signed for another request."""
+    """S3 rejects a client's request."""
+
+    def __init__(self, status: HTTPStatus, code: str) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,23 +177,23 @@ class InMemoryS3:
 
     # --- a copy's two halves, for schedulers that let time pass between them -----------------------------------------
 
-    def read_source(self, source: str, source_etag: str) -> bytes:
-        """Return the bytes that a copy is about to write.
+    def read_source(self, source: str, source_etag: str) -> Stored:
+        """Return the version that a copy is about to write.
 
         Raises:
             PreconditionFailedError: The source is another version, or does not exist.
         """
         self._require(source, source_etag)
-        return self.objects[source].body
+        return self.objects[source]
 
-    def finish_copy(self, body: bytes, target: str, target_etag: str, attributes: ObjectAttributes) -> str:
-        """Write the bytes that a copy read, if the target is still the same version; return the new ETag.
+    def finish_copy(self, source: Stored, target: str, target_etag: str, attributes: ObjectAttributes) -> str:
+        """Write what a copy read, with its checksum, if the target is still the same version; return the new ETag.
 
         Raises:
             PreconditionFailedError: The target is another version, or does not exist.
         """
         self._require(target, target_etag)
-        return self.store("copy_object", target, body, _as_written(attributes))  # without a checksum: nothing reads it
+        return self.store("copy_object", target, source.body, _as_written(attributes), source.sha256)
 
     def store(
         self, operation: str, key: str, body: bytes, attributes: ObjectAttributes, sha256: str | None = None
@@ -221,20 +226,21 @@ class InMemoryS3:
         """Upload as a client does; return the ETag of the response.
 
         Raises:
-            RefusedError: The URL does not or no longer allow it, the checksum is that of other bytes, or the condition
-                failed.
+            RefusedError: 403 if the URL does not or no longer allow it, or the headers are not those that were signed,
+                412 if the condition failed, and 400 if the checksum is that of other bytes.
         """
         sent = {name.lower(): value for name, value in (headers or {}).items()}
         key = self.allowed("PUT", url, {**sent, "content-length": str(len(body))})
-        if sent.pop("if-none-match", None) == "*" and key in self.objects:
-            raise RefusedError("PreconditionFailed")
-        checksum = sent.pop(CHECKSUM_HEADER, None)
-        digest = hashlib.sha256(body)
-        if checksum not in {None, b64encode(digest.digest()).decode()}:
-            raise RefusedError("BadDigest")
-        sent.pop("content-length", None)
-        sha256 = None if checksum is None else digest.hexdigest()
-        return self.store("put", key, body, ObjectAttributes({}, {}, sent), sha256)
+        if sent.get("if-none-match") == "*" and key in self.objects:
+            raise RefusedError(HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed")
+        sha256 = None
+        if (checksum := sent.get(CHECKSUM_HEADER)) is not None:
+            digest = hashlib.sha256(body)
+            if checksum != b64encode(digest.digest()).decode():
+                raise RefusedError(HTTPStatus.BAD_REQUEST, "BadDigest")
+            sha256 = digest.hexdigest()
+        kept = {name: value for name, value in sent.items() if name in SYSTEM_METADATA_HEADERS}
+        return self.store("put", key, body, ObjectAttributes({}, {}, kept), sha256)
 
     def get(self, url: str) -> Stored:
         """Download as a client does.
@@ -253,13 +259,15 @@ class InMemoryS3:
             RefusedError: The URL does not or no longer allow it.
         """
         read = _read_url(url)
+        if any(name.startswith("x-amz-") and name not in read.signed_headers for name in headers):
+            raise RefusedError(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch")
         signed = tuple((name, headers.get(name, "")) for name in read.signed_headers)
         if read.signature != _signature(
             method, read.key, read.signed_at, read.seconds, tuple(read.headers.items()), signed
         ):
-            raise RefusedError("SignatureDoesNotMatch")
+            raise RefusedError(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch")
         if self.now >= read.signed_at + timedelta(seconds=read.seconds):
-            raise RefusedError("AccessDenied: Request has expired")
+            raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied")
         return read.key
 
     # ------------------------------------------------------------------------------------------------------------------
