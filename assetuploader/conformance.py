@@ -1,7 +1,7 @@
 """The conformance check: whether this store honours what the state machine relies on. Every program runs it at start.
 
 Several S3-compatible stores respond 200 where a condition should have failed. Such a store loses assets although the
-programs work correctly, so they refuse to use it. The check leaves at most two small objects of its own.
+programs work correctly, so they refuse to use it. The checks leave at most two small objects of their own.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
+from uuid import uuid4
 
 from assetuploader.errors import PreconditionFailedError, StoreUnavailableError, StoreUnsupportedError
-from assetuploader.keys import TEMP_PREFIX, UPLOADED_PREFIX
+from assetuploader.keys import CHECK_UPLOAD_KEY, UPLOADED_PREFIX
 from assetuploader.plain_http import send
 from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo, ObjectStore
 
 CHECK_KEY: Final = UPLOADED_PREFIX + "_probe"
-CHECK_UPLOAD_KEY: Final = TEMP_PREFIX + "_probe"
 CHECK_ATTRIBUTES: Final = ObjectAttributes(metadata={"purpose": "probe"}, tags={"purpose": "probe"})
 
 _CHECK_BODY: Final = b"probe"
@@ -103,6 +103,38 @@ def conditional_write_checks(store: ObjectStore, check_object: ObjectInfo) -> li
         ConditionCheck("CopyObject with x-amz-copy-source-if-match", lambda: copy(_OTHER_ETAG, etag)),
         ConditionCheck("CopyObject with If-Match", lambda: copy(etag, _OTHER_ETAG)),
     ]
+
+
+async def check_conditional_delete(store: ObjectStore) -> None:
+    """Check that the store deletes the version that a condition names, and no other. Only deletions of assets need it.
+
+    It deletes an object of its own, which no other program uses.
+
+    Raises:
+        StoreUnsupportedError: The store ignores the condition, or rejects it although it holds.
+        StoreError: S3 did not respond, or rejects these credentials.
+    """
+    key = f"{CHECK_KEY}-{uuid4()}"
+    with suppress(PreconditionFailedError):  # sent twice, because the first response was lost
+        await store.put_object(key, _CHECK_BODY, CHECK_ATTRIBUTES, if_none_match="*")
+    info = await store.head_object(key)
+    if info is None:
+        raise StoreUnavailableError(f"{key} disappeared during the conformance check; try again")
+    try:
+        await store.delete_object(key, if_match=_OTHER_ETAG)
+    except PreconditionFailedError:
+        pass
+    else:
+        raise StoreUnsupportedError(
+            "this store ignores conditions: DeleteObject with If-Match deleted although its condition failed"
+        )
+    try:
+        await store.delete_object(key, if_match=info.etag)
+    except PreconditionFailedError:
+        if await store.head_object(key) is not None:  # else it was sent twice, too
+            raise StoreUnsupportedError(
+                "this store rejects conditions: DeleteObject with If-Match did not delete the version that it names"
+            ) from None
 
 
 async def check_unsigned_copy_source(bucket: Bucket) -> None:

@@ -6,6 +6,8 @@ from typing import Final
 
 UPLOADED_PREFIX: Final = "uploaded/"
 TEMP_PREFIX: Final = "temp/"
+CHECK_UPLOAD_KEY: Final = TEMP_PREFIX + "_probe"
+"""Where programs upload to try the store. It holds no asset id, so the reconciler leaves it alone."""
 
 _ASSET_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)

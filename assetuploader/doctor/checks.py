@@ -9,7 +9,6 @@ from typing import Any, Final
 from assetuploader.conformance import (
     CHECK_ATTRIBUTES,
     CHECK_KEY,
-    CHECK_UPLOAD_KEY,
     check_unsigned_copy_source,
     conditional_write_checks,
     prepare_check_object,
@@ -18,7 +17,7 @@ from assetuploader.doctor import settings_checks, url_checks
 from assetuploader.doctor.bucket_configuration import BucketConfiguration, ConfigurationItem
 from assetuploader.doctor.results import CheckResult, Severity, attempt, failed, passed, skipped
 from assetuploader.errors import StoreError, StoreUnsupportedError
-from assetuploader.keys import TEMP_PREFIX, UPLOADED_PREFIX
+from assetuploader.keys import CHECK_UPLOAD_KEY, TEMP_PREFIX, UPLOADED_PREFIX
 from assetuploader.shard_reports import MAX_REPORT_BYTES, REPORT_HEADERS, REPORTS_PREFIX
 from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo, Presigner

@@ -4,9 +4,10 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from assetuploader.conformance import CHECK_KEY, CHECK_UPLOAD_KEY
+from assetuploader.conformance import CHECK_KEY
 from assetuploader.doctor.results import CheckResult, Severity, passed, skipped
 from assetuploader.errors import StoreMisconfiguredError, StoreUnavailableError
+from assetuploader.keys import CHECK_UPLOAD_KEY
 from assetuploader.plain_http import send
 from assetuploader.store import Bucket, Presigner
 

@@ -5,13 +5,19 @@ from contextlib import suppress
 
 import pytest
 
-from assetuploader.conformance import CHECK_KEY, CHECK_UPLOAD_KEY, check_conditional_writes, check_unsigned_copy_source
+from assetuploader.conformance import (
+    CHECK_KEY,
+    check_conditional_delete,
+    check_conditional_writes,
+    check_unsigned_copy_source,
+)
 from assetuploader.errors import (
     StoreAccessDeniedError,
     StoreMisconfiguredError,
     StoreUnavailableError,
     StoreUnsupportedError,
 )
+from assetuploader.keys import CHECK_UPLOAD_KEY
 from dev.seaweedfs import HOST, free_port
 from tests.contract.conftest import opened
 from tests.support.stores import BUCKET, ON_MOTO, WRONG_SECRET, Subject
@@ -40,6 +46,14 @@ async def test_a_changed_check_object_stops_nothing(subject: Subject, metadata: 
     await check_conditional_writes(subject.bucket.store)
     assert subject.store.metadata(CHECK_KEY)["purpose"] == "probe"
     subject.store.put_check_object()
+
+
+async def test_conditional_deletion_is_checked_without_a_trace(subject: Subject) -> None:
+    """The check deletes an object of its own, and touches no other."""
+    before = subject.store.keys("")
+    await check_conditional_delete(subject.bucket.store)
+
+    assert subject.store.keys("") == before
 
 
 @ON_MOTO
@@ -74,6 +88,8 @@ async def test_an_outage_is_not_a_failed_check() -> None:
             await check_conditional_writes(bucket.store)
         with pytest.raises(StoreUnavailableError):
             await check_unsigned_copy_source(bucket)
+        with pytest.raises(StoreUnavailableError):
+            await check_conditional_delete(bucket.store)
 
 
 async def test_a_silent_store_is_unavailable() -> None:
