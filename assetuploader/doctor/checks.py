@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from assetuploader.conformance import (
     CHECK_ATTRIBUTES,
+    CHECK_DELETE_KEY,
     CHECK_KEY,
     check_unsigned_copy_source,
     conditional_write_checks,
     prepare_check_object,
 )
-from assetuploader.doctor import settings_checks, url_checks
+from assetuploader.doctor import capability_checks, settings_checks, url_checks
 from assetuploader.doctor.bucket_configuration import BucketConfiguration, ConfigurationItem
 from assetuploader.doctor.results import CheckResult, Severity, attempt, failed, passed, skipped
 from assetuploader.errors import StoreError, StoreUnsupportedError
@@ -47,6 +48,8 @@ class CheckContext:
     origin: str | None
     """The origin of browser uploads, if there are any."""
     now: Callable[[], datetime]
+    deletes: bool = False
+    """Whether clients may delete final assets."""
 
 
 async def run_checks(context: CheckContext) -> AsyncGenerator[CheckResult]:
@@ -144,6 +147,9 @@ async def _write_checks(context: CheckContext, presigner: Presigner) -> AsyncIte
         "rejected on an upload URL",
         "Use a store that rejects an unsigned x-amz-copy-source: on this one an upload URL can read any object.",
     )
+    if Program.SERVICE in context.programs:
+        for result in await capability_checks.check_capabilities(context.bucket):
+            yield result
     yield await _run_guarded("upload URL", url_checks.check_upload_url(context.bucket, presigner))
     yield await _run_guarded("CORS", url_checks.check_cors(context.bucket, presigner, context.origin))
     async for result in _permission_checks(context, check_object):
@@ -165,6 +171,8 @@ async def _permission_checks(context: CheckContext, check_object: ObjectInfo) ->
             "allowed",
             "Allow the service s3:GetObject on reports/*: without it the reconciler has no metrics.",
         )
+    if Program.SERVICE in context.programs and context.deletes:
+        yield await capability_checks.check_deletes(store)
     if Program.RECONCILER not in context.programs:
         return
     yield await attempt(
@@ -246,5 +254,5 @@ async def _clean_up(context: CheckContext) -> CheckResult:
     except StoreError as error:
         keys = f"{CHECK_UPLOAD_KEY} and {REPORT_CHECK_KEY}"
         return skipped("clean-up", f"{keys} may be left behind, which is harmless: {error}")
-    kept = [CHECK_KEY, *failures]
-    return passed("clean-up", f"only {', '.join(kept)} is left")
+    kept = [CHECK_KEY, *([CHECK_DELETE_KEY] if context.deletes else []), *failures]
+    return passed("clean-up", f"nothing is left but {', '.join(kept)}")

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 import boto3
 
+from assetuploader.conformance import check_conditional_delete
 from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
+from tests.faults.lifecycles import opened_bucket
 from tests.support.iam_recorder import Needed, recording
 from tests.support.product import await_until, serving
 
@@ -83,3 +85,12 @@ def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
             await_until("it is read", lambda: 'report_reads_total{outcome="success"} 1' in other.metrics())
     assert allowed("service") == service.needed
     assert allowed("reconciler") == reconciler.needed | UNSEEN
+
+
+async def test_the_condition_of_a_deletion_needs_permission_to_read() -> None:
+    """Amazon S3 requires s3:GetObject for DeleteObject with If-Match."""
+    with running_s3(free_port(), "assets") as s3, recording(s3.endpoint_url) as deleting:
+        async with opened_bucket(s3, deleting.endpoint_url) as bucket:
+            await check_conditional_delete(bucket.store)
+    actions = ("s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject", "s3:GetObject")
+    assert deleting.needed == {(action, "uploaded/") for action in actions}

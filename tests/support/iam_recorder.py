@@ -33,6 +33,11 @@ def required_permissions(method: str, target: str, headers: Mapping[str, str], b
             return {("s3:DeleteObject", _prefix(key)) for key in keys}
         case "GET" | "HEAD":
             return {("s3:GetObject", _prefix(key))}
+        case "DELETE":
+            needed = {("s3:DeleteObject", _prefix(key))}
+            if "if-match" in headers:
+                needed.add(("s3:GetObject", _prefix(key)))
+            return needed
         case "PUT":
             needed = {("s3:PutObject", _prefix(key))}
             if "x-amz-tagging" in headers:
