@@ -305,13 +305,17 @@ class AssetService:
             raise AssetNotUploadedError(asset.retry_after_seconds or MIN_RETRY_AFTER_SECONDS)
         return await self.presign_download(asset, expires_in)
 
-    async def presign_download(self, asset: Asset, expires_in: int) -> PresignedUrl:
+    async def presign_download(self, asset: Asset, expires_in: int, *, is_inline: bool = False) -> PresignedUrl:
         """Return a download URL for a final asset, valid for at most `expires_in` seconds.
+
+        Browsers save the file, or show it if `is_inline`.
 
         Raises:
             StoreError: There are no credentials.
         """
-        headers = download_headers(asset.placeholder.headers, expires_in)
+        placeholder = asset.placeholder
+        filename = placeholder.state.declaration.filename
+        headers = download_headers(placeholder.headers, expires_in, filename, is_inline=is_inline)
         return await self.presigner.presign_get(uploaded_key(asset.asset_id), expires_in, headers)
 
     async def delete(self, asset_id: str, *, may_delete_promised: bool) -> None:

@@ -20,13 +20,19 @@ _NOT_IN_NAMES: Final = re.compile(r'[<>:"|?*]')
 """Characters that some file system forbids."""
 
 
-def download_headers(stored: Mapping[str, str], expires_in: int) -> dict[str, str]:
+def download_headers(
+    stored: Mapping[str, str], expires_in: int, filename: str | None = None, *, is_inline: bool = False
+) -> dict[str, str]:
     """Return the headers that replace the stored ones in a download by a URL that is valid for this many seconds.
 
-    Keys are in lower case, and values in printable ASCII.
+    A declared file name replaces that of the upload. Browsers save the file, or show it if `is_inline`. Keys
+    are in lower case, and values in printable ASCII.
     """
     headers = {
-        "content-disposition": _disposition(stored.get("content-disposition", "")),
+        "content-disposition": _disposition(
+            "inline" if is_inline else "attachment",
+            _parse_name(stored.get("content-disposition", "")) if filename is None else filename,
+        ),
         "cache-control": f"private, max-age={expires_in}",
     }
     encoding = stored.get("content-encoding", "")
@@ -37,16 +43,16 @@ def download_headers(stored: Mapping[str, str], expires_in: int) -> dict[str, st
     return headers
 
 
-def _disposition(uploaded: str) -> str:
-    """Return `attachment` with the file name of an uploaded `Content-Disposition`, as RFC 6266 says."""
-    name = safe_name(_parse_name(uploaded))
+def _disposition(kind: str, filename: str) -> str:
+    """Return a `Content-Disposition` with this file name, made safe, as RFC 6266 says."""
+    name = safe_name(filename)
     if not name:
-        return "attachment"
+        return kind
     decomposed = unicodedata.normalize("NFKD", name)
     ascii_name = "".join(c if c.isascii() else "_" for c in decomposed if not unicodedata.combining(c))
     # NFKD may bring back forbidden characters; some browsers decode percent signs here
     fallback = re.sub(r"[/\\%]", "_", _NOT_IN_NAMES.sub("_", ascii_name))
-    disposition = f'attachment; filename="{fallback}"'
+    disposition = f'{kind}; filename="{fallback}"'
     return disposition if fallback == name else f"{disposition}; filename*=UTF-8''{quote(name, safe='')}"
 
 

@@ -20,7 +20,7 @@ from reconciler.run import Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 
 READS: Final = frozenset({"HeadObject", "GetObject"})
-FREE: Final = frozenset({"DeleteObjects"})
+FREE: Final = frozenset({"DeleteObject", "DeleteObjects"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from service.requests import ApiRequest
 GRACEFUL_SHUTDOWN_SECONDS: Final = 15
 UNMATCHED: Final = "unmatched"
 """The route label of requests that match no operation."""
+_LITERAL: Final = "literal"
 
 Lifespan = Callable[[Sanic[Any, Any]], AbstractAsyncContextManager[None]]
 """What runs beside the requests: entered before the port is open, left after the last request."""
@@ -65,12 +66,22 @@ def _add_routes(app: Sanic[Any, Any], operations: Iterable[Operation]) -> None:
     for operation in operations:
         for index, path in enumerate(operation.paths):
             app.route(
-                path.replace("{", "<").replace("}", ":str>"),
+                _to_sanic_path(path),
                 operation.methods,
                 name=f"{operation.operation_id}_{index}",
                 ignore_body=True,  # handlers read bodies with a deadline; Sanic responds 503 to a stalled one
                 ctx_operation=operation,
             )(_instrument(operation))
+
+
+def _to_sanic_path(template: str) -> str:
+    """Return a path template in Sanic's form.
+
+    Sanic expects a colon in a path to be encoded, and clients do not encode it. So a segment with a colon becomes a
+    parameter that matches only itself.
+    """
+    segments = [f"<{_LITERAL}:{segment}>" if ":" in segment else segment for segment in template.split("/")]
+    return "/".join(segments).replace("{", "<").replace("}", ":str>")
 
 
 def _handle_errors(app: Sanic[Any, Any], operations: tuple[Operation, ...]) -> None:
@@ -121,6 +132,7 @@ def _instrument(operation: Operation) -> Handler:
         try:
             if operation.method == "GET":
                 await read_body(request)  # and drop it, because Sanic logs an unread one as an error
+            parameters.pop(_LITERAL, None)
             response = await operation.handler(request, *parameters.values())
         except Exception as error:  # noqa: BLE001 -- every exception becomes a problem document
             response = problem_response(request, error)

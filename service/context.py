@@ -23,4 +23,6 @@ class Context:
     now: Callable[[], datetime]
     metrics: Metrics
     readiness: Readiness
+    may_delete_promised: bool = False
+    """Whether clients may delete marked and final assets."""
     marks: MarkQueue = field(default_factory=MarkQueue)

@@ -34,7 +34,7 @@ async def create_asset(request: ApiRequest) -> JsonResponse:
     """Create an asset."""
     context: Context = request.app.ctx.context
     check_empty(await read_body(request))
-    created = await _call_store(context, context.assets.create())
+    created = await call_store(context, context.assets.create())
     request.asset_id = created.asset_id
     body = CreatedAssetResponse(
         upload_url=created.upload.url,
@@ -47,19 +47,19 @@ async def create_asset(request: ApiRequest) -> JsonResponse:
 async def mark_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
     """Record that the client finished its upload."""
     context: Context = request.app.ctx.context
-    asset_id = _parse_asset_id(request, asset_id)
+    asset_id = parse_asset_id(request, asset_id)
     mark = parse_body(MarkRequest, request.headers.getone("content-type", None), await read_body(request))
     async with context.marks.turn(asset_id):
-        await _call_store(context, context.assets.mark(asset_id, mark.pin, context.now()))
+        await call_store(context, context.assets.mark(asset_id, mark.pin, context.now()))
     return JsonResponse(None, HTTPStatus.ACCEPTED)
 
 
 async def get_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
     """Return a download URL."""
     context: Context = request.app.ctx.context
-    asset_id = _parse_asset_id(request, asset_id)
+    asset_id = parse_asset_id(request, asset_id)
     expires_in = parse_query(ResolveQuery, request).timeout or context.download_url_ttl_seconds
-    download = await _call_store(context, context.assets.resolve(asset_id, expires_in, context.now()))
+    download = await call_store(context, context.assets.resolve(asset_id, expires_in, context.now()))
     return JsonResponse(DownloadResponse(download_url=download.url))
 
 
@@ -89,7 +89,7 @@ async def readyz(request: ApiRequest) -> JsonResponse:
     return JsonResponse(body, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def _parse_asset_id(request: ApiRequest, text: str) -> str:
+def parse_asset_id(request: ApiRequest, text: str) -> str:
     """Return the asset id in a path, in lower case: some clients change the case of UUIDs."""
     asset_id = text.lower()
     if not is_asset_id(asset_id):
@@ -98,10 +98,27 @@ def _parse_asset_id(request: ApiRequest, text: str) -> str:
     return asset_id
 
 
-async def _call_store(context: Context, call: Coroutine[Any, Any, T]) -> T:
+def require_verified_store(context: Context) -> None:
+    """Require that the store has passed the conformance check.
+
+    Raises:
+        StoreUnavailableError: It has not.
+    """
     if not context.readiness.store_verified:
-        call.close()
         raise StoreUnavailableError("the store is not verified yet: it could not be reached when the service started")
+
+
+async def call_store(context: Context, call: Coroutine[Any, Any, T]) -> T:
+    """Return what the asset service returns, if the store is verified and responds in time.
+
+    Raises:
+        StoreUnavailableError: The store is not verified, or did not respond within STORE_TIMEOUT_SECONDS.
+    """
+    try:
+        require_verified_store(context)
+    except StoreUnavailableError:
+        call.close()
+        raise
     try:
         async with asyncio.timeout(STORE_TIMEOUT_SECONDS):
             return await call

@@ -31,7 +31,7 @@ class RequestModel(BaseModel):
 
     hint: ClassVar[str]
     """What to send, for the response to a request that the model does not accept."""
-    example: ClassVar[dict[str, str]]
+    example: ClassVar[dict[str, Any]]
 
 
 class ResponseModel(BaseModel):

@@ -25,7 +25,7 @@ _PATH_PARAMETERS: Final[dict[str, Any]] = {
         "name": "id",
         "in": "path",
         "required": True,
-        "description": "The asset's id, from the response to `POST /asset`.",
+        "description": "The asset's id, from the response that created it.",
         "schema": ASSET_ID_SCHEMA,
     }
 }
@@ -70,7 +70,7 @@ def _describe_operation(operation: Operation) -> dict[str, Any]:
         described["parameters"] = _describe_query(operation.query)
     if operation.body is not None:
         content = {**_refer_to(operation.body), "example": operation.body.example}
-        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+        described["requestBody"] = {"required": operation.needs_body, "content": {"application/json": content}}
     described["responses"] = {
         **{str(int(response.status)): _describe_response(response) for response in operation.responses},
         **_describe_problems(operation.problems),

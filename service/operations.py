@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from sanic import HTTPResponse
 
-from service import handlers
+from service import handlers, v1_handlers
 from service.models import (
     AliveResponse,
     CreatedAssetResponse,
@@ -26,14 +26,28 @@ from service.problems import (
     ASSET_BUSY,
     ASSET_EXPIRED,
     ASSET_NOT_FOUND,
+    ASSET_NOT_PENDING,
     ASSET_NOT_UPLOADED,
     BAD_ASSET_ID,
     BAD_REQUEST,
     BODY_TOO_LARGE,
+    DELETES_DISABLED,
+    INLINE_NOT_ALLOWED,
     INTERNAL,
+    METADATA_TOO_LARGE,
     STORE_UNAVAILABLE,
+    UNSUPPORTED,
     UPLOAD_MISMATCH,
     Problem,
+)
+from service.v1_models import (
+    AssetResponse,
+    BatchRequest,
+    BatchResponse,
+    CompleteRequest,
+    DeclarationRequest,
+    DownloadQuery,
+    PendingAssetResponse,
 )
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse]]
@@ -69,6 +83,8 @@ class Operation:
     body: type[RequestModel] | None = None
     responses: tuple[Response, ...] = ()
     problems: tuple[Problem, ...] = ()
+    needs_body: bool = True
+    """Whether a request must have the body. Without one, it is the same as `{}`."""
     is_probe: bool = False
     """Called every few seconds by a machine: a success is logged at debug."""
 
@@ -82,6 +98,10 @@ class Operation:
         """The methods to route to the handler."""
         return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
+
+V1: Final = "Assets, version 1"
+_RETRY_AFTER: Final = {"Retry-After": "When to ask again, in seconds, while a change is to be expected."}
+_DECLARATION_PROBLEMS: Final = (METADATA_TOO_LARGE, *UNSUPPORTED.values())
 
 OPERATIONS: Final = (
     Operation(
@@ -149,6 +169,166 @@ OPERATIONS: Final = (
             ALREADY_UPLOADED,
             UPLOAD_MISMATCH,
             ASSET_EXPIRED,
+            ASSET_BUSY,
+            BODY_TOO_LARGE,
+            STORE_UNAVAILABLE,
+            INTERNAL,
+        ),
+    ),
+    Operation(
+        "createDeclaredAsset",
+        "POST",
+        ("/v1/assets",),
+        v1_handlers.create_asset,
+        summary="Create an asset with a declaration",
+        description=(
+            "Creates a pending asset and returns how to upload its bytes. What you declare is enforced: S3 rejects "
+            "other bytes. Without a body nothing is declared."
+        ),
+        tag=V1,
+        body=DeclarationRequest,
+        needs_body=False,
+        responses=(
+            Response(
+                HTTPStatus.CREATED,
+                "A new asset, pending.",
+                PendingAssetResponse,
+                {"Location": "The path of the asset."},
+            ),
+        ),
+        problems=(BAD_REQUEST, *_DECLARATION_PROBLEMS, BODY_TOO_LARGE, STORE_UNAVAILABLE, INTERNAL),
+    ),
+    Operation(
+        "createAssets",
+        "POST",
+        ("/v1/assets:batch",),
+        v1_handlers.create_assets,
+        summary="Create up to 100 assets",
+        description="Each has its own result, in the order of the request. One mistake does not reject the others.",
+        tag=V1,
+        body=BatchRequest,
+        responses=(Response(HTTPStatus.OK, "The results.", BatchResponse),),
+        problems=(BAD_REQUEST, BODY_TOO_LARGE, STORE_UNAVAILABLE, INTERNAL),
+    ),
+    Operation(
+        "describeAsset",
+        "GET",
+        ("/v1/assets/{id}",),
+        v1_handlers.get_asset,
+        summary="Get an asset in any state",
+        description=(
+            "Returns what is known about the asset. Once it is final, `download_url` is there. Until then, ask again "
+            "after `Retry-After` seconds."
+        ),
+        tag=V1,
+        query=DownloadQuery,
+        responses=(Response(HTTPStatus.OK, "The asset.", AssetResponse, _RETRY_AFTER),),
+        problems=(
+            BAD_ASSET_ID,
+            BAD_REQUEST,
+            ASSET_NOT_FOUND,
+            INLINE_NOT_ALLOWED,
+            ASSET_BUSY,
+            STORE_UNAVAILABLE,
+            INTERNAL,
+        ),
+    ),
+    Operation(
+        "getContent",
+        "GET",
+        ("/v1/assets/{id}/content",),
+        v1_handlers.get_content,
+        summary="Download the bytes",
+        description="Redirects to a download URL: for links, `<img src>` and `curl -L`.",
+        tag=V1,
+        query=DownloadQuery,
+        responses=(
+            Response(HTTPStatus.FOUND, "The asset is final.", headers={"Location": "The download URL, at S3."}),
+        ),
+        problems=(
+            BAD_ASSET_ID,
+            BAD_REQUEST,
+            ASSET_NOT_FOUND,
+            ASSET_NOT_UPLOADED,
+            ASSET_EXPIRED,
+            INLINE_NOT_ALLOWED,
+            ASSET_BUSY,
+            STORE_UNAVAILABLE,
+            INTERNAL,
+        ),
+    ),
+    Operation(
+        "completeAsset",
+        "POST",
+        ("/v1/assets/{id}/complete",),
+        v1_handlers.complete_asset,
+        summary="Complete an upload",
+        description=(
+            "Says that the bytes are uploaded. With `etag`, the ETag header of S3's response to the upload, the asset "
+            "is final at once, or within seconds if it is large. Without it, the asset is final some time after the "
+            "upload URL has expired. Repeating the request is no error."
+        ),
+        tag=V1,
+        body=CompleteRequest,
+        needs_body=False,
+        responses=(
+            Response(HTTPStatus.OK, "The asset is final.", AssetResponse),
+            Response(HTTPStatus.ACCEPTED, "The asset is marked, and becomes final soon.", AssetResponse, _RETRY_AFTER),
+        ),
+        problems=(
+            BAD_ASSET_ID,
+            BAD_REQUEST,
+            ASSET_NOT_FOUND,
+            ALREADY_UPLOADED,
+            UPLOAD_MISMATCH,
+            ASSET_EXPIRED,
+            ASSET_BUSY,
+            BODY_TOO_LARGE,
+            STORE_UNAVAILABLE,
+            INTERNAL,
+        ),
+    ),
+    Operation(
+        "refreshUploadUrl",
+        "POST",
+        ("/v1/assets/{id}/upload-url",),
+        v1_handlers.refresh_upload_url,
+        summary="Get another upload URL",
+        description=(
+            "Returns a new upload URL for a pending asset, and moves its expiry on: a slow client does not lose its "
+            "upload. What was declared holds for the new URL, too."
+        ),
+        tag=V1,
+        responses=(Response(HTTPStatus.OK, "The asset, still pending.", PendingAssetResponse),),
+        problems=(
+            BAD_ASSET_ID,
+            BAD_REQUEST,
+            ASSET_NOT_FOUND,
+            ASSET_NOT_PENDING,
+            ALREADY_UPLOADED,
+            ASSET_EXPIRED,
+            ASSET_BUSY,
+            BODY_TOO_LARGE,
+            STORE_UNAVAILABLE,
+            INTERNAL,
+        ),
+    ),
+    Operation(
+        "deleteAsset",
+        "DELETE",
+        ("/v1/assets/{id}",),
+        v1_handlers.delete_asset,
+        summary="Cancel or delete an asset",
+        description=(
+            "Cancels a pending asset. Deletes a marked or final one, if the operator allows it. An asset that does not "
+            "exist counts as deleted, so the request can be repeated."
+        ),
+        tag=V1,
+        responses=(Response(HTTPStatus.NO_CONTENT, "The asset is cancelled or deleted."),),
+        problems=(
+            BAD_ASSET_ID,
+            BAD_REQUEST,
+            DELETES_DISABLED,
             ASSET_BUSY,
             BODY_TOO_LARGE,
             STORE_UNAVAILABLE,

@@ -20,17 +20,18 @@ class BadRequestError(Exception):
     """The API does not accept the request. The message describes what to send instead, and repeats no input."""
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """Return the request's body.
 
     Raises:
-        PayloadTooLarge: The body is longer than MAX_BODY_BYTES.
+        PayloadTooLarge: The body is longer than `max_bytes`.
         RequestTimeout: The body did not arrive within BODY_TIMEOUT_SECONDS, no matter how steadily it arrives.
         BadRequest: The framing is broken.
     """
     http: Any = request.stream
     if not http.request_body:
         return b""
+    http.request_max_size = max_bytes  # of this request: the connection may have had another one before
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             await request.receive_body()  # type: ignore[no-untyped-call] # Sanic's
@@ -51,6 +52,15 @@ def check_empty(body: bytes) -> None:
         raise BadRequestError("Send no body. The bytes of the file go to upload_url, in a separate PUT request.")
 
 
+def parse_optional_body(model: type[Model], content_type: str | None, body: bytes) -> Model:
+    """Return a JSON body as a model. No body is the same as `{}`.
+
+    Raises:
+        BadRequestError: The body is not JSON, or the model does not accept it.
+    """
+    return parse_body(model, content_type, body) if body.strip() else parse_members(model, {})
+
+
 def parse_body(model: type[Model], content_type: str | None, body: bytes) -> Model:
     """Return a JSON body as a model. The names of its members may be in any case.
 
@@ -64,7 +74,7 @@ def parse_body(model: type[Model], content_type: str | None, body: bytes) -> Mod
         members = _DECODER.decode(body.decode("utf-8-sig"))  # some clients start with a byte order mark
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise BadRequestError(model.hint) from None
-    return _validate(model, members)
+    return parse_members(model, members)
 
 
 def parse_query(model: type[Model], request: Request) -> Model:
@@ -76,10 +86,15 @@ def parse_query(model: type[Model], request: Request) -> Model:
     if not request.query_string:
         return model()
     arguments = request.get_args(keep_blank_values=True)
-    return _validate(model, {name: arguments.getlist(name) for name in model.model_fields if name in arguments})
+    return parse_members(model, {name: arguments.getlist(name) for name in model.model_fields if name in arguments})
 
 
-def _validate(model: type[Model], members: object) -> Model:
+def parse_members(model: type[Model], members: object) -> Model:
+    """Return decoded JSON as a model.
+
+    Raises:
+        BadRequestError: The model does not accept it.
+    """
     try:
         return model.model_validate(members)
     except ValidationError as error:

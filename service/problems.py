@@ -17,16 +17,20 @@ from sanic.exceptions import (
     SanicException,
 )
 
+from assetuploader.capabilities import Capability
 from assetuploader.errors import (
     AlreadyUploadedError,
     AssetBusyError,
     AssetExpiredError,
     AssetNotFoundError,
+    AssetNotPendingError,
     AssetNotUploadedError,
+    DeletesDisabledError,
     StoreError,
     StoreErrorKind,
     UploadMismatchError,
 )
+from assetuploader.state_machine import MAX_METADATA_BYTES
 from service.http_protocol import HeadersTooLargeError
 from service.models import ProblemResponse
 from service.parsing import BadRequestError
@@ -47,6 +51,28 @@ log = structlog.get_logger()
 
 class InvalidAssetIdError(Exception):
     """The id in the path is not an asset id."""
+
+
+class InlineNotAllowedError(Exception):
+    """A browser must not show a file of this type."""
+
+
+class MetadataTooLargeError(Exception):
+    """The declaration does not fit into S3's metadata."""
+
+    def __init__(self, excess_bytes: int) -> None:
+        super().__init__(
+            f"S3 stores at most {MAX_METADATA_BYTES} bytes of metadata with an asset. Shorten metadata, filename or "
+            f"content_type by {excess_bytes} bytes. Spaces and characters beyond ASCII count three bytes and more."
+        )
+
+
+class UnsupportedDeclarationError(Exception):
+    """The store does not enforce a declaration that needs this."""
+
+    def __init__(self, capability: Capability) -> None:
+        super().__init__(capability)
+        self.capability = capability
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +133,30 @@ ASSET_BUSY: Final = Problem(
     "Too many clients mark this asset at the same time. Repeat the request after Retry-After seconds.",
     has_retry_after=True,
 )
+ASSET_NOT_PENDING: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "asset_not_pending",
+    "Not pending",
+    "The asset is marked, and becomes final with the bytes that were uploaded. Create another asset for other bytes.",
+)
+DELETES_DISABLED: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "deletes_disabled",
+    "Deletes are disabled",
+    "The operator of this service does not allow to delete an asset that is marked or final.",
+)
+METADATA_TOO_LARGE: Final = Problem(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "metadata_too_large",
+    "Too much metadata",
+    "S3 stores at most 2 kB of metadata with an asset. Shorten metadata, filename or content_type.",
+)
+INLINE_NOT_ALLOWED: Final = Problem(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "inline_not_allowed",
+    "Not to be shown",
+    "Browsers may show only images (but no SVG), audio, video, PDF and plain text. Leave disposition out.",
+)
 BODY_TOO_LARGE: Final = Problem(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "body_too_large",
@@ -141,6 +191,22 @@ UNREADABLE: Final = Problem(
 CLIENT_CLOSED: Final = Problem(499, "client_closed", "The client closed the connection", "This response is never sent.")
 """Counted and logged, but never sent. The status is nginx's."""
 
+UNSUPPORTED: Final[Mapping[Capability, Problem]] = {
+    capability: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"{capability}_unsupported",
+        "Not enforced by this store",
+        f"The S3 store of this service does not enforce {member}. Leave it out.",
+    )
+    for capability, member in {
+        Capability.SIZE: "size",
+        Capability.CONTENT_TYPE: "content_type",
+        Capability.CHECKSUM: "sha256",
+        Capability.WRITE_ONCE: "write_once",
+    }.items()
+}
+"""A declaration that would be ignored is refused."""
+
 PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     InvalidAssetIdError: BAD_ASSET_ID,
     BadRequestError: BAD_REQUEST,
@@ -148,6 +214,10 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     AssetNotUploadedError: ASSET_NOT_UPLOADED,
     AlreadyUploadedError: ALREADY_UPLOADED,
     UploadMismatchError: UPLOAD_MISMATCH,
+    AssetNotPendingError: ASSET_NOT_PENDING,
+    DeletesDisabledError: DELETES_DISABLED,
+    MetadataTooLargeError: METADATA_TOO_LARGE,
+    InlineNotAllowedError: INLINE_NOT_ALLOWED,
     AssetExpiredError: ASSET_EXPIRED,
     AssetBusyError: ASSET_BUSY,
     PayloadTooLarge: BODY_TOO_LARGE,
@@ -163,7 +233,7 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
 def problems_by_code() -> dict[str, Problem]:
     """Return one problem for each code: the first one in the table."""
     by_code: dict[str, Problem] = {}
-    for problem in (*PROBLEMS.values(), INTERNAL):
+    for problem in (*PROBLEMS.values(), *UNSUPPORTED.values(), INTERNAL):
         by_code.setdefault(problem.code, problem)
     return by_code
 
@@ -173,6 +243,7 @@ def problem_response(
 ) -> JsonResponse:
     """Log an exception and return its problem document. Nothing else turns exceptions into HTTP."""
     problem = _find_problem(error)
+    body = describe_problem(request, error)
     headers = {}
     if problem.has_retry_after:
         seconds = error.retry_after_seconds if isinstance(error, AssetNotUploadedError) else RETRY_AFTER_SECONDS
@@ -180,25 +251,32 @@ def problem_response(
     if isinstance(error, SanicException):
         headers.update({name: str(value) for name, value in (error.headers or {}).items()})
     headers.update(extra_headers or {})
+    request.problem_code = problem.code
+    return JsonResponse(body, problem.status, headers, PROBLEM_MEDIA_TYPE)
+
+
+def describe_problem(request: ApiRequest, error: BaseException) -> ProblemResponse:
+    """Log an exception and return the body of its problem document."""
+    problem = _find_problem(error)
     if isinstance(error, StoreError):
         log.log(LOG_LEVELS[error.kind], "store_request_failed", reason=str(error))
     elif problem is INTERNAL:
         log.error("internal_error", exc_info=error)
-    request.problem_code = problem.code
-    body = ProblemResponse(
+    return ProblemResponse(
         type=request.relative_to_root(f"docs#{problem.code}"),
         title=problem.title,
         status=problem.status,
-        detail=str(error) if isinstance(error, BadRequestError) else problem.detail,
+        detail=str(error) if isinstance(error, BadRequestError | MetadataTooLargeError) else problem.detail,
         code=problem.code,
         request_id=request.id,
     )
-    return JsonResponse(body, problem.status, headers, PROBLEM_MEDIA_TYPE)
 
 
 def _find_problem(error: BaseException) -> Problem:
     if isinstance(error, RequestCancelled):  # Sanic reports it like any other error
         return CLIENT_CLOSED
+    if isinstance(error, UnsupportedDeclarationError):
+        return UNSUPPORTED[error.capability]
     for kind in type(error).__mro__:
         if kind in PROBLEMS:
             return PROBLEMS[kind]

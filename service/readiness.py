@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from assetuploader.capabilities import Capability
+
 
 @dataclass(slots=True)
 class Readiness:
@@ -11,6 +13,8 @@ class Readiness:
     is_draining: bool = False
     store_verified: bool = False
     """The conformance check has passed. Until then nothing is written, because the store may ignore conditions."""
+    capabilities: frozenset[Capability] = frozenset()
+    """What the store enforces on upload URLs. It is known once the store is verified."""
 
     @property
     def is_ready(self) -> bool:

@@ -111,7 +111,7 @@ def _member(schema: dict[str, Any]) -> str:
 
 
 def _range(schema: dict[str, Any]) -> str:
-    return f"{schema['minimum']} to {schema['maximum']}"
+    return " or ".join(schema["enum"]) if "enum" in schema else f"{schema['minimum']} to {schema['maximum']}"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from sanic import Sanic
 
+from assetuploader.capabilities import Capability, find_capabilities
 from assetuploader.cli.config import Config
 from assetuploader.cli.exit_codes import ExitCode, exit_code_for
 from assetuploader.cli.logs import configure_logs
@@ -70,7 +71,7 @@ class _BackgroundTasks:
         while not self.readiness.store_verified:
             await asyncio.sleep(VERIFY_RETRY_SECONDS)
             try:
-                await _verify_store(self.bucket)
+                self.readiness.capabilities = await _verify_store(self.bucket)
             except StoreUnavailableError as error:
                 log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
             except StoreError as error:
@@ -100,7 +101,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     except StoreError as error:
         return _exit_on_store_error(error)
     try:
-        asyncio.run(_verify_store_before_start(open_bucket(config, clock=s3_clock)))
+        readiness.capabilities = asyncio.run(_verify_store_before_start(open_bucket(config, clock=s3_clock)))
         readiness.store_verified = True
     except StoreUnavailableError as error:
         log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
@@ -133,16 +134,17 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     return ExitCode.OK if background.fatal_error is None else _exit_on_store_error(background.fatal_error)
 
 
-async def _verify_store_before_start(bucket: Bucket) -> None:
+async def _verify_store_before_start(bucket: Bucket) -> frozenset[Capability]:
     async with bucket:  # a bucket of its own: connections end with their event loop, and Sanic makes another one
-        await _verify_store(bucket)
+        return await _verify_store(bucket)
 
 
-async def _verify_store(bucket: Bucket) -> None:
+async def _verify_store(bucket: Bucket) -> frozenset[Capability]:
     try:
         async with asyncio.timeout(VERIFY_TIMEOUT_SECONDS):
             await check_conditional_writes(bucket.store)
             await check_unsigned_copy_source(bucket)
+            return await find_capabilities(bucket)
     except TimeoutError:
         raise StoreUnavailableError(f"S3 did not respond within {VERIFY_TIMEOUT_SECONDS:.0f} s") from None
 

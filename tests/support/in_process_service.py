@@ -12,6 +12,7 @@ import httpx
 from sanic import Sanic
 
 from assetuploader.asset_service import AssetService
+from assetuploader.capabilities import Capability
 from assetuploader.conformance import CHECK_ATTRIBUTES, CHECK_KEY
 from assetuploader.keys import temp_key
 from assetuploader.state_machine import LifecyclePolicy
@@ -96,11 +97,13 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(
+async def serving(  # noqa: PLR0913 -- each test names what it is about
     s3: InMemoryS3,
     store: ObjectStore | None = None,
     *,
     store_verified: bool = True,
+    may_delete_promised: bool = False,
+    policy: LifecyclePolicy = POLICY,
     drain_seconds: float = 0,
     lifespan: Lifespan = no_lifespan,
     **settings: float,
@@ -111,9 +114,11 @@ async def serving(
     s3.writes.clear()
     nonces = iter(range(1_000_000))
     ids = _ids()
-    assets = AssetService(store or s3, s3, POLICY, lambda: next(ids), lambda: b"nonce %d" % next(nonces))
-    readiness = Readiness(store_verified=store_verified)
-    context = Context(assets, DOWNLOAD_URL_TTL_SECONDS, lambda: s3.now, Metrics(readiness), readiness)
+    assets = AssetService(store or s3, s3, policy, lambda: next(ids), lambda: b"nonce %d" % next(nonces))
+    readiness = Readiness(store_verified=store_verified, capabilities=frozenset(Capability))
+    context = Context(
+        assets, DOWNLOAD_URL_TTL_SECONDS, lambda: s3.now, Metrics(readiness), readiness, may_delete_promised
+    )
     app = build_app(context, drain_seconds, lifespan)
     app.config.update({"TOUCHUP": False, **settings})  # rewriting its source takes Sanic most of a start
     listening = socket.create_server((HOST, 0))

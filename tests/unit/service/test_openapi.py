@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from pydantic import BaseModel
 
 from service.operations import OPERATIONS
-from service.problems import INTERNAL, PROBLEMS
+from service.problems import INTERNAL, PROBLEMS, UNSUPPORTED
 from tests.support.in_process_service import Service
 
 ID = "00000000-0000-4000-8000-000000000000"
@@ -36,7 +36,7 @@ async def test_the_description_has_every_route_and_no_other(service: Service) ->
         if method != "parameters"
     }
     served = {
-        ("/" + re.sub("<[^>]*>", "{id}", route.path), method)
+        ("/" + re.sub("<[^>]*>", "{id}", route.path.replace("<literal:assets:batch>", "assets:batch")), method)
         for route in service.app.router.routes
         for method in route.methods - {"HEAD"}
         if not route.path.startswith("assets") and route.path not in DOCUMENTATION
@@ -65,17 +65,24 @@ async def test_every_problem_is_described_where_it_can_come_from(service: Servic
     }
 
     assert (
-        described == {(problem.status, problem.code) for problem in (INTERNAL, *PROBLEMS.values())} - without_operation
+        described
+        == {(problem.status, problem.code) for problem in (INTERNAL, *PROBLEMS.values(), *UNSUPPORTED.values())}
+        - without_operation
     )
 
 
 async def test_the_descriptions_examples_are_accepted(service: Service) -> None:
-    """The service accepts the example body of the description."""
-    body = (await _openapi(service))["paths"]["/asset/{id}"]["put"]["requestBody"]["content"]["application/json"]
-
-    response = await service.client.put(f"/asset/{ID}", json=body["example"])
-
-    assert response.json()["code"] == "asset_not_found"
+    """The service accepts the example body of each operation: it succeeds, or only the asset is unknown."""
+    sent = 0
+    for path, operations in (await _openapi(service))["paths"].items():
+        for method, operation in operations.items():
+            if "requestBody" not in operation:
+                continue
+            example = operation["requestBody"]["content"]["application/json"]["example"]
+            response = await service.client.request(method, path.replace("{id}", ID), json=example)
+            assert response.status_code < 300 or response.json()["code"] == "asset_not_found"
+            sent += 1
+    assert sent == 4
 
 
 async def test_the_description_is_relative_to_a_path_prefix(service: Service) -> None:
@@ -87,34 +94,58 @@ async def test_members_are_described_with_their_names_in_json(service: Service) 
     """The names of members in the description are those that clients send and receive."""
     schemas = (await _openapi(service))["components"]["schemas"]
 
+    asset = [
+        "content_type",
+        "created_at",
+        "download_url",
+        "etag",
+        "expires_at",
+        "filename",
+        "id",
+        "metadata",
+        "sha256",
+        "size",
+        "status",
+    ]
     assert {name: sorted(schema["properties"]) for name, schema in schemas.items()} == {
         "AliveResponse": ["status"],
+        "AssetResponse": asset,
+        "BatchItem": ["asset", "problem", "status"],
+        "BatchRequest": ["assets"],
+        "BatchResponse": ["assets"],
+        "CompleteRequest": ["etag"],
         "CreatedAssetResponse": ["expires_at", "id", "upload_url"],
+        "DeclarationRequest": ["content_type", "filename", "metadata", "sha256", "size", "write_once"],
         "DownResponse": ["Status"],
         "DownloadResponse": ["Download_url"],
         "MarkRequest": ["Status", "etag"],
         "NotReadyResponse": ["status"],
+        "PendingAssetResponse": sorted([*asset, "upload"]),
         "ProblemResponse": ["code", "detail", "request_id", "status", "title", "type"],
         "ReadyResponse": ["status"],
         "UpResponse": ["Status"],
+        "UploadTarget": ["expires_at", "headers", "method", "url"],
     }
-    assert {name: sorted(schema["required"]) for name, schema in schemas.items() if name != "MarkRequest"} == {
-        name: sorted(schema["properties"]) for name, schema in schemas.items() if name != "MarkRequest"
-    }
-    assert schemas["MarkRequest"]["required"] == ["Status"]
+    requests = {"MarkRequest": ["Status"], "BatchRequest": ["assets"], "DeclarationRequest": [], "CompleteRequest": []}
+    for name, schema in schemas.items():
+        assert sorted(schema.get("required", [])) == requests.get(name, sorted(schema["properties"]))
 
 
 async def test_responses_are_as_their_models_describe_them(service: Service) -> None:
     """Each response validates against the schema that the description gives for its operation and status."""
     final_id = await service.finalize()
-    paths = {"createAsset": "/asset", "getAsset": f"/asset/{final_id}"}
+    pending_id, _ = await service.create()
+    ids = {"refreshUploadUrl": pending_id, "deleteAsset": pending_id}
     for operation in OPERATIONS:
         [response, *_] = operation.responses
-        if response.model is None:
-            continue
-        received = await service.client.request(operation.method, paths.get(operation.operation_id, operation.route))
+        needs_body = operation.body is not None and operation.operation_id == "createAssets"
+        if operation.body is not None and operation.operation_id == "markAsset":
+            continue  # its response has no body
+        path = operation.route.replace("{id}", ids.get(operation.operation_id, final_id))
+        received = await service.client.request(operation.method, path, json={"assets": [{}]} if needs_body else None)
         assert received.status_code == response.status
-        assert set(received.json()) == _json_names(response.model)
+        if response.model is not None:
+            assert set(received.json()) == _json_names(response.model)
 
 
 def _json_names(model: type[BaseModel]) -> set[str]:

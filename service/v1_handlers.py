@@ -1,0 +1,233 @@
+"""The handlers of `/v1`: read the request, call the asset service, return a response."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, Final
+
+from assetuploader.asset_service import Asset, PendingAsset
+from assetuploader.capabilities import Capability
+from assetuploader.declaration import Declaration
+from assetuploader.errors import (
+    AlreadyUploadedError,
+    AssetExpiredError,
+    AssetNotUploadedError,
+    StoreUnavailableError,
+)
+from assetuploader.keys import format_timestamp
+from assetuploader.state_machine import AssetState, Status, excess_metadata_bytes
+from service.context import STORE_TIMEOUT_SECONDS, Context
+from service.handlers import call_store, parse_asset_id, require_verified_store
+from service.parsing import check_empty, parse_members, parse_optional_body, parse_query, read_body
+from service.problems import (
+    InlineNotAllowedError,
+    MetadataTooLargeError,
+    UnsupportedDeclarationError,
+    describe_problem,
+)
+from service.requests import ApiRequest
+from service.responses import JsonResponse
+from service.v1_models import (
+    MAX_BATCH_BYTES,
+    AssetResponse,
+    BatchItem,
+    BatchRequest,
+    BatchResponse,
+    CompleteRequest,
+    DeclarationRequest,
+    DownloadQuery,
+    PendingAssetResponse,
+    UploadTarget,
+)
+
+RETRY_AFTER: Final = "Retry-After"
+_INLINE_TYPES: Final = frozenset({"application/pdf", "text/plain"})
+_INLINE_FAMILIES: Final = ("image/", "audio/", "video/")
+_SCRIPTABLE_IMAGE: Final = "image/svg+xml"
+
+
+async def create_asset(request: ApiRequest) -> JsonResponse:
+    """Create an asset whose upload is as declared."""
+    context: Context = request.app.ctx.context
+    declared = parse_optional_body(
+        DeclarationRequest, request.headers.getone("content-type", None), await read_body(request)
+    )
+    created = await call_store(context, _create(context, declared))
+    request.asset_id = created.asset_id
+    location = request.relative_to_root(f"v1/assets/{created.asset_id}")
+    return JsonResponse(_describe_pending(created), HTTPStatus.CREATED, {"Location": location})
+
+
+async def create_assets(request: ApiRequest) -> JsonResponse:
+    """Create several assets. Each has its own result."""
+    context: Context = request.app.ctx.context
+    body = await read_body(request, MAX_BATCH_BYTES)
+    batch = parse_optional_body(BatchRequest, request.headers.getone("content-type", None), body)
+    require_verified_store(context)
+
+    async def create_one(members: Any) -> PendingAsset:  # noqa: ANN401 -- any JSON
+        return await _create(context, parse_members(DeclarationRequest, members))
+
+    tasks = [asyncio.create_task(create_one(members)) for members in batch.assets]
+    _, late = await asyncio.wait(tasks, timeout=STORE_TIMEOUT_SECONDS)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return JsonResponse(BatchResponse(assets=[_describe_result(request, task) for task in tasks]))
+
+
+async def get_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Return an asset in whichever state it is."""
+    context: Context = request.app.ctx.context
+    asset_id = parse_asset_id(request, asset_id)
+    query = parse_query(DownloadQuery, request)
+    asset = await call_store(context, context.assets.get(asset_id, context.now()))
+    return await _respond(context, asset, query)
+
+
+async def get_content(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Redirect to a download URL."""
+    context: Context = request.app.ctx.context
+    asset_id = parse_asset_id(request, asset_id)
+    query = parse_query(DownloadQuery, request)
+    asset = await call_store(context, context.assets.get(asset_id, context.now()))
+    if asset.placeholder.state.status is Status.EXPIRED:
+        raise AssetExpiredError
+    if asset.retry_after_seconds is not None:
+        raise AssetNotUploadedError(asset.retry_after_seconds)
+    return JsonResponse(None, HTTPStatus.FOUND, {"Location": await _presign_download(context, asset, query)})
+
+
+async def complete_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Record that the client finished its upload, and finalize the asset if that is possible at once."""
+    context: Context = request.app.ctx.context
+    asset_id = parse_asset_id(request, asset_id)
+    body = parse_optional_body(CompleteRequest, request.headers.getone("content-type", None), await read_body(request))
+    async with context.marks.turn(asset_id):
+        asset = await call_store(context, _complete(context, asset_id, body.etag))
+    return await _respond(context, asset, parse_query(DownloadQuery, request), HTTPStatus.ACCEPTED)
+
+
+async def refresh_upload_url(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Return a new upload URL for a pending asset."""
+    context: Context = request.app.ctx.context
+    asset_id = parse_asset_id(request, asset_id)
+    check_empty(await read_body(request))
+    async with context.marks.turn(asset_id):
+        refreshed = await call_store(context, context.assets.refresh_upload_url(asset_id))
+    return JsonResponse(_describe_pending(refreshed))
+
+
+async def delete_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Cancel a pending asset, or delete a final one."""
+    context: Context = request.app.ctx.context
+    asset_id = parse_asset_id(request, asset_id)
+    check_empty(await read_body(request))
+    async with context.marks.turn(asset_id):
+        await call_store(context, context.assets.delete(asset_id, may_delete_promised=context.may_delete_promised))
+    return JsonResponse(None, HTTPStatus.NO_CONTENT)
+
+
+async def _create(context: Context, declared: DeclarationRequest) -> PendingAsset:
+    declaration, now = declared.to_declaration(), context.now()
+    _require_enforceable(context, declaration)
+    excess = excess_metadata_bytes(declaration, now)
+    if excess:
+        raise MetadataTooLargeError(excess)
+    return await context.assets.create(declaration, now)
+
+
+def _require_enforceable(context: Context, declaration: Declaration) -> None:
+    """Require that the store enforces what is declared.
+
+    Raises:
+        UnsupportedDeclarationError: It does not.
+    """
+    needed = {
+        Capability.SIZE: declaration.size is not None,
+        Capability.CONTENT_TYPE: declaration.content_type is not None,
+        Capability.CHECKSUM: declaration.sha256 is not None,
+        Capability.WRITE_ONCE: declaration.write_once,
+    }
+    for capability, is_needed in needed.items():
+        if is_needed and capability not in context.readiness.capabilities:
+            raise UnsupportedDeclarationError(capability)
+
+
+async def _complete(context: Context, asset_id: str, etag: str | None) -> Asset:
+    try:
+        return await context.assets.mark(asset_id, etag, context.now())
+    except AlreadyUploadedError:  # a repeated request is no error, if it means the final bytes
+        asset = await context.assets.get(asset_id, context.now())
+        if etag not in {None, asset.placeholder.etag}:
+            raise
+        return asset
+
+
+async def _respond(
+    context: Context, asset: Asset, query: DownloadQuery, status_until_final: HTTPStatus = HTTPStatus.OK
+) -> JsonResponse:
+    url = await _presign_download(context, asset, query) if asset.is_final else None
+    headers = {} if asset.retry_after_seconds is None else {RETRY_AFTER: str(asset.retry_after_seconds)}
+    status = HTTPStatus.OK if asset.is_final else status_until_final
+    return JsonResponse(AssetResponse(**_describe_asset(asset), download_url=url), status, headers)
+
+
+async def _presign_download(context: Context, asset: Asset, query: DownloadQuery) -> str:
+    is_inline = query.disposition == "inline"
+    if is_inline and not _may_be_shown(asset.placeholder.headers.get("content-type", "")):
+        raise InlineNotAllowedError
+    expires_in = query.expires_in or context.download_url_ttl_seconds
+    return (await context.assets.presign_download(asset, expires_in, is_inline=is_inline)).url
+
+
+def _may_be_shown(content_type: str) -> bool:
+    """Whether a browser may show this as a page of the store's host: it cannot contain scripts."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type in _INLINE_TYPES or (media_type.startswith(_INLINE_FAMILIES) and media_type != _SCRIPTABLE_IMAGE)
+
+
+def _describe_asset(asset: Asset) -> dict[str, Any]:
+    placeholder = asset.placeholder
+    described = _describe_state(asset.asset_id, placeholder.state)
+    if asset.is_final:
+        described.update(
+            content_type=placeholder.headers.get("content-type"), size=placeholder.size, etag=placeholder.etag
+        )
+    return described
+
+
+def _describe_pending(pending: PendingAsset) -> PendingAssetResponse:
+    upload = UploadTarget(
+        url=pending.upload.url,
+        headers=pending.state.declaration.upload_headers,
+        expires_at=format_timestamp(pending.upload.expires_at),
+    )
+    return PendingAssetResponse(**_describe_state(pending.asset_id, pending.state), download_url=None, upload=upload)
+
+
+def _describe_state(asset_id: str, state: AssetState) -> dict[str, Any]:
+    declaration = state.declaration
+    return {
+        "id": asset_id,
+        "status": state.status.value,
+        "created_at": None if state.created_at is None else format_timestamp(state.created_at),
+        "expires_at": format_timestamp(state.upload_expires_at),
+        "filename": declaration.filename,
+        "content_type": declaration.content_type,
+        "size": declaration.size,
+        "sha256": declaration.sha256,
+        "etag": state.pin,
+        "metadata": dict(declaration.metadata),
+    }
+
+
+def _describe_result(request: ApiRequest, task: "asyncio.Task[PendingAsset]") -> BatchItem:
+    error: BaseException | None
+    if task.cancelled():
+        error = StoreUnavailableError(f"S3 did not respond within {STORE_TIMEOUT_SECONDS} s")
+    else:
+        error = task.exception()
+    if error is None:
+        return BatchItem(status=HTTPStatus.CREATED, asset=_describe_pending(task.result()), problem=None)
+    problem = describe_problem(request, error)
+    return BatchItem(status=problem.status, asset=None, problem=problem)
