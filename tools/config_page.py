@@ -42,10 +42,14 @@ def _rows() -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
     return "" if field.default is None else f"`{field.default}`"
 
 
 def _range(annotation: Any, metadata: list[Any]) -> str:  # noqa: ANN401 -- a type
+    if annotation is bool:
+        return "`true`, `false`"
     minimum = next((limit.ge for limit in metadata if hasattr(limit, "ge")), None)
     maximum = next((limit.le for limit in metadata if hasattr(limit, "le")), None)
     if minimum is not None:

@@ -12,6 +12,8 @@ from assetuploader.state_machine import LifecyclePolicy
 
 MAX_SECONDS: Final = 604_800
 """Seven days: S3's limit for a presigned URL, and longer than any other wait."""
+MAX_COPY_BYTES: Final = 5 * 1024**3
+"""S3's limit for an object that one request copies."""
 RENAMED_VARIABLES: Final[Mapping[str, str]] = {
     "ASSETUPLOADER_UPLOAD_URL_SECONDS": "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS",
     "ASSETUPLOADER_DOWNLOAD_URL_SECONDS": "ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS",
@@ -23,7 +25,7 @@ RENAMED_VARIABLES: Final[Mapping[str, str]] = {
 }
 """Names before version 0.2.0. They are refused: a program that stops is better than a setting that is ignored."""
 
-_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _POLICY: Final = LifecyclePolicy()
 
 
@@ -38,6 +40,12 @@ class ConfigError(Exception):
 def _check_number(text: Any) -> Any:  # noqa: ANN401 -- pydantic passes any value
     if isinstance(text, str) and not _NUMBER.fullmatch(text):
         raise ValueError("must be a whole number, in digits")
+    return text
+
+
+def _check_switch(text: Any) -> Any:  # noqa: ANN401 -- pydantic passes any value
+    if isinstance(text, str) and text not in {"true", "false"}:  # pydantic also knows yes, on, 1 and more
+        raise ValueError("must be true or false")
     return text
 
 
@@ -117,6 +125,18 @@ class Config(BaseModel):
         description="How long after the upload URL expired an unmarked asset, or one whose pinned bytes were "
         "overwritten, expires.",
     )
+    finalize_at_once_bytes: Annotated[int, BeforeValidator(_check_number), Field(ge=0, le=MAX_COPY_BYTES)] = Field(
+        _POLICY.finalize_at_once_bytes,
+        alias="ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES",
+        description="The largest upload that the service finalizes itself when it is marked with its ETag; larger ones "
+        "are left to the reconciler. 0: all are.",
+    )
+    deletes: Annotated[bool, BeforeValidator(_check_switch)] = Field(
+        default=False,
+        alias="ASSETUPLOADER_DELETES",
+        description="Whether clients may delete assets that are marked or final. The service then needs "
+        "`s3:DeleteObject` on `uploaded/*` and `temp/*`.",
+    )
     watch_seconds: Seconds = Field(
         0,
         alias="ASSETUPLOADER_WATCH_SECONDS",
@@ -153,7 +173,9 @@ class Config(BaseModel):
     @property
     def policy(self) -> LifecyclePolicy:
         """The settings that decide about an asset."""
-        return LifecyclePolicy(self.upload_url_ttl_seconds, self.grace_seconds, self.expire_after_seconds)
+        return LifecyclePolicy(
+            self.upload_url_ttl_seconds, self.grace_seconds, self.expire_after_seconds, self.finalize_at_once_bytes
+        )
 
 
 def read_config(environment: Mapping[str, str]) -> Config:

@@ -39,6 +39,18 @@ def test_the_grace_period_covers_drain_and_shutdown(render: Render, drain_second
     assert env["ASSETUPLOADER_DRAIN_SECONDS"] == str(drain_seconds)
 
 
+@pytest.mark.parametrize(
+    ("values", "size", "deletes"),
+    [({}, "67108864", "false"), ({"finalizeAtOnceBytes": 5368709120, "deletes": True}, "5368709120", "true")],
+)
+def test_the_api_knows_what_it_finalizes_and_deletes(render: Render, values: Manifest, size: str, deletes: str) -> None:
+    """The values reach the API in the spelling that it accepts."""
+    container = _one(render(values), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    env = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert env["ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES"] == size
+    assert env["ASSETUPLOADER_DELETES"] == deletes
+
+
 def test_no_probe_calls_s3(render: Render) -> None:
     """Probes use /livez and /readyz. With /healthcheck, an S3 outage would restart or unroute every pod."""
     container = _one(render({}), "Deployment")["spec"]["template"]["spec"]["containers"][0]

@@ -37,6 +37,8 @@ RENAMED: Final = _renamed_values()
         ({"aws": AWS, "service": {"replica": 3}}, "service: Additional property replica is not allowed"),
         ({"aws": AWS, "replicaCount": "two"}, "replicaCount: Invalid type"),
         ({"aws": AWS, "uploadUrlTtlSeconds": 604801}, "uploadUrlTtlSeconds"),
+        ({"aws": AWS, "finalizeAtOnceBytes": 5368709121}, "finalizeAtOnceBytes"),
+        ({"aws": AWS, "deletes": "true"}, "deletes: Invalid type"),
         ({"aws": AWS, "service": {"port": 0}}, "service.port"),
         ({"aws": AWS, "reconciler": {"startingDeadlineSeconds": 9}}, "reconciler.startingDeadlineSeconds"),
         ({"aws": AWS, "reconciler": {"shardCount": 0}}, "reconciler.shardCount"),

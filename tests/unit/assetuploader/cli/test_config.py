@@ -26,6 +26,8 @@ def test_region_and_bucket_are_enough() -> None:
         "ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS": 60,
         "ASSETUPLOADER_GRACE_SECONDS": 60,
         "ASSETUPLOADER_EXPIRE_AFTER_SECONDS": 86_400,
+        "ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES": 67_108_864,
+        "ASSETUPLOADER_DELETES": False,
         "ASSETUPLOADER_WATCH_SECONDS": 0,
         "ASSETUPLOADER_POLL_INTERVAL_SECONDS": 5,
         "ASSETUPLOADER_MAX_RUN_SECONDS": 3000,
@@ -40,6 +42,36 @@ def test_region_and_bucket_are_enough() -> None:
 def test_the_default_policy_is_the_state_machines() -> None:
     """The defaults that decide about assets are defined once."""
     assert read_config(GOOD).policy == LifecyclePolicy()
+
+
+def test_the_policy_has_the_settings_that_decide_about_an_asset() -> None:
+    """Each of them reaches the state machine."""
+    environment = {
+        "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": "1",
+        "ASSETUPLOADER_GRACE_SECONDS": "2",
+        "ASSETUPLOADER_EXPIRE_AFTER_SECONDS": "3",
+        "ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES": "0",
+    }
+
+    assert read_config({**GOOD, **environment}).policy == LifecyclePolicy(1, 2, 3, 0)
+
+
+@pytest.mark.parametrize("size", ["0", "1", "5368709120"])
+def test_the_service_finalizes_at_most_what_s3_copies_in_one_request(size: str) -> None:
+    """The limit of CopyObject is 5 GiB."""
+    assert read_config({**GOOD, "ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES": size}).finalize_at_once_bytes == int(size)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("true", True), ("false", False), ("", False)])
+def test_deletes_are_off_unless_they_are_switched_on(text: str, expected: bool) -> None:  # noqa: FBT001
+    """The setting is `true` or `false`; an empty one counts as not set."""
+    assert read_config({**GOOD, "ASSETUPLOADER_DELETES": text}).deletes is expected
+
+
+@pytest.mark.parametrize("text", ["True", "TRUE", "yes", "on", "1", "0", "t", " true"])
+def test_other_text_does_not_switch_deletes(text: str) -> None:
+    """A spelling that one program understands and another does not must not decide about deletion."""
+    assert _find_problems(ASSETUPLOADER_DELETES=text) == [f"ASSETUPLOADER_DELETES: must be true or false, not {text!r}"]
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED_VARIABLES.items())
@@ -73,6 +105,8 @@ def test_every_mistake_is_reported_at_once() -> None:
         ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS="604801",
         ASSETUPLOADER_GRACE_SECONDS="-1",
         ASSETUPLOADER_EXPIRE_AFTER_SECONDS="1d",
+        ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES="53687091200",
+        ASSETUPLOADER_DELETES="True",
         ASSETUPLOADER_WATCH_SECONDS="1e3",
         ASSETUPLOADER_POLL_INTERVAL_SECONDS=" 5",
         ASSETUPLOADER_SHARD_COUNT="٣",
@@ -91,6 +125,8 @@ def test_every_mistake_is_reported_at_once() -> None:
         "ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS: should be less than or equal to 604800, not '604801'",
         "ASSETUPLOADER_GRACE_SECONDS: must be a whole number, in digits, not '-1'",
         "ASSETUPLOADER_EXPIRE_AFTER_SECONDS: must be a whole number, in digits, not '1d'",
+        "ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES: should be less than or equal to 5368709120, not '53687091200'",
+        "ASSETUPLOADER_DELETES: must be true or false, not 'True'",
         "ASSETUPLOADER_WATCH_SECONDS: must be a whole number, in digits, not '1e3'",
         "ASSETUPLOADER_POLL_INTERVAL_SECONDS: must be a whole number, in digits, not ' 5'",
         "ASSETUPLOADER_SHARD_COUNT: must be a whole number, in digits, not '٣'",
