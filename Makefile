@@ -63,7 +63,7 @@ s3-races: .venv/.ready ## count how often the S3 server lets two writes of one v
 	@$(RUN)/python -m tests.contract.s3_races
 
 .PHONY: bench-memory
-bench-memory: .venv/.ready ## measure the reconciler's peak memory for 1,000 and for 100,000 objects in temp/
+bench-memory: .venv/.ready ## measure the memory of a run by the objects in temp/, and of the service's full cache
 	@$(RUN)/python -m tests.perf
 
 CHECK ?=

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
+from assetuploader.asset_cache import AssetCache
 from assetuploader.declaration import Declaration
 from assetuploader.download_headers import download_headers
 from assetuploader.errors import (
@@ -147,6 +148,8 @@ class AssetService:
     make_id: Callable[[], UUID]
     make_nonce: Callable[[], bytes]
     """Returns new random bytes for the body of a placeholder, so that its ETag is unique."""
+    cache: AssetCache | None = None
+    """The uploaded assets that were read last. Only they are cached: they do not change until they are deleted."""
 
     async def create(
         self, declaration: Declaration = NOTHING_DECLARED, created_at: datetime | None = None
@@ -277,8 +280,12 @@ class AssetService:
             AssetBusyError: Other clients wrote the asset in every attempt.
             StoreError: A request to S3 failed.
         """
+        if self.cache is not None and (cached := self.cache.get(asset_id)) is not None:
+            return Asset(asset_id, cached)
         for _ in range(MAX_CAS_ATTEMPTS):
             placeholder = await self._read(asset_id)
+            if self.cache is not None:
+                self.cache.put(asset_id, placeholder)
             state = placeholder.state
             if state.status is Status.MARKED and is_upload_over(state, now, self.policy):
                 try:
@@ -341,6 +348,8 @@ class AssetService:
                     case DeleteAction.CANCEL:
                         await self._expire(asset_id, placeholder)
                     case DeleteAction.REMOVE:
+                        if self.cache is not None:
+                            self.cache.discard(asset_id)
                         # First, because a repeated request does not get here once uploaded/ is deleted.
                         await self.store.delete_objects([temp_key(asset_id)])
                         await self.store.delete_object(uploaded_key(asset_id), if_match=placeholder.etag)

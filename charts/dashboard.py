@@ -29,8 +29,9 @@ GRAPH_HEIGHT: Final = 8
 # The chart replaces the RELEASE_ words.
 RELEASE: Final = 'namespace="RELEASE_NAMESPACE", job="RELEASE_SERVICE-metrics"'
 CRONJOB: Final = 'namespace="RELEASE_NAMESPACE", cronjob="RELEASE_CRONJOB"'
-ASSETS: Final = 'route=~"/asset.*"'
-ERRORS: Final = 'route=~"/asset.*", status=~"5.."'
+ASSETS: Final = 'route=~"(/v1)?/asset.*"'
+ERRORS: Final = 'route=~"(/v1)?/asset.*", status=~"5.."'
+HIT: Final = 'result="hit"'
 FAILED: Final = 'outcome=~"unavailable|access_denied|misconfigured|unsupported"'
 WAITING: Final = 'reason="waiting"'
 
@@ -209,6 +210,15 @@ ROWS: Final[dict[str, tuple[StatBuilder | TimeseriesBuilder, ...]]] = {
             "S3 requests of the API that failed, and S3 requests that were retried.",
             ("failed", f"sum({rate('s3_requests_total', FAILED)}) or vector(0)"),
             ("retried", f"sum({rate('s3_retries_total')})"),
+        ),
+        graph(
+            "Final assets from memory",
+            units.PercentUnit,
+            "Share of the look-ups that needed no S3 request, because the asset is final and was read before.",
+            (
+                "",
+                f"sum({rate('asset_cache_requests_total', HIT)}) / sum({rate('asset_cache_requests_total')})",
+            ),
         ),
     ),
     "Reconciler": (

@@ -79,6 +79,7 @@ async def _run(config: Config, options: DoctorOptions) -> list[CheckResult]:
             options.programs,
             options.origin,
             lambda: datetime.now(UTC),
+            config.deletes,
         )
         async with aclosing(run_checks(context)) as checks:
             async for result in checks:

@@ -12,17 +12,23 @@ from typing import Any, Final
 import structlog
 from sanic import Sanic
 
+from assetuploader.asset_cache import TTL_SECONDS, TTL_SECONDS_WITH_DELETES, AssetCache
 from assetuploader.capabilities import Capability, find_capabilities
 from assetuploader.cli.config import Config
 from assetuploader.cli.exit_codes import ExitCode, exit_code_for
 from assetuploader.cli.logs import configure_logs
 from assetuploader.cli.s3_call_logging import call_logger, combine_observers
 from assetuploader.cli.wiring import open_asset_service, open_bucket
-from assetuploader.conformance import check_conditional_writes, check_unsigned_copy_source
+from assetuploader.conformance import (
+    check_conditional_delete,
+    check_conditional_writes,
+    check_unsigned_copy_source,
+)
 from assetuploader.errors import StoreError, StoreUnavailableError
 from assetuploader.s3.clock import Clock
 from assetuploader.store import Bucket
 from service.app import build_app
+from service.asset_cache_metrics import AssetCacheCollector
 from service.context import Context
 from service.http_protocol import ServiceProtocol
 from service.listening import available_host, listen
@@ -50,6 +56,8 @@ class _BackgroundTasks:
     readiness: Readiness
     reports: ShardReportCache
     metrics_server: AbstractAsyncContextManager[None]
+    deletes: bool
+    """Whether clients may delete final assets."""
     fatal_error: StoreError | None = None
     """Why the store cannot be used. No retry would help, so the service stops."""
 
@@ -71,7 +79,7 @@ class _BackgroundTasks:
         while not self.readiness.store_verified:
             await asyncio.sleep(VERIFY_RETRY_SECONDS)
             try:
-                self.readiness.capabilities = await _verify_store(self.bucket)
+                self.readiness.capabilities = await _verify_store(self.bucket, deletes=self.deletes)
             except StoreUnavailableError as error:
                 log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
             except StoreError as error:
@@ -101,7 +109,9 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     except StoreError as error:
         return _exit_on_store_error(error)
     try:
-        readiness.capabilities = asyncio.run(_verify_store_before_start(open_bucket(config, clock=s3_clock)))
+        readiness.capabilities = asyncio.run(
+            _verify_store_before_start(open_bucket(config, clock=s3_clock), deletes=config.deletes)
+        )
         readiness.store_verified = True
     except StoreUnavailableError as error:
         log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
@@ -117,13 +127,18 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
         metrics_socket = listen(host, metrics_port)
     except OSError as error:
         return _exit_on_taken_port(host, metrics_port, error)
-    background = _BackgroundTasks(bucket, readiness, reports, serving_metrics(metrics.registry, metrics_socket))
+    background = _BackgroundTasks(
+        bucket, readiness, reports, serving_metrics(metrics.registry, metrics_socket), config.deletes
+    )
+    cache = AssetCache(TTL_SECONDS_WITH_DELETES if config.deletes else TTL_SECONDS)
+    metrics.registry.register(AssetCacheCollector(cache))
     context = Context(
-        open_asset_service(config, bucket),
+        open_asset_service(config, bucket, cache),
         config.download_url_ttl_seconds,
         lambda: datetime.fromtimestamp(s3_clock.now(), UTC),
         metrics,
         readiness,
+        config.deletes,
     )
     app = build_app(context, config.drain_seconds, background.lifespan)
     try:
@@ -134,16 +149,18 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     return ExitCode.OK if background.fatal_error is None else _exit_on_store_error(background.fatal_error)
 
 
-async def _verify_store_before_start(bucket: Bucket) -> frozenset[Capability]:
+async def _verify_store_before_start(bucket: Bucket, *, deletes: bool) -> frozenset[Capability]:
     async with bucket:  # a bucket of its own: connections end with their event loop, and Sanic makes another one
-        return await _verify_store(bucket)
+        return await _verify_store(bucket, deletes=deletes)
 
 
-async def _verify_store(bucket: Bucket) -> frozenset[Capability]:
+async def _verify_store(bucket: Bucket, *, deletes: bool) -> frozenset[Capability]:
     try:
         async with asyncio.timeout(VERIFY_TIMEOUT_SECONDS):
             await check_conditional_writes(bucket.store)
             await check_unsigned_copy_source(bucket)
+            if deletes:
+                await check_conditional_delete(bucket.store)
             return await find_capabilities(bucket)
     except TimeoutError:
         raise StoreUnavailableError(f"S3 did not respond within {VERIFY_TIMEOUT_SECONDS:.0f} s") from None

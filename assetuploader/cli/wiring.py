@@ -4,6 +4,7 @@ import os
 from typing import Final
 from uuid import uuid4
 
+from assetuploader.asset_cache import AssetCache
 from assetuploader.asset_service import AssetService
 from assetuploader.cli.config import Config
 from assetuploader.instrumentation import CallObserver, noop_observer
@@ -25,6 +26,6 @@ def open_bucket(config: Config, on_call: CallObserver = noop_observer, clock: Cl
     return open_s3_bucket(config.region, config.bucket, config.public_endpoint_url, on_call=on_call, clock=clock)
 
 
-def open_asset_service(config: Config, bucket: Bucket) -> AssetService:
+def open_asset_service(config: Config, bucket: Bucket, cache: AssetCache | None = None) -> AssetService:
     """Return the asset service of the bucket, under the operator's policy."""
-    return AssetService(bucket.store, bucket.presigner, config.policy, uuid4, lambda: os.urandom(NONCE_BYTES))
+    return AssetService(bucket.store, bucket.presigner, config.policy, uuid4, lambda: os.urandom(NONCE_BYTES), cache)

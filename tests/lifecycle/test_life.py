@@ -130,10 +130,11 @@ def test_a_watching_run_that_is_stopped_exits_with_0_at_once(finalized: Finalize
 
 
 def test_each_asset_was_finalized_once(finalized: FinalizedAssets) -> None:
-    """The run's log names each asset once, as finalized."""
-    names = [event["asset_id"] for event in finalized.reconciler.events("asset_reconciled")]
+    """The run's log names each unpinned asset once as finalized, and no pinned one: its mark finalized it."""
+    events = finalized.reconciler.events("asset_reconciled")
+    names = [event["asset_id"] for event in events if event["outcome"] == "finalized"]
 
-    assert sorted(names) == sorted(finalized.bodies)
+    assert sorted(names) == sorted(asset.asset_id for asset in finalized.unpinned)
 
 
 def test_no_log_holds_a_presigned_url(finalized: FinalizedAssets) -> None:

@@ -29,7 +29,11 @@ class FinalizedAssets:
 @pytest.fixture(scope="session")
 def finalized_assets() -> Iterator[FinalizedAssets]:
     """Create a pinned, an unpinned and an unmarked asset, run the reconciler, and wait until its report is read."""
-    settings = {"ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": "2", "ASSETUPLOADER_GRACE_SECONDS": "0"}
+    settings = {
+        "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": "2",
+        "ASSETUPLOADER_GRACE_SECONDS": "0",
+        "ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES": "0",
+    }
     with running_s3(free_port(), "assets") as s3:
         with serving(s3, **settings) as product:
             pinned, unpinned, unmarked = (product.upload(body) for body in (b"pinned", b"unpinned", b"unmarked"))

@@ -23,7 +23,7 @@ class Various:
 @pytest.fixture(scope="module")
 def various() -> Iterator[Various]:
     """One is final, one was pinned after the run, and one is not marked."""
-    with running_product() as product:
+    with running_product(ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES="0") as product:
         final = product.upload(b"final")
         assert product.mark(final, pinned=True) == 202
         assert product.run("reconcile").returncode == 0

@@ -27,7 +27,7 @@ def test_an_uploaded_asset_is_found_until_its_time_is_over() -> None:
     assert (cache.hits, cache.misses, len(cache)) == (1, 1, 0)
 
 
-@pytest.mark.parametrize("status", set(Status) - {Status.UPLOADED})
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.UPLOADED}))
 def test_no_other_state_is_kept(status: Status) -> None:
     """An asset in any other state may change at any time."""
     cache = AssetCache()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from assetuploader.asset_cache import AssetCache
 from assetuploader.asset_service import (
     MAX_CAS_ATTEMPTS,
     MIN_RETRY_AFTER_SECONDS,
@@ -686,3 +687,40 @@ async def test_a_delete_that_loses_every_race_gives_up(system: System) -> None:
     system.s3.lose_races("put_object", MAX_CAS_ATTEMPTS)
     with pytest.raises(AssetBusyError):
         await system.service.delete(ID, may_delete_promised=True)
+
+
+# --- the cache --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cached(at_once: System) -> System:
+    """Return a system with a cache."""
+    return replace(at_once, service=replace(at_once.service, cache=AssetCache()))
+
+
+async def test_a_final_asset_is_read_once(cached: System) -> None:
+    """After that its download URLs need no call, and lead to the same bytes."""
+    await cached.begin(b"A", A)
+    for _ in range(3):
+        url = await cached.service.resolve(ID, 60, START)
+        assert cached.s3.get(url.url).body == b"A"
+    assert cached.s3.calls == [("head_object", UPLOADED)]
+
+
+async def test_no_other_state_is_cached(cached: System) -> None:
+    """It is read again each time, so that a change is seen at once."""
+    await cached.begin(b"AA", etag_of(b"AA"))
+    for _ in range(2):
+        assert not (await cached.service.get(ID, START)).is_final
+    cached.s3.finish()
+    assert (await cached.service.get(ID, START)).is_final
+    assert cached.s3.calls == [("head_object", UPLOADED)] * 3
+
+
+async def test_a_deleted_asset_is_forgotten(cached: System) -> None:
+    """In this process, at once."""
+    await cached.begin(b"A", A)
+    await cached.service.get(ID, START)
+    await cached.service.delete(ID, may_delete_promised=True)
+    with pytest.raises(AssetNotFoundError):
+        await cached.service.get(ID, START)
