@@ -20,6 +20,8 @@ class Outcome(StrEnum):
     """`temp/{id}` was deleted after it was listed: another run finished this asset."""
     ORPHANED = "orphaned"
     """`temp/{id}` has no placeholder, or the object there is not a placeholder. Nothing is changed."""
+    POSTPONED = "postponed"
+    """The upload is old, and its turn to be read comes in a later scan: see `assetuploader.scan_schedule`."""
     FAILED = "failed"
     """S3 or a defect of this program prevented progress. The next run tries again."""
     DELETE_FAILED = "delete_failed"
@@ -37,6 +39,7 @@ REMAINING: Final = (
     Outcome.ETAG_MISMATCH,
     Outcome.UPLOAD_UNREADABLE,
     Outcome.ORPHANED,
+    Outcome.POSTPONED,
     Outcome.UNRECOGNIZED_KEY,
 )
-"""Outcomes that leave an object in `temp/`. Every run sees these again."""
+"""Outcomes that leave an object in `temp/`. Later scans see these again."""

@@ -3,7 +3,8 @@
 The pod of a CronJob is gone before Prometheus scrapes it. Each report continues the counters of the one before, so that
 they only grow. Times are absolute, so that a missing run shows as a growing delay.
 
-No asset depends on a report: one may be missing, old or somebody else's at any time.
+No asset depends on a report: one may be missing, old or somebody else's at any time. The next run then reads more
+uploads than it must.
 """
 
 import re
@@ -139,10 +140,13 @@ class ShardReport:
     remaining: Mapping[Outcome, Count]
     """What the last complete run left in `temp/`: those of `outcome.REMAINING`."""
     next_due_at: AwareDatetime | None
-    """The earliest due time of the assets that are marked and not final. It may be in the past."""
+    """The earliest due time of the assets that the last run read, that are marked and not final. It may be past."""
     counters: Counters
     schema: Literal[2]
     """Schema version. Reports with another version are ignored, and counters restart from zero."""
+    full_scan_at: AwareDatetime | None = None
+    """When the last full scan that left nothing undone listed its first page, by S3's clock: every look at an upload
+    that was planned until then was taken. None in reports of earlier versions: the next scan reads everything."""
 
 
 _ADAPTER: Final = TypeAdapter(ShardReport)

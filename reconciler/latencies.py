@@ -1,14 +1,12 @@
 """How long marked assets took to become final in one run."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from assetuploader.outcome import Outcome
 from assetuploader.shard_reports import FinalizeLatencies
 
 if TYPE_CHECKING:
-    from assetuploader.asset_service import ReconcileResult
     from reconciler.listeners import ReconciledAsset
 
 
@@ -24,20 +22,22 @@ class LatencyRecorder:
         if asset.result.outcome is not Outcome.FINALIZED:
             return
         if asset.result.is_pinned:
-            self.pinned = _observe(self.pinned, asset.result, asset.reconciled_at)
+            self.pinned = _observe(self.pinned, asset)
         else:
-            self.unpinned = _observe(self.unpinned, asset.result, asset.reconciled_at)
+            self.unpinned = _observe(self.unpinned, asset)
 
-    def on_unrecognized_key(self) -> None:
-        """See `ScanListener.on_unrecognized_key`."""
+    def on_not_read(self, outcome: Outcome) -> None:
+        """See `ScanListener.on_not_read`."""
 
     def on_delete_failed(self, count: int, reason: str) -> None:
         """See `ScanListener.on_delete_failed`."""
 
 
-def _observe(latencies: FinalizeLatencies, result: "ReconcileResult", final_at: datetime) -> FinalizeLatencies:
+def _observe(latencies: FinalizeLatencies, asset: "ReconciledAsset") -> FinalizeLatencies:
+    """Add one asset. One that was marked late waits for its turn, so it has no lag since it was due."""
+    result, final_at = asset.result, asset.reconciled_at
     if result.marked_at is None or result.due_at is None:
         return latencies
-    return FinalizeLatencies(
-        latencies.mark.observe(final_at - result.marked_at), latencies.due.observe(final_at - result.due_at)
-    )
+    mark = latencies.mark.observe(final_at - result.marked_at)
+    due = latencies.due if asset.is_marked_late else latencies.due.observe(final_at - result.due_at)
+    return FinalizeLatencies(mark, due)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from assetuploader.asset_service import ReconcileResult
+from assetuploader.outcome import Outcome
 from assetuploader.shard_reports import FinalizeLatencies, RunOutcome
 from reconciler.shards import Shard
 from reconciler.summary import RunSummary
@@ -27,6 +28,8 @@ class ReconciledAsset:
     """When it was reconciled, by S3's clock."""
     is_full_scan: bool
     """False for a scan of recent uploads: it may see an asset that the full scan counted already."""
+    is_marked_late: bool = False
+    """It was marked when its upload was not read in every scan any more."""
 
 
 class ScanListener(Protocol):
@@ -35,8 +38,11 @@ class ScanListener(Protocol):
     def on_result(self, asset: ReconciledAsset) -> None:
         """Take note of an asset that was reconciled, whatever the outcome."""
 
-    def on_unrecognized_key(self) -> None:
-        """Take note of a key in `temp/` that contains no asset id. Only the full scan reports them."""
+    def on_not_read(self, outcome: Outcome) -> None:
+        """Take note of an object in `temp/` that was only listed: `POSTPONED` or `UNRECOGNIZED_KEY`.
+
+        Only the first full scan of a run reports them.
+        """
 
     def on_delete_failed(self, count: int, reason: str) -> None:
         """Take note of uploads of final or expired assets that could not be deleted."""
@@ -57,6 +63,8 @@ class FinishedRun:
     pinned: FinalizeLatencies
     unpinned: FinalizeLatencies
     dry_run: bool = False
+    full_scan_at: datetime | None = None
+    """See `ShardReport.full_scan_at`; None when no full scan was completed."""
 
 
 class RunListener(Protocol):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import structlog
@@ -14,8 +14,8 @@ from reconciler.listeners import ScanListener
 from reconciler.scan import RunState, Scan
 from reconciler.shards import Shard
 
-RECENT_UPLOAD_AGE: Final = timedelta(minutes=1)
-"""How long before the previous poll an upload may have been written to be scanned again. Its mark follows soon."""
+RECENT_UPLOAD_AGE: Final = timedelta(seconds=10)
+"""How long before the previous poll an upload may have been written to be scanned again. Its mark follows at once."""
 SHUTDOWN_TIMEOUT_SECONDS: Final = 8.0
 """How long assets that are being reconciled may take after SIGTERM."""
 
@@ -38,6 +38,10 @@ async def check_nothing() -> None:
     """Check nothing: for a dry run, which only reads, while the check of the store writes."""
 
 
+async def read_everything() -> None:
+    """Return no time of a scan before, so that the full scan reads every upload: for a dry run."""
+
+
 @dataclass(slots=True)
 class Run:
     """One run. Its scans overlap, so that no asset waits for the copy of another one."""
@@ -49,6 +53,10 @@ class Run:
     """Checks the store before anything is written. It raises StoreError."""
     stop: asyncio.Event
     monotonic: Callable[[], float]
+    find_previous_scan: Callable[[], Awaitable[datetime | None]] = read_everything
+    """Returns when the last full scan of an earlier run took place. It does not raise."""
+    full_scan_at: datetime | None = field(init=False, default=None)
+    """When the last full scan that left nothing undone began, of this run or an earlier one, by S3's clock."""
     _started_at: float = field(init=False, default=0.0)
     _state: RunState = field(init=False, default_factory=RunState)
     _full_scan: "asyncio.Task[None] | None" = field(init=False, default=None)
@@ -123,11 +131,15 @@ class Run:
     async def _scan_everything(self) -> None:
         if not self._is_store_checked:
             await self.check_store()
+            self.full_scan_at = await self.find_previous_scan()
             self._is_store_checked = True
-        self._last_scan = self._build_scan(None)
-        await self._last_scan.run()
+        scan = self._last_scan = self._build_scan(None)
+        await scan.run()
         self._is_counted = True
-        self._is_complete = self._is_complete or not self._should_stop()
+        if not self._should_stop():
+            self._is_complete = True
+            if not scan.has_unfinished_work:
+                self.full_scan_at = scan.began_at
 
     def _build_scan(self, max_age: timedelta | None) -> Scan:
         return Scan(
@@ -136,6 +148,7 @@ class Run:
             self.listeners,
             self._should_stop,
             max_age,
+            self.full_scan_at,
             self.options.dry_run,
             self.monotonic,
             self._state,

@@ -39,8 +39,8 @@ class RunLog:
         elif result.outcome is not Outcome.FAILED:  # the scan logs a defect, with its traceback
             log.debug("asset_skipped", outcome=result.outcome.value, due_at=due_at.isoformat() if due_at else None)
 
-    def on_unrecognized_key(self) -> None:
-        """See `ScanListener.on_unrecognized_key`."""
+    def on_not_read(self, outcome: Outcome) -> None:
+        """See `ScanListener.on_not_read`."""
 
     def on_delete_failed(self, count: int, reason: str) -> None:
         """See `ScanListener.on_delete_failed`."""

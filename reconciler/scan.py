@@ -18,6 +18,7 @@ from assetuploader.asset_service import AssetService, ReconcileResult
 from assetuploader.errors import StoreError, StoreUnavailableError
 from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key
 from assetuploader.outcome import Outcome
+from assetuploader.scan_schedule import ScanWindow, is_marked_late
 from assetuploader.store import ListPage
 from reconciler.listeners import ReconciledAsset, ScanListener
 from reconciler.shards import Shard
@@ -44,6 +45,7 @@ class WorkItem:
     """S3's clock."""
     listed_at_monotonic: float
     """The same time on the clock of this process, which advances while the asset waits."""
+    uploaded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ class Scan:
     should_stop: Callable[[], bool]
     """Called before each asset. It returns whether the run was stopped or is out of time."""
     max_age: timedelta | None = None
-    """Only objects that were written within this time before they are listed; None: all."""
+    """Only objects that were written within this time before they are listed. None: a full scan."""
+    previous_at: datetime | None = None
+    """When the full scan before began, by S3's clock. None: this full scan reads every upload, however old."""
     dry_run: bool = False
     monotonic: Callable[[], float] = time.monotonic
     state: RunState = field(default_factory=RunState)
@@ -77,6 +81,10 @@ class Scan:
     """Whether this scan counts what remains in `temp/`."""
     is_listed: bool = field(init=False, default=False)
     """Whether all objects of the shard have been enqueued."""
+    began_at: datetime | None = field(init=False, default=None)
+    """When the first page was listed, by S3's clock."""
+    has_unfinished_work: bool = field(init=False, default=False)
+    """Whether something failed, or is due and not final. The next scan reads again what this one read."""
     consecutive_failures: int = field(init=False, default=0)
     _queue: "asyncio.Queue[WorkItem | None]" = field(init=False, default_factory=_build_queue)
     _large_queue: "asyncio.Queue[WorkItem | None]" = field(init=False, default_factory=_build_queue)
@@ -125,6 +133,8 @@ class Scan:
     async def _enqueue_page(self, page: ListPage) -> bool:
         """Enqueue the assets of this page, and return whether another page of the shard follows."""
         listed_at_monotonic = self.monotonic()
+        self.began_at = self.began_at or page.server_time
+        window = ScanWindow(self.service.policy, self.previous_at, self.began_at)
         for listed in page.objects:
             if not self.shard.holds(listed.key) or self.should_stop():
                 return False
@@ -132,14 +142,19 @@ class Scan:
                 continue
             asset_id = listed.key.removeprefix(TEMP_PREFIX)
             if not is_asset_id(asset_id):
-                if self.is_first_full_scan:
-                    for listener in self.listeners:
-                        listener.on_unrecognized_key()
+                self._notify_not_read(Outcome.UNRECOGNIZED_KEY)
+            elif self.max_age is None and not window.includes_look(asset_id, listed.last_modified):
+                self._notify_not_read(Outcome.POSTPONED)
             elif asset_id not in self.state.in_progress:
                 self.state.in_progress.add(asset_id)
                 self._enqueued.add(asset_id)
-                await self._queue.put(WorkItem(asset_id, page.server_time, listed_at_monotonic))
+                await self._queue.put(WorkItem(asset_id, page.server_time, listed_at_monotonic, listed.last_modified))
         return page.is_truncated
+
+    def _notify_not_read(self, outcome: Outcome) -> None:
+        if self.is_first_full_scan:
+            for listener in self.listeners:
+                listener.on_not_read(outcome)
 
     async def _work(self) -> None:
         while (item := await self._queue.get()) is not None:
@@ -182,8 +197,16 @@ class Scan:
             self._release([item.asset_id])
         elapsed = timedelta(seconds=self.monotonic() - item.listed_at_monotonic)
         asset = ReconciledAsset(
-            item.asset_id, result, item.listed_at, item.listed_at + elapsed, is_full_scan=self.is_first_full_scan
+            item.asset_id,
+            result,
+            item.listed_at,
+            item.listed_at + elapsed,
+            is_full_scan=self.is_first_full_scan,
+            is_marked_late=result.marked_at is not None
+            and is_marked_late(item.uploaded_at, result.marked_at, self.service.policy),
         )
+        is_overdue = result.outcome is Outcome.WAITING and result.due_at is not None and result.due_at <= item.listed_at
+        self.has_unfinished_work |= is_overdue or result.outcome is Outcome.FAILED
         for listener in self.listeners:
             listener.on_result(asset)
         if isinstance(result.error, StoreUnavailableError):
@@ -204,6 +227,7 @@ class Scan:
             except StoreError as error:
                 failures = dict.fromkeys(keys, str(error))
             if failures:
+                self.has_unfinished_work = True
                 for listener in self.listeners:
                     listener.on_delete_failed(len(failures), next(iter(failures.values())))
         self._release(finished)

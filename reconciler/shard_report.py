@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -21,7 +22,10 @@ from assetuploader.shard_reports import (
 )
 from assetuploader.store import ObjectAttributes, ShardReportStore
 from reconciler.listeners import FinishedRun
+from reconciler.shards import Shard
 
+READ_TIMEOUT_SECONDS: Final = 5.0
+"""The time of the scan before is worth a few seconds: without it a scan reads everything."""
 WRITE_TIMEOUT_SECONDS: Final = 5.0
 """An unavailable store does not keep a run from ending."""
 
@@ -38,6 +42,21 @@ class ShardReportWriter:
         """See `RunListener.on_run_finished`."""
         if not run.dry_run:
             await write_shard_report(self.store, run)
+
+
+async def read_full_scan_at(store: ShardReportStore, shard: Shard) -> datetime | None:
+    """Return when the last full scan of this shard took place, None when that is not known. It does not raise.
+
+    The report is read again when it is written: counters continue those of a run that ended meanwhile.
+    """
+    key = report_key(shard.index, shard.count)
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+            body = await store.get_object(key, MAX_REPORT_BYTES)
+        return None if body is None else decode_report(key, body).full_scan_at
+    except (StoreError, InvalidReportError, TimeoutError) as error:
+        log.debug("shard_report_read_failed", key=key, reason=str(error) or "S3 did not respond in time")
+        return None
 
 
 async def write_shard_report(store: ShardReportStore, run: FinishedRun) -> bool:
@@ -77,7 +96,9 @@ def merge(before: ShardReport | None, run: FinishedRun) -> ShardReport:
     due_times = [summary.next_due_at]
     is_success = run.outcome is RunOutcome.SUCCESS and summary.is_complete
     last_success_at = run.finished_at if is_success else None
+    full_scan_at = run.full_scan_at
     if before is not None:
+        full_scan_at = full_scan_at or before.full_scan_at
         last_success_at = last_success_at or before.last_success_at
         if not summary.is_complete:
             remaining = dict(before.remaining)
@@ -100,4 +121,5 @@ def merge(before: ShardReport | None, run: FinishedRun) -> ShardReport:
         next_due_at=min((due for due in due_times if due is not None), default=None),
         counters=(before.counters if before else Counters()) + counters,
         schema=2,
+        full_scan_at=full_scan_at,
     )

@@ -22,7 +22,7 @@ class RunSummary:
     oldest_overdue: DueAsset | None
     """The asset that was due first, of those that were due and are not final."""
     next_due_at: datetime | None
-    """The earliest time at which a marked asset that is not final is or was due."""
+    """The earliest time at which a marked asset that the run read, and that is not final, is or was due."""
     is_complete: bool
     """The full scan reached the end of the shard."""
 
@@ -53,9 +53,9 @@ class RunCounters:
         else:  # with an ETag mismatch, too: the client must act, and no run can finish the asset
             self._due.discard(asset.asset_id)
 
-    def on_unrecognized_key(self) -> None:
-        """See `ScanListener.on_unrecognized_key`."""
-        self.outcomes[Outcome.UNRECOGNIZED_KEY] += 1
+    def on_not_read(self, outcome: Outcome) -> None:
+        """See `ScanListener.on_not_read`."""
+        self.outcomes[outcome] += 1
 
     def on_delete_failed(self, count: int, reason: str) -> None:  # noqa: ARG002 -- the interface's
         """See `ScanListener.on_delete_failed`."""

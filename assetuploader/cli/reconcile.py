@@ -23,9 +23,9 @@ from assetuploader.shard_reports import RUN_OUTCOMES, RunOutcome
 from reconciler.events import KubernetesEventPoster, cronjob_ref_from
 from reconciler.latencies import LatencyRecorder
 from reconciler.listeners import FinishedRun, RunListener, ScanListener, notify_finished
-from reconciler.run import Run, RunOptions, check_nothing
+from reconciler.run import Run, RunOptions, check_nothing, read_everything
 from reconciler.run_log import RunLog
-from reconciler.shard_report import ShardReportWriter
+from reconciler.shard_report import ShardReportWriter, read_full_scan_at
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters
 
@@ -41,7 +41,8 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
     scan_listeners: list[ScanListener] = [counters, latencies, run_log]
     run_listeners: list[RunListener] = [run_log]
     started_at = datetime.now(UTC)
-    is_complete, error = False, None
+    is_complete, error, full_scan_at = False, None, None
+    shard = Shard(config.shard, config.shard_count)
     async with AsyncExitStack() as stack:
         try:
             bucket = await stack.enter_async_context(open_bucket(config, call_logger(config)))
@@ -53,9 +54,11 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
                 check_nothing if dry_run else partial(check_conditional_writes, bucket.store),
                 _stop_on_signals(),
                 time.monotonic,
+                read_everything if dry_run else partial(read_full_scan_at, bucket.reports, shard),
             )
             async with progress_bar(counters.outcomes, is_wanted=sys.stderr.isatty()):
                 is_complete = await run.run()
+            full_scan_at = run.full_scan_at
         except StoreError as store_error:
             error = store_error
         if (cronjob_ref := cronjob_ref_from(os.environ)) is not None:
@@ -68,7 +71,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
         else:
             outcome, exit_code = RunOutcome.SUCCESS, ExitCode.OK
         finished = FinishedRun(
-            Shard(config.shard, config.shard_count),
+            shard,
             started_at,
             datetime.now(UTC),
             outcome,
@@ -78,6 +81,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
             latencies.pinned,
             latencies.unpinned,
             dry_run,
+            full_scan_at,
         )
         await notify_finished(run_listeners, finished)
     return exit_code

@@ -64,6 +64,7 @@ def build_scan(  # noqa: PLR0913 -- each test names what it is about
     listeners: Sequence[ScanListener] = (),
     should_stop: Callable[[], bool] = lambda: False,
     max_age: timedelta | None = None,
+    previous_at: datetime | None = None,
     dry_run: bool = False,
 ) -> Scan:
     """Return a scan of this bucket."""
@@ -73,6 +74,7 @@ def build_scan(  # noqa: PLR0913 -- each test names what it is about
         listeners,
         should_stop,
         max_age,
+        previous_at,
         dry_run,
         monotonic=lambda: 0.0,
         is_first_full_scan=max_age is None,

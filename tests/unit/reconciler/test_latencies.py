@@ -29,6 +29,15 @@ def test_a_finalized_asset_is_recorded_by_its_pin(*, is_pinned: bool) -> None:
     assert sum(other.mark.counts) == 0
 
 
+def test_an_asset_that_was_marked_late_has_no_lag_since_it_was_due() -> None:
+    """It waited for its turn to be read, which is no lateness. Its time since the mark is recorded."""
+    recorder = LatencyRecorder()
+    result = ReconcileResult(Outcome.FINALIZED, START, START + MINUTE)
+    recorder.on_result(ReconciledAsset("a", result, START, START + 3 * MINUTE, is_full_scan=True, is_marked_late=True))
+    latencies = recorder.unpinned
+    assert (latencies.mark.sum_seconds, sum(latencies.mark.counts), sum(latencies.due.counts)) == (180, 1, 0)
+
+
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FINALIZED])
 def test_no_other_outcome_is_recorded(outcome: Outcome) -> None:
     """Only an asset that became final has a latency."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -343,6 +343,42 @@ async def test_the_time_limit_ends_watching() -> None:
     )
 
     assert (s3.listings, summary.is_complete) == (2, True)
+
+
+async def _run_after(s3: InMemoryS3, full_scan_at: datetime | None, **changes: Any) -> Run:  # noqa: ANN401
+    async def find() -> datetime | None:
+        return full_scan_at
+
+    run = Run(build_service(s3), build_options(**changes), [], check_nothing, asyncio.Event(), Clock(), find)
+    await run.run()
+    return run
+
+
+async def test_a_run_continues_the_looks_of_the_run_before() -> None:
+    """It reads the uploads whose looks lie between the two scans, and passes on the time of its own scan."""
+    s3 = InMemoryS3()
+    for number in range(20):
+        add_asset(s3, number, Status.PENDING, expires_at=SOON)
+    run = await _run_after(s3, START - timedelta(minutes=10))
+    assert (run.full_scan_at, sum(operation == "head_object" for operation, _ in s3.calls)) == (START, 20)
+    run = await _run_after(s3, START)
+    assert (run.full_scan_at, sum(operation == "head_object" for operation, _ in s3.calls)) == (START, 20)
+
+
+async def test_a_run_that_left_work_does_not_pass_on_its_time() -> None:
+    """The next run reads again what this one read: no look is lost by a failure, and none by the time limit."""
+    s3 = CopyingS3()
+    add_asset(s3, 1)
+
+    async def fail(_target: str) -> None:
+        raise StoreUnavailableError("slow")
+
+    s3.before_copy = fail
+    before = START - timedelta(minutes=10)
+    assert (await _run_after(s3, before)).full_scan_at == before
+    s3.before_copy = _continue
+    assert (await _run_after(s3, before, max_run_seconds=0)).full_scan_at == before
+    assert (await _run_after(s3, before)).full_scan_at == START
 
 
 async def test_now_is_the_stores_clock() -> None:

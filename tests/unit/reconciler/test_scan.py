@@ -10,7 +10,7 @@ import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
+from assetuploader.errors import PreconditionFailedError, StoreAccessDeniedError, StoreUnavailableError
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import Status
@@ -379,6 +379,78 @@ async def test_a_stop_starts_no_further_asset() -> None:
     done = [name for name in names if status_of(s3, name) == "uploaded"]
     assert 50 <= len(done) <= 50 + CONCURRENCY
     assert {key for key in s3.objects if key.startswith("temp/")} == {temp_key(name) for name in set(names) - set(done)}
+
+
+async def test_a_scan_reads_old_uploads_only_when_it_is_their_turn() -> None:
+    """The others are counted from the listing, and cost no request. The scan after takes its own."""
+    s3 = InMemoryS3()
+    names = {
+        add_asset(s3, number, expires_at=SOON, uploaded_at=START - timedelta(days=1, seconds=number))
+        for number in range(1_500)
+    }
+    read: list[set[str]] = []
+    for minute in range(10):
+        s3.calls.clear()
+        counters = RunCounters()
+        s3.now = START + timedelta(minutes=minute)
+        await build_scan(s3, listeners=[counters], previous_at=s3.now - timedelta(minutes=1)).run()
+        heads = [key.removeprefix("uploaded/") for operation, key in s3.calls if operation == "head_object"]
+        assert counters.outcomes == Counter(waiting=len(heads), postponed=len(names) - len(heads))
+        read.append(set(heads))
+    assert sum(map(len, read)) == len(names)
+    assert set().union(*read) == names
+
+
+async def test_a_scan_reads_young_uploads_and_those_that_became_due() -> None:
+    """Whatever is due at the usual time is finalized by the next scan, however long ago the scan before was."""
+    s3 = InMemoryS3()
+    for number, minutes in enumerate((1, 10, 17, 20, 60, 200)):
+        uploaded_at = START - timedelta(minutes=minutes)
+        add_asset(s3, number, expires_at=uploaded_at + timedelta(minutes=15), uploaded_at=uploaded_at)
+
+    await build_scan(s3, previous_at=START - timedelta(minutes=185)).run()
+
+    assert [status_of(s3, asset_id(number)) for number in range(6)] == ["marked", "marked", *["uploaded"] * 4]
+
+
+@pytest.mark.parametrize("failing", ["placeholder", "copy", "deletion", None])
+async def test_a_scan_says_whether_it_left_work(failing: str | None) -> None:
+    """Something failed, or lost a race although it is due: the next scan reads again what this one read."""
+
+    class BusyS3(WatchedS3):
+        async def copy_object(  # noqa: PLR0913 -- the interface's
+            self,
+            source: str,
+            target: str,
+            attributes: ObjectAttributes,
+            *,
+            source_if_match: str,
+            if_match: str,
+            max_seconds: float | None = None,
+        ) -> str:
+            """Lose the race."""
+            if failing == "copy":
+                raise PreconditionFailedError(target)
+            return await InMemoryS3.copy_object(
+                self,
+                source,
+                target,
+                attributes,
+                source_if_match=source_if_match,
+                if_match=if_match,
+                max_seconds=max_seconds,
+            )
+
+    s3 = BusyS3()
+    name = add_asset(s3, 1)
+    add_asset(s3, 2, expires_at=SOON)
+    if failing == "placeholder":
+        s3.failing = {uploaded_key(name): StoreUnavailableError("slow")}
+    if failing == "deletion":
+        s3.undeletable = {temp_key(name): "AccessDenied"}
+    scan = build_scan(s3)
+    await scan.run()
+    assert scan.has_unfinished_work is (failing is not None)
 
 
 async def test_a_scan_of_recent_uploads_reads_no_others() -> None:

@@ -1,5 +1,6 @@
 """The shard report at the end of a run: its content, and how it continues the previous one."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,7 +18,7 @@ from assetuploader.shard_reports import (
     report_key,
 )
 from reconciler.listeners import FinishedRun
-from reconciler.shard_report import ShardReportWriter, merge, write_shard_report
+from reconciler.shard_report import ShardReportWriter, merge, read_full_scan_at, write_shard_report
 from reconciler.shards import Shard
 from reconciler.summary import RunSummary
 from tests.support.in_memory_reports import NOON, InMemoryReports
@@ -107,6 +108,35 @@ def test_a_complete_run_that_left_nothing_due_says_so() -> None:
     report: ShardReport = merge(first, build_run(replace(INCOMPLETE, is_complete=True)))
     assert report.next_due_at is None
     assert report.remaining[Outcome.WAITING] == 0
+
+
+async def test_the_next_run_learns_when_the_last_full_scan_was() -> None:
+    """A run without a completed full scan keeps the time of the report before."""
+    store = InMemoryReports()
+    assert await read_full_scan_at(store, SHARD) is None
+    assert await write_shard_report(store, replace(build_run(), full_scan_at=NOON))
+    assert await write_shard_report(store, build_run(INCOMPLETE, RunOutcome.UNAVAILABLE, minutes=1))
+    assert await read_full_scan_at(store, SHARD) == NOON
+    assert await write_shard_report(store, replace(build_run(minutes=2), full_scan_at=NOON + MINUTE))
+    assert await read_full_scan_at(store, SHARD) == NOON + MINUTE
+    assert await read_full_scan_at(store, Shard(0, 4)) is None
+
+
+async def test_a_report_of_an_earlier_version_has_no_time_of_a_full_scan() -> None:
+    """It is read as before, and the next scan reads every upload."""
+    store = InMemoryReports()
+    assert await write_shard_report(store, replace(build_run(), full_scan_at=NOON))
+    document = json.loads(store.objects[KEY])
+    assert document.pop("full_scan_at") == "2026-01-01T12:00:00Z"
+    store.objects[KEY] = json.dumps(document).encode()
+    assert await read_full_scan_at(store, SHARD) is None
+    assert decode_report(KEY, store.objects[KEY]).counters.assets[Outcome.FINALIZED] == 1
+
+
+@pytest.mark.parametrize("store", [InMemoryReports(is_away=True), InMemoryReports({KEY: b"not a report"})])
+async def test_a_report_that_cannot_be_read_fails_no_run(store: InMemoryReports) -> None:
+    """The next scan reads every upload."""
+    assert await read_full_scan_at(store, SHARD) is None
 
 
 async def test_a_dry_run_writes_no_report() -> None:

@@ -51,7 +51,7 @@ def test_failed_deletions_and_unrecognized_keys_are_counted() -> None:
     """Both have their own outcomes."""
     counters = RunCounters()
     counters.on_delete_failed(3, "AccessDenied")
-    counters.on_unrecognized_key()
+    counters.on_not_read(Outcome.UNRECOGNIZED_KEY)
     outcomes = counters.summarize(is_complete=True).outcomes
     assert outcomes == {Outcome.DELETE_FAILED: 3, Outcome.UNRECOGNIZED_KEY: 1}
 
