@@ -17,6 +17,7 @@ from tests.verify.s3_checks import (
     check_restarts,
     check_s3_outage,
 )
+from tests.verify.scan_cost_check import check_scan_cost
 
 CHECKS: Final = (
     Check("interleavings", "no schedule of the real code violates I1 to I7", check_interleavings, 3, 2),
@@ -32,6 +33,13 @@ CHECKS: Final = (
     Check("reference", "the in-memory S3 behaves as a real server does", check_reference, 20_000, 1_000),
     Check("nth-call", "whichever S3 call fails, and how, nothing is lost, changed or invented", check_nth_call, 4, 1),
     Check("overlap", "each asset is finalized exactly once, whichever run is killed", check_overlap, 1_000, 100),
+    Check(
+        "scan-cost",
+        "an unmarked upload costs at most 170 HEADs in a day; what is due is found in time",
+        check_scan_cost,
+        1_000,
+        100,
+    ),
     Check(
         "ledger", "every asset whose mark was accepted is downloaded with the same bytes", check_ledger, 100_000, 1_000
     ),
