@@ -49,6 +49,7 @@ from assetuploader.state_machine import (
     decide,
     decide_delete,
     decide_mark,
+    decide_orphan,
     due_at,
     from_metadata,
     is_meant,
@@ -361,9 +362,17 @@ class AssetService:
         raise AssetBusyError
 
     async def reconcile(
-        self, asset_id: str, now: datetime, *, max_copy_bytes: int | None = None, dry_run: bool = False
+        self,
+        asset_id: str,
+        now: datetime,
+        *,
+        uploaded_at: datetime | None = None,
+        max_copy_bytes: int | None = None,
+        dry_run: bool = False,
     ) -> ReconcileResult:
         """Finalize, expire or sweep one asset that has bytes in `temp/`, if it is time. `now` is S3's clock.
+
+        `uploaded_at` is when these bytes were written: without it, bytes without an asset are never swept.
 
         A copy of more than `max_copy_bytes` is left to the caller. A dry run only reads, and returns what a run would
         do. The caller deletes `temp/{id}`, in batches. A `StoreError` is returned as the outcome `FAILED`: the next
@@ -373,7 +382,7 @@ class AssetService:
         try:
             placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
-                return ReconcileResult(Outcome.ORPHANED)
+                return ReconcileResult(await self._judge_orphan(asset_id, uploaded_at, now))
             try:
                 outcome = await self._apply(asset_id, placeholder, now, max_copy_bytes=max_copy_bytes, dry_run=dry_run)
             except PreconditionFailedError:
@@ -429,6 +438,15 @@ class AssetService:
                 return Outcome.FINALIZED
             case _:
                 return Outcome.UPLOAD_UNREADABLE if upload.etag is UNREADABLE else Outcome.ETAG_MISMATCH
+
+    async def _judge_orphan(self, asset_id: str, uploaded_at: datetime | None, now: datetime) -> Outcome:
+        """Return the outcome for bytes without a placeholder. An object that is not a placeholder keeps them."""
+        is_old = uploaded_at is not None and decide_orphan(uploaded_at, now, self.policy) is Action.SWEEP
+        try:
+            is_garbage = is_old and await self.store.head_object(uploaded_key(asset_id)) is None
+        except ObjectUnreadableError:
+            is_garbage = False
+        return Outcome.SWEPT if is_garbage else Outcome.ORPHANED
 
     def _build_asset(self, asset_id: str, placeholder: Placeholder, now: datetime) -> Asset:
         is_waiting = placeholder.state.status in {Status.PENDING, Status.MARKED}

@@ -9,7 +9,7 @@ from typing import Final, assert_never
 
 from assetuploader.asset_service import read_placeholder
 from assetuploader.errors import ObjectUnreadableError
-from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key
+from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key, uploaded_key
 from assetuploader.state_machine import (
     Action,
     AssetState,
@@ -19,6 +19,7 @@ from assetuploader.state_machine import (
     decide,
     due_at,
     is_upload_over,
+    orphan_swept_at,
 )
 from assetuploader.store import ObjectInfo, ObjectStore
 
@@ -35,6 +36,8 @@ class AssetPhase(StrEnum):
     """It is due, and no run has finalized it yet."""
     EXPIRED = "expired"
     """It expired, or the next run or request expires it."""
+    ORPHANED = "orphaned"
+    """The id belongs to no asset, and there are bytes in `temp/`."""
     UNKNOWN = "unknown"
     """The id belongs to no asset."""
 
@@ -60,6 +63,11 @@ class AssetInspection:
     now: datetime
     """S3's clock."""
     next_step: NextStep
+
+    @property
+    def upload_age(self) -> timedelta | None:
+        """How long ago the bytes in `temp/` were written."""
+        return self.now - self.upload.last_modified if self.upload else None
 
 
 async def inspect_asset(store: ObjectStore, asset_id: str, policy: LifecyclePolicy) -> AssetInspection:
@@ -101,16 +109,43 @@ async def _inspect(store: ObjectStore, asset_id: str, now: datetime, policy: Lif
         return AssetInspection(asset_id, placeholder, None, now, NextStep(AssetPhase.WAITING, message))
     if upload is None:  # a run may have finalized the asset and deleted temp/ in between
         placeholder = await read_placeholder(store, asset_id)
-    return AssetInspection(asset_id, placeholder, upload, now, explain(placeholder, upload, now, policy))
+    has_object = placeholder is None and upload is not None and await _has_object(store, asset_id)
+    next_step = explain(placeholder, upload, now, policy, has_object=has_object)
+    return AssetInspection(asset_id, placeholder, upload, now, next_step)
+
+
+async def _has_object(store: ObjectStore, asset_id: str) -> bool:
+    try:
+        return await store.head_object(uploaded_key(asset_id)) is not None
+    except ObjectUnreadableError:
+        return True
+
+
+def _explain_orphan(upload: ObjectInfo, now: datetime, policy: LifecyclePolicy, *, has_object: bool) -> NextStep:
+    if has_object:
+        message = "the object at uploaded/ is no placeholder that this version reads: the bytes in temp/ are left alone"
+        return NextStep(AssetPhase.ORPHANED, message)
+    swept_at = orphan_swept_at(upload.last_modified, policy)
+    when = "the next run that reads them" if now >= swept_at else "the first run after this time"
+    return NextStep(AssetPhase.ORPHANED, f"no asset has this id: {when} deletes the bytes in temp/", swept_at)
 
 
 def explain(
-    placeholder: Placeholder | None, upload: ObjectInfo | None, now: datetime, policy: LifecyclePolicy
+    placeholder: Placeholder | None,
+    upload: ObjectInfo | None,
+    now: datetime,
+    policy: LifecyclePolicy,
+    *,
+    has_object: bool = False,
 ) -> NextStep:
-    """Explain what happens next to an asset with this placeholder and this upload at `now`, S3's clock."""
+    """Explain what happens next to an asset with this placeholder and this upload at `now`, S3's clock.
+
+    `has_object` says of an asset without a placeholder whether there is another object at its key.
+    """
     if placeholder is None:
-        kept = "; the bytes in temp/ are left alone" if upload else ""
-        return NextStep(AssetPhase.UNKNOWN, f"no asset has this id{kept}")
+        if upload is not None:
+            return _explain_orphan(upload, now, policy, has_object=has_object)
+        return NextStep(AssetPhase.UNKNOWN, "no asset has this id")
     state = placeholder.state
     match state.status:
         case Status.UPLOADED:

@@ -19,7 +19,8 @@ class Outcome(StrEnum):
     UPLOAD_MISSING = "upload_missing"
     """`temp/{id}` was deleted after it was listed: another run finished this asset."""
     ORPHANED = "orphaned"
-    """`temp/{id}` has no placeholder, or the object there is not a placeholder. Nothing is changed."""
+    """`temp/{id}` has no placeholder, or the object there is not a placeholder. Nothing is changed, until bytes without
+    any object at `uploaded/{id}` are old enough to be swept."""
     POSTPONED = "postponed"
     """The upload is old, and its turn to be read comes in a later scan: see `assetuploader.scan_schedule`."""
     FAILED = "failed"

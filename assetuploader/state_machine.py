@@ -41,6 +41,8 @@ _LONGEST_PIN: Final = "0" * 128
 
 MAX_METADATA_BYTES: Final = 2048
 """S3's limit for the names and values of all `x-amz-meta-*` headers together."""
+MAX_URL_TTL_SECONDS: Final = 604_800
+"""The longest life of a presigned URL: the limit of Signature Version 4."""
 MAX_YEAR: Final = 9000
 """Later times are not an asset's. Arithmetic with them would leave Python's range of dates."""
 
@@ -321,6 +323,19 @@ def decide(state: AssetState, upload_etag: str | EtagSentinel, now: datetime, po
     if state.status is Status.MARKED and is_meant(upload_etag, state.pin):
         return Action.FINALIZE
     return Action.EXPIRE if _is_expired(state, now, policy) else Action.WAIT
+
+
+def orphan_swept_at(uploaded_at: datetime, policy: LifecyclePolicy) -> datetime:
+    """Return from when on bytes in `temp/` without any object at `uploaded/` are garbage.
+
+    No upload URL from before then is valid any more, and an asset of that time would have expired.
+    """
+    return uploaded_at + timedelta(seconds=MAX_URL_TTL_SECONDS + policy.expire_after_seconds)
+
+
+def decide_orphan(uploaded_at: datetime, now: datetime, policy: LifecyclePolicy) -> Action:
+    """Decide about bytes in `temp/` without any object at `uploaded/`. `now` is S3's clock."""
+    return Action.SWEEP if now >= orphan_swept_at(uploaded_at, policy) else Action.WAIT
 
 
 def _grace_ends_at(state: AssetState, policy: LifecyclePolicy) -> datetime:

@@ -174,7 +174,11 @@ class Scan:
         bind_contextvars(asset_id=item.asset_id)  # in the context of this worker
         try:
             result = await self.service.reconcile(
-                item.asset_id, item.listed_at, max_copy_bytes=max_copy_bytes, dry_run=self.dry_run
+                item.asset_id,
+                item.listed_at,
+                uploaded_at=item.uploaded_at,
+                max_copy_bytes=max_copy_bytes,
+                dry_run=self.dry_run,
             )
         except Exception as error:  # a defect of ours in one asset never stops the others
             log.warning("asset_failed", reason=str(error), exc_info=error)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from termcolor import colored
@@ -25,6 +26,7 @@ _COLOURS: Final = {
     AssetPhase.WAITING: "cyan",
     AssetPhase.OVERDUE: "red",
     AssetPhase.EXPIRED: "yellow",
+    AssetPhase.ORPHANED: "yellow",
     AssetPhase.UNKNOWN: "red",
 }
 _HEADING: Final = f"{'ASSET':36}  {'PHASE':8}  {'STATUS':8}  {'PINNED':6}  {'AT':20}  WHAT HAPPENS NEXT"
@@ -115,7 +117,17 @@ def _format_row(inspection: AssetInspection) -> str:
     pinned = "yes" if state and state.pin else "no"
     at = format_timestamp(next_step.at) if next_step.at else "-"
     phase = colored(f"{next_step.phase.value:8}", _COLOURS[next_step.phase])
-    return f"{inspection.asset_id}  {phase}  {status_:8}  {pinned:6}  {at:20}  {next_step.message}"
+    age = f" (uploaded {_format_age(inspection.upload_age)} ago)" if inspection.upload_age is not None else ""
+    return f"{inspection.asset_id}  {phase}  {status_:8}  {pinned:6}  {at:20}  {next_step.message}{age}"
+
+
+def _format_age(age: timedelta) -> str:
+    """Return an age in the largest unit of which it has two, as in `3 d`, `47 h`, `90 min` or `5 s`."""
+    seconds = round(age.total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 def _to_json(inspection: AssetInspection) -> dict[str, Any]:
@@ -130,7 +142,12 @@ def _to_json(inspection: AssetInspection) -> dict[str, Any]:
         "status_since": format_timestamp(placeholder.last_modified) if placeholder else None,
         "upload_expires_at": format_timestamp(placeholder.state.upload_expires_at) if placeholder else None,
         "pin": placeholder.state.pin if placeholder else None,
-        "upload": {"bytes": upload.size, "etag": upload.etag, "since": format_timestamp(upload.last_modified)}
+        "upload": {
+            "bytes": upload.size,
+            "etag": upload.etag,
+            "since": format_timestamp(upload.last_modified),
+            "age_seconds": round((inspection.now - upload.last_modified).total_seconds()),
+        }
         if upload
         else None,
     }

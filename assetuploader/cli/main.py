@@ -30,6 +30,7 @@ LISTABLE_PHASES: Final = {
     AssetPhase.OVERDUE: "only assets that are due and not final yet",
     AssetPhase.WAITING: "only assets that wait for their mark, their bytes, or the time when they are due",
     AssetPhase.EXPIRED: "only assets that expired, or expire in the next run",
+    AssetPhase.ORPHANED: "only bytes without an asset, with their age and when they are deleted",
 }
 
 

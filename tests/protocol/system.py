@@ -429,7 +429,7 @@ def reconciles() -> Script:
         for found in page.objects:
             asset_id = found.key.removeprefix("temp/")
             actor.had_fault = False
-            result = await service.reconcile(asset_id, page.server_time)
+            result = await service.reconcile(asset_id, page.server_time, uploaded_at=found.last_modified)
             if result.error is not None:
                 _require_fault(actor, result.error)
             if result.can_delete_upload:

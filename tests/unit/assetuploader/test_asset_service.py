@@ -35,7 +35,7 @@ from assetuploader.errors import (
 )
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import LifecyclePolicy, Status
-from assetuploader.store import ObjectAttributes
+from assetuploader.store import ObjectAttributes, ObjectInfo
 from tests.support.in_memory_s3 import START, InMemoryS3, RefusedError, etag_of
 
 POLICY: Final = LifecyclePolicy(
@@ -200,6 +200,44 @@ async def test_an_unknown_id_is_not_found(system: System) -> None:
         assert (await system.reconcile(START)).outcome is Outcome.ORPHANED
         assert await read_placeholder(system.s3, ID) is None
         system.s3.store("put", UPLOADED, b"somebody else's", ObjectAttributes({"status": "x"}))
+
+
+SWEPT = START + timedelta(days=7, seconds=POLICY.expire_after_seconds)
+
+
+async def test_bytes_without_an_asset_are_swept_when_no_url_can_be_alive(system: System) -> None:
+    """Every upload URL of their time is dead, and an asset of their time would have expired. Not a second earlier."""
+
+    async def reconcile(now: datetime, uploaded_at: datetime | None) -> Outcome:
+        return (await system.service.reconcile(ID, now, uploaded_at=uploaded_at)).outcome
+
+    assert await reconcile(SWEPT - timedelta(seconds=1), START) is Outcome.ORPHANED
+    assert await reconcile(SWEPT, None) is Outcome.ORPHANED
+    assert await reconcile(SWEPT, START) is Outcome.SWEPT
+
+
+@pytest.mark.parametrize("metadata", [{}, {"status": "pending", "expires-at": "2026-01-01T12:15:00Z", "schema": "3"}])
+async def test_bytes_beside_any_object_are_never_swept(system: System, metadata: dict[str, str]) -> None:
+    """It may be somebody else's, or the placeholder of a newer version: nothing is known about the bytes."""
+    system.s3.store("put", UPLOADED, b"an object", ObjectAttributes(metadata))
+    result = await system.service.reconcile(ID, SWEPT + timedelta(days=365), uploaded_at=START)
+    assert result.outcome is Outcome.ORPHANED
+
+
+async def test_bytes_are_kept_when_an_asset_appears_before_they_are_swept() -> None:
+    """The key is read again before the bytes are given up."""
+
+    class LateS3(InMemoryS3):
+        async def head_object(self, key: str) -> ObjectInfo | None:
+            """Return nothing the first time."""
+            is_first = ("head_object", key) not in self.calls
+            found = await InMemoryS3.head_object(self, key)
+            return None if is_first else found
+
+    s3 = LateS3()
+    s3.store("put", UPLOADED, b"an object", ObjectAttributes({}))
+    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"nonce")
+    assert (await service.reconcile(ID, SWEPT, uploaded_at=START)).outcome is Outcome.ORPHANED
 
 
 async def test_a_final_asset_is_marked_again_only_with_its_own_pin(system: System) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from assetuploader.asset_service import AssetService
-from assetuploader.inspection import AssetPhase, explain
+from assetuploader.inspection import AssetPhase, explain, inspect_asset, inspect_uploads
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import AssetState, LifecyclePolicy, Placeholder, Status, to_metadata, to_tags
 from assetuploader.store import ObjectAttributes, ObjectInfo
@@ -24,6 +24,7 @@ EXPECTED: dict[AssetPhase, set[Outcome]] = {
     AssetPhase.WAITING: {Outcome.WAITING, Outcome.ETAG_MISMATCH, Outcome.UPLOAD_MISSING},
     AssetPhase.FINAL: {Outcome.SWEPT},
     AssetPhase.UNKNOWN: {Outcome.ORPHANED},
+    AssetPhase.ORPHANED: {Outcome.ORPHANED},
 }
 
 
@@ -56,6 +57,28 @@ async def test_a_run_does_what_the_explanation_says(
 
 def _fail_to_create_id() -> UUID:
     raise AssertionError
+
+
+SWEPT_AT = EXPIRY + timedelta(days=7, hours=1)
+
+
+@pytest.mark.parametrize("foreign", [None, b"not a placeholder"])
+@pytest.mark.parametrize("seconds", [-1, 0])
+async def test_orphaned_bytes_are_explained_and_swept_at_the_same_time(foreign: bytes | None, seconds: int) -> None:
+    """They are listed with the time from which on a run sweeps them, and without one beside an object."""
+    s3 = InMemoryS3(now=EXPIRY)
+    s3.store("set-up", f"temp/{ASSET_ID}", b"uploaded", ObjectAttributes({}, {}))
+    if foreign is not None:
+        s3.store("set-up", f"uploaded/{ASSET_ID}", foreign, ObjectAttributes({}, {}))
+    s3.now = SWEPT_AT + timedelta(seconds=seconds)
+    (found,) = [each async for each in inspect_uploads(s3, POLICY)]
+    assert found == await inspect_asset(s3, ASSET_ID, POLICY)
+    assert (found.next_step.phase, found.next_step.at) == (AssetPhase.ORPHANED, None if foreign else SWEPT_AT)
+    assert found.upload_age == s3.now - EXPIRY
+    assert ("the next run" in found.next_step.message) is (seconds == 0 and foreign is None)
+    service = AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next")
+    outcome = (await service.reconcile(ASSET_ID, s3.now, uploaded_at=EXPIRY)).outcome
+    assert outcome is (Outcome.SWEPT if seconds == 0 and foreign is None else Outcome.ORPHANED)
 
 
 def test_an_overdue_asset_has_the_time_when_it_became_due() -> None:

@@ -78,4 +78,5 @@ async def test_an_unreadable_placeholder_is_not_an_asset(s3: GuardedS3) -> None:
     service = _service(s3)
     with pytest.raises(AssetNotFoundError):
         await service.resolve(ID, 60, START)
-    assert (await service.reconcile(ID, AFTER_EXPIRY)).outcome is Outcome.ORPHANED
+    long_after = AFTER_EXPIRY + timedelta(days=365)
+    assert (await service.reconcile(ID, long_after, uploaded_at=AFTER_EXPIRY)).outcome is Outcome.ORPHANED
