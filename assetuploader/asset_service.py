@@ -8,7 +8,7 @@ The methods await nothing but the store and the presigner, so that a test can st
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from assetuploader.errors import (
 )
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import CHANGES, Outcome
+from assetuploader.scan_schedule import look_interval_seconds
 from assetuploader.state_machine import (
     NOT_READ,
     NOTHING_DECLARED,
@@ -74,7 +75,7 @@ MIN_RETRY_AFTER_SECONDS: Final = 5
 """The shortest `Retry-After`: how often a watching reconciler scans, unless the operator sets another interval."""
 
 FULL_SCAN_INTERVAL_SECONDS: Final = 60
-"""How often everything in `temp/` is scanned: the schedule of the CronJob."""
+"""How often `temp/` is scanned: the schedule of the CronJob."""
 
 
 class _CopyInDoubtError(Exception):
@@ -450,7 +451,7 @@ class AssetService:
 
     def _build_asset(self, asset_id: str, placeholder: Placeholder, now: datetime) -> Asset:
         is_waiting = placeholder.state.status in {Status.PENDING, Status.MARKED}
-        seconds = _retry_after_seconds(due_at(placeholder, self.policy), now) if is_waiting else None
+        seconds = _retry_after_seconds(placeholder, now, self.policy) if is_waiting else None
         return Asset(asset_id, placeholder, seconds)
 
     async def _read(self, asset_id: str) -> Placeholder:
@@ -533,17 +534,23 @@ async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | N
         return None
 
 
-def _retry_after_seconds(due: datetime | None, now: datetime) -> int:
-    """Return when to ask again: when the asset is due, at the next polls, or at the full scan of the next run.
+def _retry_after_seconds(placeholder: Placeholder, now: datetime, policy: LifecyclePolicy) -> int:
+    """Return when to ask again: when the asset is due, at the next polls, or at the full scan that reads its upload.
 
-    Polls find what was uploaded in the last minute. What they have not found soon is left to the full scan.
+    Polls find what was just uploaded. What they have not found soon is left to a full scan. The upload is at most as
+    old as the asset.
     """
+    due = due_at(placeholder, policy)
     if due is None:
         return MIN_RETRY_AFTER_SECONDS
-    seconds_until_due = int((due - now).total_seconds())
-    if seconds_until_due < -2 * MIN_RETRY_AFTER_SECONDS:
-        return max(MIN_RETRY_AFTER_SECONDS, seconds_until_due + FULL_SCAN_INTERVAL_SECONDS)
-    return max(MIN_RETRY_AFTER_SECONDS, seconds_until_due)
+    waited_seconds = (now - max(due, placeholder.last_modified)).total_seconds()
+    if waited_seconds <= 2 * MIN_RETRY_AFTER_SECONDS:
+        return max(MIN_RETRY_AFTER_SECONDS, int((due - now).total_seconds()))
+    created_at = placeholder.state.created_at
+    if created_at is None:
+        created_at = placeholder.state.upload_expires_at - timedelta(seconds=policy.upload_url_ttl_seconds)
+    interval_seconds = look_interval_seconds((now - created_at).total_seconds(), policy) or FULL_SCAN_INTERVAL_SECONDS
+    return max(MIN_RETRY_AFTER_SECONDS, int(interval_seconds - waited_seconds))
 
 
 def _to_attributes(state: AssetState) -> ObjectAttributes:

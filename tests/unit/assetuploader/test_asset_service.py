@@ -385,6 +385,22 @@ async def test_retry_after_lasts_until_the_asset_is_due(
     assert system.s3.writes == []
 
 
+@pytest.mark.parametrize(
+    ("marked_after", "waited", "seconds"),
+    [(1200, 10, 5), (1200, 11, 140), (2400, 11, 290), (9000, 11, 589), (9000, 598, 5)],
+)
+async def test_retry_after_of_a_late_mark_lasts_until_its_upload_is_read(
+    system: System, marked_after: int, waited: int, seconds: int
+) -> None:
+    """Scans read an old upload at intervals of an eighth of its age, every ten minutes at most."""
+    await system.begin(b"A")
+    system.s3.now = START + timedelta(seconds=marked_after)
+    await system.service.mark(ID, A, system.s3.now)
+    with pytest.raises(AssetNotUploadedError) as error:
+        await system.service.resolve(ID, 60, system.s3.now + timedelta(seconds=waited))
+    assert error.value.retry_after_seconds == seconds
+
+
 async def test_a_marked_asset_without_an_upload_expires_with_a_get(system: System) -> None:
     """A GET expires it once grace is over. A pending asset may still be marked, so a GET does not change it."""
     await system.begin(None)
