@@ -1,7 +1,6 @@
 """The shipped lifecycle rules: they delete placeholders of assets that never came, and nothing else."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -40,7 +39,7 @@ def find_deleted(s3: InMemoryS3) -> set[str]:
 
 
 @pytest.fixture
-async def assets() -> AsyncIterator[tuple[InMemoryS3, dict[str, str]]]:
+async def assets() -> tuple[InMemoryS3, dict[str, str]]:
     """One asset of each status, as the asset service writes it; the status by id. The final one is small."""
     s3 = InMemoryS3()
     service = AssetService(s3, s3, POLICY, uuid4, lambda: uuid4().bytes)
@@ -58,7 +57,7 @@ async def assets() -> AsyncIterator[tuple[InMemoryS3, dict[str, str]]]:
             await service.mark(created.asset_id, None, START)
         if status == "uploaded":
             await service.reconcile(created.asset_id, START.replace(year=2027))
-    yield s3, found
+    return s3, found
 
 
 async def test_the_rules_delete_placeholders_of_pending_and_expired_assets(
