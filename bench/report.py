@@ -95,7 +95,7 @@ def _cost(results: Results) -> str:
 
 An asset that is created, marked with a pin at once, finalized and read once takes {results.cost.total:g} requests:
 {requests}.
-The client's own PUT and GET are not counted. Each run that finds an asset not due adds one HeadObject. This is the
+The client's own PUT and GET are not counted. Each scan that reads it before it is due adds one HeadObject. This is the
 price of a million such assets in requests, by Amazon's list for us-east-1 (2025), if final assets have this storage
 class and all else is Standard:
 

@@ -33,7 +33,7 @@ ASSETS: Final = 'route=~"(/v1)?/asset.*"'
 ERRORS: Final = 'route=~"(/v1)?/asset.*", status=~"5.."'
 HIT: Final = 'result="hit"'
 FAILED: Final = 'outcome=~"unavailable|access_denied|misconfigured|unsupported"'
-WAITING: Final = 'reason="waiting"'
+WAITING: Final = 'reason=~"waiting|postponed"'
 
 
 def metric(name: str, labels: str = "") -> str:
@@ -122,7 +122,7 @@ ROWS: Final[dict[str, tuple[StatBuilder | TimeseriesBuilder, ...]]] = {
         stat(
             "Waiting",
             units.Short,
-            "Uploads in temp/ whose assets are not marked or not due.",
+            "Uploads in temp/ whose assets are not marked or not due, or that the last run did not read.",
             ("", f"sum({by_shard('reconciler_remaining_uploads', WAITING)})"),
         ),
         stat("Ready pods", units.Short, "Pods of the API that are ready.", ("", f"sum({metric('ready')})")),
@@ -231,7 +231,7 @@ ROWS: Final[dict[str, tuple[StatBuilder | TimeseriesBuilder, ...]]] = {
         graph(
             "Remaining uploads",
             units.Short,
-            "Uploads that the last complete run left in temp/, by reason.",
+            "Uploads that the last complete run left in temp/, by reason. It does not read all old ones: postponed.",
             (
                 "{{reason}}",
                 f"sum by (reason) (max by (shard, reason) ({metric('reconciler_remaining_uploads')}))",

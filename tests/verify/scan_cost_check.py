@@ -35,7 +35,8 @@ START_SECONDS: Final = 4
 """The pod of a run starts up to this long after its minute."""
 WATCHED_MINUTES: Final = 30
 """Runs watch only for so long, to save time: polls read recent uploads, and all uploads are of the first minute."""
-POLICY: Final = LifecyclePolicy()
+POLICY: Final = LifecyclePolicy(finalize_at_once_bytes=0)
+"""Everything that is marked is left to the reconciler."""
 
 
 @dataclass(frozen=True, slots=True)
