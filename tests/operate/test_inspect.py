@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.operate.test_iam import raw
 from tests.support.product import Created, Product, running_product
 
 
@@ -79,6 +81,21 @@ def test_status_shows_one_asset(various: Various) -> None:
     )
     text = various.product.run("status", various.overdue.asset_id).stdout
     assert "next     due: the next run finalizes it" in text
+
+
+def test_ls_lists_orphaned_bytes_with_their_age(various: Various) -> None:
+    """Bytes without a placeholder are listed apart, with the time from which on a run sweeps them."""
+    orphan = "00000000-0000-4000-8000-00000000000a"
+    store = raw(various.product.s3)
+    store.put_object(Bucket=various.product.s3.bucket, Key=f"temp/{orphan}", Body=b"orphan")
+    assert listed(various.product, "--orphaned") == {orphan: "orphaned"}
+    document = json.loads(various.product.run("ls", "--orphaned", "--json").stdout)
+    assert (document["status"], 0 <= document["upload"]["age_seconds"] < 600) == (None, True)
+    swept_after = datetime.fromisoformat(document["at"]) - datetime.fromisoformat(document["upload"]["since"])
+    assert swept_after == timedelta(days=8)
+    _, row = various.product.run("ls", "--orphaned").stdout.splitlines()
+    assert "deletes the bytes in temp/ (uploaded " in row
+    store.delete_object(Bucket=various.product.s3.bucket, Key=f"temp/{orphan}")
 
 
 def test_invalid_and_unknown_ids_are_distinguished(various: Various) -> None:
