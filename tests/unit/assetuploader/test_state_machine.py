@@ -19,11 +19,13 @@ from assetuploader.state_machine import (
     Status,
     decide,
     decide_mark,
+    decide_orphan,
     due_at,
     from_metadata,
     is_placeholder_body,
     is_upload_over,
     may_be_placeholder_body,
+    orphan_swept_at,
     placeholder_body,
     to_metadata,
     to_tags,
@@ -290,3 +292,11 @@ def test_metadata_of_another_program_is_not_a_state(metadata: dict[str, str]) ->
         InvalidPlaceholderError, match=r"no asset state in its metadata|pin is not an ETag|expires in the year"
     ):
         from_metadata(metadata)
+
+
+def test_bytes_without_an_asset_are_garbage_when_no_upload_url_can_be_alive() -> None:
+    """7 days is the longest life of a presigned URL, and an asset of that time has had its time to expire."""
+    swept_at = EXPIRY + timedelta(days=7, seconds=3600)
+    assert orphan_swept_at(EXPIRY, POLICY) == swept_at
+    assert decide_orphan(EXPIRY, swept_at - SECOND, POLICY) is Action.WAIT
+    assert decide_orphan(EXPIRY, swept_at, POLICY) is Action.SWEEP
