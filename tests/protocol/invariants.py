@@ -113,8 +113,7 @@ class InvariantChecker:
             raise ViolationError(f"I3: a mark succeeded, and the asset is {status}")
         if not record.uploads and record.current and began_at >= _expiry_of(record.current):
             raise ViolationError("a mark succeeded after the upload URL expired, and nothing is uploaded")
-        latest = record.uploads[-1] if uploads_before else b""
-        if not uploads_before or latest in record.placeholders or not self.is_declared(latest):
+        if not uploads_before or not self.may_become_final(record, record.uploads[-1]):
             return
         record.has_promise = True
         if uploads_before == len(record.uploads) and pin in (None, etag_of(record.uploads[-1])):
@@ -128,6 +127,10 @@ class InvariantChecker:
         if status not in {None, "expired"}:
             raise ViolationError(f"I1: a deletion succeeded, and the asset is {status}")
         record.is_delete_acknowledged = True
+
+    def may_become_final(self, record: AssetRecord, body: bytes) -> bool:
+        """Check that these bytes are no copy of a placeholder's body, and as declared."""
+        return body not in record.placeholders and self.is_declared(body)
 
     def is_declared(self, body: bytes) -> bool:
         """Whether an asset of these tests may have these bytes: declarations are of one byte."""
@@ -271,7 +274,7 @@ class InvariantChecker:
         match placeholder.metadata["status"], placeholder.metadata.get("pin"):
             case "pending", _:
                 return is_expired
-            case "marked", _ if upload.body in record.placeholders or not self.is_declared(upload.body):
+            case "marked", _ if not self.may_become_final(record, upload.body):
                 return is_expired
             case "marked", None:
                 return self.s3.now >= expiry + timedelta(seconds=self.grace_seconds)

@@ -288,6 +288,11 @@ MUTANTS: Final = (
         explored_first="a final asset, deletes off",
     ),
     Mutant(
+        "any state is kept in memory",
+        (_service("self.cache.put(asset_id, placeholder)", "self.cache._placeholders[asset_id] = placeholder"),),
+        explored_first="read from memory while it is marked and finalized",
+    ),
+    Mutant(
         "bytes that are not declared are finalized",
         (_service("if not declaration.allows(", "if False and not declaration.allows("),),
         explored_first="bytes that are not declared",

@@ -14,6 +14,7 @@ from tests.protocol.system import (
     deletes,
     full_lifecycle,
     gets,
+    gets_from_memory,
     marks,
     marks_with_the_etag_of_its_upload,
     reconciles,
@@ -405,6 +406,27 @@ _DELETES: Final = (
         ),
     ),
 )
+_FROM_MEMORY: Final = (
+    Scenario(
+        "read from memory while it is marked and finalized",
+        _UPLOADED,
+        (
+            ("getter", gets_from_memory(3)),
+            ("marker", marks(A)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "read from memory while it is deleted",
+        _FINAL,
+        (
+            ("getter", gets_from_memory()),
+            ("deleter", deletes()),
+            ("late client", uploads(B, is_late=True)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+)
 _DECLARATIONS: Final = (
     Scenario(
         "bytes that are not declared",
@@ -438,7 +460,7 @@ def _at_once(scenario: Scenario) -> Scenario:
     return replace(scenario, name=f"{scenario.name}, at once", initial_state=initial_state)
 
 
-_LEFT_TO_RECONCILER: Final = (*_COMMON, *_REFRESHES, *_DELETES, *_DECLARATIONS)
+_LEFT_TO_RECONCILER: Final = (*_COMMON, *_REFRESHES, *_DELETES, *_FROM_MEMORY, *_DECLARATIONS)
 _WITHOUT_PINS: Final = frozenset(
     {
         "lifecycle",
@@ -456,6 +478,7 @@ _WITHOUT_PINS: Final = frozenset(
             for scenario in (*_REFRESHES, *_DELETES)
             if scenario.name != "deleted while it is uploaded again"
         ),
+        "read from memory while it is deleted",
         "bytes that are not declared, no pin",
     }
 )

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
 
+from assetuploader.asset_cache import AssetCache
 from assetuploader.asset_service import AssetService
 from assetuploader.declaration import Declaration
 from assetuploader.errors import (
@@ -263,7 +264,8 @@ def _require_justified(system: System, error: AssetError, pin: str | None, uploa
                 has_expired_url = final is not None and system.s3.now >= datetime.fromisoformat(
                     final.metadata["expires-at"]
                 )
-                is_justified = has_expired_url and (not uploads_before or record.uploads[-1] in record.placeholders)
+                is_missing = not uploads_before or not system.checker.may_become_final(record, record.uploads[-1])
+                is_justified = has_expired_url and is_missing
         case _:
             is_justified = False
     if not is_justified:
@@ -325,22 +327,38 @@ def gets() -> Script:
     """A client that resolves the asset and downloads it."""
 
     async def script(system: System, actor: Actor) -> None:
-        was_final = system.status() == "uploaded"
-        actor.had_fault = False
-        try:
-            found = await system.service(actor).resolve(ASSET, 60, system.s3.now)
-        except StoreError as error:
-            _require_fault(actor, error)
-        except (AssetNotUploadedError, AssetExpiredError, AssetNotFoundError) as error:
-            if was_final and not system.checker.record(ASSET).is_delete_requested:
-                raise ViolationError(f"I1: resolving a final asset ended in {type(error).__name__}") from None
-            if isinstance(error, AssetExpiredError) and system.status() != "expired":
-                raise ViolationError(f"a client was told that the asset expired, and it is {system.status()}") from None
-        else:
-            body = await perform(Call("GET", f"uploaded/{ASSET}", lambda: _download(system, found.url)))
-            system.checker.check_download(ASSET, body)
+        await _get(system, actor, system.service(actor))
 
     return script
+
+
+def gets_from_memory(times: int = 2) -> Script:
+    """A client that does so several times, at a service that keeps final assets in memory."""
+
+    async def script(system: System, actor: Actor) -> None:
+        service = replace(system.service(actor), cache=AssetCache())
+        for _ in range(times):
+            await perform(Call("ask for", ASSET, lambda: None))  # others may come between, although S3 is not called
+            await _get(system, actor, service)
+
+    return script
+
+
+async def _get(system: System, actor: Actor, service: AssetService) -> None:
+    was_final = system.status() == "uploaded"
+    actor.had_fault = False
+    try:
+        found = await service.resolve(ASSET, 60, system.s3.now)
+    except StoreError as error:
+        _require_fault(actor, error)
+    except (AssetNotUploadedError, AssetExpiredError, AssetNotFoundError) as error:
+        if was_final and not system.checker.record(ASSET).is_delete_requested:
+            raise ViolationError(f"I1: resolving a final asset ended in {type(error).__name__}") from None
+        if isinstance(error, AssetExpiredError) and system.status() != "expired":
+            raise ViolationError(f"a client was told that the asset expired, and it is {system.status()}") from None
+    else:
+        body = await perform(Call("GET", f"uploaded/{ASSET}", lambda: _download(system, found.url)))
+        system.checker.check_download(ASSET, body)
 
 
 def _download(system: System, url: str) -> bytes | None:
