@@ -66,6 +66,11 @@ s3-races: .venv/.ready ## count how often the S3 server lets two writes of one v
 bench-memory: .venv/.ready ## measure the memory of a run by the objects in temp/, and of the service's full cache
 	@$(RUN)/python -m tests.perf
 
+URL ?= http://127.0.0.1:8080
+.PHONY: bench-time-to-final
+bench-time-to-final: .venv/.ready ## measure how long clients wait from mark to final, at a running service: URL=
+	@$(RUN)/python bench/time_to_final.py $(URL)
+
 CHECK ?=
 SIZE ?= full
 .PHONY: verify
