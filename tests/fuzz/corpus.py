@@ -306,6 +306,195 @@ _BODIES: Final = (
     b"0\r\n\r\nGET /" + MARKER.encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n" * 20,
 )
+_V1_TARGETS: Final = (
+    "/v1",
+    "/v1/",
+    "/V1/assets",
+    "/v1/assets/",
+    "/v1//assets",
+    "/v1/asset",
+    "/v2/assets",
+    f"/v1/assets/{MARKER}",
+    f"/v1/assets/{ASSET_ID}",
+    f"/v1/assets/{ASSET_ID}/",
+    f"/v1/assets/{ASSET_ID.upper()}",
+    f"/v1/assets/{ASSET_ID}%00",
+    f"/v1/assets/{ASSET_ID}:batch",
+    f"/v1/assets/{ASSET_ID}/content",
+    f"/v1/assets/{ASSET_ID}/complete",
+    f"/v1/assets/{ASSET_ID}/upload-url",
+    f"/v1/assets/{ASSET_ID}/upload_url",
+    f"/v1/assets/{ASSET_ID}/parts",
+    f"/v1/assets/{ASSET_ID}/{MARKER}",
+    f"/v1/assets/{ASSET_ID}/complete/{MARKER}",
+    f"/v1/assets/{ASSET_ID}/content%0d%0aX-Injected:%20{MARKER}",
+    f"/v1/assets/..%2f{ASSET_ID}/content",
+    f"/v1/assets/{MARKER}/complete",
+    f"/v1/assets/{MARKER}/content?disposition=inline",
+    "/v1/assets%3abatch",
+    "/v1/assets:BATCH",
+    "/v1/assets:",
+    f"/v1/assets:{MARKER}",
+    "/v1/assets:batch/",
+    f"/v1/assets?filename={MARKER}",
+    "/v1/assets/" + "a" * 70_000,
+    *(
+        f"/v1/assets/{ASSET_ID}{path}?{query}"
+        for path in ("", "/content")
+        for query in (
+            "expires_in=1",
+            "expires_in=0",
+            "expires_in=-1",
+            "expires_in=604801",
+            "expires_in=1e9",
+            "expires_in=" + "9" * 4_400,
+            "expires_in=%D9%A1",
+            "expires_in=1&expires_in=2",
+            "expires_in=",
+            f"expires_in={MARKER}",
+            "disposition=inline",
+            "disposition=INLINE",
+            "disposition=inline&disposition=attachment",
+            "disposition=inline%0d%0aX-Injected:%201",
+            f"disposition=attachment;filename={MARKER}",
+            "disposition=%ff",
+            "disposition",
+            "a=1&" * 2_000,
+        )
+    ),
+)
+_V1_OPERATIONS: Final = (
+    "/v1/assets",
+    "/v1/assets",
+    "/v1/assets:batch",
+    f"/v1/assets/{ASSET_ID}",
+    f"/v1/assets/{ASSET_ID}/content",
+    f"/v1/assets/{ASSET_ID}/complete",
+    f"/v1/assets/{ASSET_ID}/upload-url",
+)
+_V1_MEMBERS: Final = (
+    '"filename":""',
+    '"filename":"' + "n" * 255 + '"',
+    '"filename":"' + "n" * 256 + '"',
+    '"filename":"' + "\u00fc" * 128 + '"',
+    '"filename":"../../etc/passwd"',
+    f'"filename":"{MARKER}\\r\\nX-Injected: 1"',
+    '"filename":"\\u0000"',
+    '"filename":"\\ud800"',
+    '"filename":"\\udc00\\ud800"',
+    '"filename":"\\ud83d\\ude00"',
+    '"filename":"\u202egpj.exe"',
+    '"filename":"\n"',
+    '"filename":["' + MARKER + '"]',
+    '"filename":{"filename":"' + MARKER + '"}',
+    '"filename":null',
+    '"filename":"a","filename":"b"',
+    '"filename":"a","FILENAME":"b"',
+    '"Filename":"a"',
+    '"filename":"a"',
+    '"content_type":"image/png"',
+    '"content_type":"text/plain; charset=utf-8"',
+    '"content_type":"text/plain;' + " a=b;" * 40 + '"',
+    '"content_type":"a/' + "b" * 20_000 + '"',
+    '"content_type":"' + MARKER + '"',
+    '"content_type":"image/png\\r\\nX-Injected: 1"',
+    '"content_type":"text/\u00fc"',
+    '"content_type":"text/plain; a=\\"' + "\\\\" * 100 + '"',
+    '"content_type":"/"',
+    '"content_type":1',
+    '"size":0',
+    '"size":5',
+    '"size":5.0',
+    '"size":-0',
+    '"size":-1',
+    '"size":"5"',
+    '"size":true',
+    '"size":5368709120',
+    '"size":5368709121',
+    '"size":9223372036854775808',
+    '"size":1e400',
+    '"size":-1e400',
+    '"size":NaN',
+    '"size":0x10',
+    '"size":' + "9" * 4_301,
+    '"size":' + "9" * 15_000,
+    '"size":0.' + "0" * 15_000 + "1",
+    '"size":[5]',
+    '"sha256":"' + "a" * 64 + '"',
+    '"sha256":"' + "A" * 64 + '"',
+    '"sha256":"' + "a" * 63 + '"',
+    '"sha256":"' + "\u0661" * 64 + '"',
+    '"sha256":"' + "a" * 64 + '\\n"',
+    '"sha256":"LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="',
+    '"sha256":""',
+    '"sha256":0',
+    '"write_once":true',
+    '"write_once":"true"',
+    '"write_once":1',
+    '"write_once":null',
+    '"metadata":{}',
+    '"metadata":[]',
+    '"metadata":null',
+    '"metadata":"' + MARKER + '"',
+    '"metadata":{"":""}',
+    '"metadata":{"a":""}',
+    '"metadata":{"A":"1"}',
+    '"metadata":{"a":"1","a":"2"}',
+    '"metadata":{"a":"1","A":"2"}',
+    '"metadata":{"-a":"1"}',
+    '"metadata":{"a--b":"1"}',
+    '"metadata":{"a\\n":"1"}',
+    '"metadata":{"\u00fc":"1"}',
+    '"metadata":{"a":1}',
+    '"metadata":{"a":null}',
+    '"metadata":{"a":{"b":"' + MARKER + '"}}',
+    '"metadata":{"a":"\\r\\nx-amz-acl: public-read"}',
+    '"metadata":{"a":"\\ud800"}',
+    '"metadata":{"status":"uploaded","pin":"1","expires-at":"x","schema":"9"}',
+    '"metadata":{"a":"' + "v" * 1_500 + '"}',
+    '"metadata":{"a":"' + "v" * 2_049 + '"}',
+    '"metadata":{"a":"' + "\u00fc" * 1_000 + '"}',
+    '"metadata":{"' + "n" * 64 + '":"1"}',
+    '"metadata":{"' + "n" * 65 + '":"1"}',
+    '"metadata":{' + ",".join(f'"n{number}":""' for number in range(1_000)) + "}",
+    '"metadata":{"a":' + "[" * 5_000 + "]" * 5_000 + "}",
+    '"metadata":' + '{"a":' * 3_000 + "1" + "}" * 3_000,
+    '"etag":"5d41402abc4b2a76b9719d911017c592"',
+    '"etag":"\\"5d41402abc4b2a76b9719d911017c592\\""',
+    '"etag":"*"',
+    '"etag":"a, b"',
+    '"etag":""',
+    '"etag":null',
+    '"etag":"' + "e" * 129 + '"',
+    '"etag":"\\r\\nX-Injected: 1"',
+    '"upload_id":"' + MARKER + '"',
+    '"parts":[{"number":1,"etag":"a"}]',
+    '"multipart":true',
+    '"owner":"' + MARKER + '"',
+    f'"{MARKER}":1',
+    '"\\ud800":1',
+    '"__proto__":{}',
+    '"":""',
+)
+"""Some are valid: what follows them in the object is read, too."""
+_V1_BATCHES: Final = (
+    "{}",
+    '{"assets":null}',
+    '{"assets":{}}',
+    '{"assets":[]}',
+    '{"assets":[[]]}',
+    '{"assets":[null,1,"' + MARKER + '",true,[],{}]}',
+    '{"assets":[{}],"assets":[{}]}',
+    '{"assets":[{"assets":[{}]}]}',
+    '{"assets":[' + ",".join(["{}"] * 100) + "]}",
+    '{"assets":[' + ",".join(["{}"] * 101) + "]}",
+    '{"assets":[' + ",".join(["1"] * 100) + "]}",
+    '{"assets":[' + ",".join(['{"size":-1}'] * 100) + "]}",
+    '{"assets":[' + "[" * 20_000 + "]" * 20_000 + "]}",
+    '{"assets":[' + ",".join(['{"metadata":{"a":"' + "v" * 10_000 + '"}}'] * 100) + "]}",
+    '{"assets":[' + ",".join(['{"metadata":{"a":"' + "v" * 12_000 + '"}}'] * 100) + "]}",
+    '{"assets":[' + "1," * 300_000 + "1]}",
+)
 _NOT_HTTP: Final = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2,  # a TLS ClientHello
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
@@ -333,11 +522,18 @@ def build_case(number: int) -> bytes:
         return _NOT_HTTP[number]
     if rng.random() < 0.03:
         return rng.randbytes(rng.randint(1, 2000))
+    is_v1 = rng.random() < 0.5
     method = rng.choice(_METHODS if rng.random() < 0.2 else ("GET", "PUT", "POST"))
-    target = rng.choice(_TARGETS if rng.random() < 0.6 else (f"/asset/{ASSET_ID}", "/asset"))
+    if is_v1:
+        method = rng.choice((method, "POST", "POST", "DELETE"))
+        target = rng.choice(_V1_TARGETS if rng.random() < 0.3 else _V1_OPERATIONS)
+    else:
+        target = rng.choice(_TARGETS if rng.random() < 0.6 else (f"/asset/{ASSET_ID}", "/asset"))
     version = rng.choice(_VERSIONS if rng.random() < 0.1 else ("HTTP/1.1",))
-    headers = rng.sample(_HEADERS, rng.choice((0, 1, 1, 1, 2, 3)))
+    headers = rng.sample(_HEADERS, rng.choice((0, 0, 0, 1) if is_v1 else (0, 1, 1, 1, 2, 3)))
     body = rng.choice(_BODIES) if rng.random() < 0.6 else b""
+    if is_v1 and rng.random() < 0.85:
+        body = _build_v1_body(rng, target)
     if rng.random() < 0.97 and not any(header.lower().startswith("host") for header in headers):
         headers.append("Host: localhost")
     named = "\r\n".join(headers).lower()
@@ -352,3 +548,13 @@ def build_case(number: int) -> bytes:
         at = rng.randrange(len(whole))
         whole = whole[:at] + rng.randbytes(rng.randint(1, 8)) + whole[at + rng.randint(0, 8) :]
     return whole[: rng.randint(1, len(whole))] if rng.random() < 0.03 else whole
+
+
+def _build_v1_body(rng: random.Random, target: str) -> bytes:
+    """Return JSON with one to three members, or a batch of such."""
+    bodies = ["{" + ",".join(rng.sample(_V1_MEMBERS, rng.choice((1, 1, 2, 3)))) + "}" for _ in range(3)]
+    if "batch" not in target:
+        return bodies[0].encode()
+    if rng.random() < 0.6:
+        return rng.choice(_V1_BATCHES).encode()
+    return f'{{"assets":[{",".join(bodies)}]}}'.encode()
