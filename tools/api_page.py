@@ -27,23 +27,8 @@ it with the mark, and the asset is final within seconds.
 
 ## From a browser
 
-The bytes go from the browser to S3. Therefore the bucket needs a CORS rule that allows your origin to `PUT` and to read
-the `ETag`:
-
-```json
-{
-  "CORSRules": [
-    {
-      "AllowedOrigins": ["https://app.example.com"],
-      "AllowedMethods": ["PUT", "GET"],
-      "AllowedHeaders": ["*"],
-      "ExposeHeaders": ["ETag"],
-      "MaxAgeSeconds": 3600
-    }
-  ]
-}
-```
-
+The bytes go from the browser to S3. Therefore the bucket needs a CORS rule that allows your origin to `PUT`, with the
+headers that were declared, and to read the `ETag`: [the rule](uploading.md#from-a-browser-cors).
 `assetuploader doctor --origin https://app.example.com` checks it with the requests that a browser sends.
 """
 _ERRORS: Final = """\

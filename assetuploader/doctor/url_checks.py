@@ -14,8 +14,8 @@ from assetuploader.store import Bucket, Presigner
 URL_TTL_SECONDS: Final = 60
 BODY: Final = b"doctor"
 CORS_RULE: Final = (
-    '{{"CORSRules": [{{"AllowedOrigins": ["{origin}"], "AllowedMethods": ["PUT", "GET"], '
-    '"AllowedHeaders": ["*"], "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 3600}}]}}'
+    '{{"CORSRules": [{{"AllowedOrigins": ["{origin}"], "AllowedMethods": ["PUT", "GET", "HEAD"], '
+    '"AllowedHeaders": ["*"], "ExposeHeaders": ["ETag", "x-amz-checksum-sha256"], "MaxAgeSeconds": 3600}}]}}'
 )
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -123,7 +123,7 @@ async def check_cors(bucket: Bucket, presigner: Presigner, origin: str | None) -
     preflight_headers = {
         "Origin": origin,
         "Access-Control-Request-Method": "PUT",
-        "Access-Control-Request-Headers": "content-type",
+        "Access-Control-Request-Headers": "content-type,if-none-match,x-amz-checksum-sha256",
     }
     upload_headers = {"Origin": origin, "Content-Type": "text/plain"}
     try:

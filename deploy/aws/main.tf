@@ -3,6 +3,7 @@
 locals {
   policies = "${path.module}/../../docs/iam"
   programs = toset(["service", "reconciler"])
+  cors     = jsondecode(file("${local.policies}/cors.json")).CORSRules[0]
 
   bucket_policy = replace(
     replace(file("${local.policies}/bucket.json"), "BUCKET", var.bucket),
@@ -66,10 +67,10 @@ resource "aws_s3_bucket_cors_configuration" "assets" {
 
   cors_rule {
     allowed_origins = var.browser_origins
-    allowed_methods = ["PUT", "GET"]
-    allowed_headers = ["*"]
-    expose_headers  = ["ETag"]
-    max_age_seconds = 3600
+    allowed_methods = local.cors.AllowedMethods
+    allowed_headers = local.cors.AllowedHeaders
+    expose_headers  = local.cors.ExposeHeaders
+    max_age_seconds = local.cors.MaxAgeSeconds
   }
 }
 
