@@ -52,6 +52,8 @@ def _parse_content_type(value: object) -> str:
 
 
 def _parse_size(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # for JSON, 5.0 is a whole number
     if type(value) is not int or not 0 <= value <= MAX_UPLOAD_BYTES:
         raise ValueError(
             f'"size" must be a whole number of bytes from 0 to {MAX_UPLOAD_BYTES}, the most that S3 takes at once.'

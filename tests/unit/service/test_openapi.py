@@ -81,6 +81,8 @@ async def test_the_descriptions_examples_are_accepted(service: Service) -> None:
             example = operation["requestBody"]["content"]["application/json"]["example"]
             response = await service.client.request(method, path.replace("{id}", ID), json=example)
             assert response.status_code < 300 or response.json()["code"] == "asset_not_found"
+            if operation["operationId"] == "createAssets":
+                assert [item["status"] for item in response.json()["assets"]] == [201] * len(example["assets"])
             sent += 1
     assert sent == 4
 

@@ -120,7 +120,8 @@ async def test_what_is_declared_is_enforced_and_shown(v1: Service) -> None:
         ("content_type", "a/" + "b" * 254),
         ("content_type", ["image/png"]),
         ("size", -1),
-        ("size", 1.0),
+        ("size", 1.5),
+        ("size", float("inf")),
         ("size", True),
         ("size", "1"),
         ("size", 5 * 1024**3 + 1),
@@ -145,6 +146,13 @@ async def test_a_wrong_declaration_is_refused(v1: Service, member: str, value: o
     assert problem_of(response) == (400, "bad_request")
     assert member in response.json()["detail"] or "Other members" in response.json()["detail"]
     assert v1.s3.writes == []
+
+
+@pytest.mark.parametrize("content", [b'{"size": 1.0}', b'{"size": 1e0}'])
+async def test_a_size_is_a_number_however_it_is_spelled(v1: Service, content: bytes) -> None:
+    """For JSON Schema, and so for the API's description, 1.0 is an integer."""
+    response = await v1.client.post("/v1/assets", content=content)
+    assert (response.status_code, response.text.count('"size":1,')) == (201, 1)
 
 
 def _to_json(members: object) -> bytes:
