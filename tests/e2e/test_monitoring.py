@@ -19,6 +19,7 @@ def watched(install: Install, namespace: str) -> Release:
     reconciler = {"watchSeconds": 0, "graceSeconds": 0}
     values = {
         "replicaCount": 2,
+        "finalizeAtOnceBytes": 0,  # the tests look at what the reconciler finalizes
         "uploadUrlTtlSeconds": UPLOAD_URL_TTL_SECONDS,
         "reconciler": reconciler,
         "networkPolicy": {"metricsFrom": [{"podSelector": {}}]},

@@ -17,9 +17,12 @@ MANY = 2_000
 
 @pytest.fixture(scope="module")
 def batch(install: Install, namespace: str) -> Release:
-    """Install a release without scheduled runs; its runs do one scan in two shards, slowly enough to be killed."""
+    """Install a release without scheduled runs; its runs do one scan in two shards, slowly enough to be killed.
+
+    It leaves every copy to the reconciler.
+    """
     reconciler = {"suspend": True, "watchSeconds": 0, "shardCount": 2, "resources": {"limits": {"cpu": "300m"}}}
-    return install("batch", namespace, {"reconciler": reconciler})
+    return install("batch", namespace, {"reconciler": reconciler, "finalizeAtOnceBytes": 0})
 
 
 @pytest.fixture
