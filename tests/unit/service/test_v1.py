@@ -384,6 +384,15 @@ async def test_a_wrong_completion_is_refused(v1: Service, content: bytes) -> Non
     assert v1.s3.calls == []
 
 
+async def test_a_completion_has_no_query_parameters(v1: Service) -> None:
+    """Those of a download are ignored: a client that gets an error would believe that nothing was completed."""
+    created = await _create(v1, b"A")
+    response = await v1.client.post(
+        f"/v1/assets/{created['id']}/complete?expires_in=never&disposition=inline", json={"etag": A}
+    )
+    assert (response.status_code, response.json()["status"]) == (200, "uploaded")
+
+
 # --- another upload URL -----------------------------------------------------------------------------------------------
 
 
