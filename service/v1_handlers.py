@@ -104,7 +104,7 @@ async def complete_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
     body = parse_optional_body(CompleteRequest, request.headers.getone("content-type", None), await read_body(request))
     async with context.marks.turn(asset_id):
         asset = await call_store(context, _complete(context, asset_id, body.etag))
-    return await _respond(context, asset, DownloadQuery(), HTTPStatus.ACCEPTED)
+    return await _respond(context, asset, parse_members(DownloadQuery, {}), HTTPStatus.ACCEPTED)
 
 
 async def refresh_upload_url(request: ApiRequest, asset_id: str) -> JsonResponse:

@@ -87,6 +87,13 @@ resource "aws_iam_role_policy" "program" {
   policy   = replace(file("${local.policies}/${each.key}.json"), "BUCKET", aws_s3_bucket.assets.id)
 }
 
+resource "aws_iam_role_policy" "deletes" {
+  count  = var.deletes ? 1 : 0
+  name   = "deletes"
+  role   = aws_iam_role.program["service"].id
+  policy = replace(file("${local.policies}/service-deletes.json"), "BUCKET", aws_s3_bucket.assets.id)
+}
+
 resource "aws_eks_pod_identity_association" "program" {
   for_each        = var.cluster_name == null ? toset([]) : local.programs
   cluster_name    = var.cluster_name

@@ -32,3 +32,9 @@ variable "browser_origins" {
   type        = list(string)
   default     = []
 }
+
+variable "deletes" {
+  description = "Whether the service may delete final assets: the chart's deletes."
+  type        = bool
+  default     = false
+}

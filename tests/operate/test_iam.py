@@ -17,8 +17,8 @@ UNSEEN: Final = {
     # S3 requires it only when the source of a copy has tags. A client's upload has none, but a malware scanner may add
     # some, and then every copy would be rejected.
     ("s3:GetObjectTagging", "temp/"),
-    ("s3:GetObjectTagging", "uploaded/"),
 }
+UNSEEN_OF_RECONCILER: Final = UNSEEN | {("s3:GetObjectTagging", "uploaded/")}
 SETTINGS: Final = {
     "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS": "2",
     "ASSETUPLOADER_GRACE_SECONDS": "0",
@@ -49,6 +49,12 @@ def raw(s3: LocalS3) -> Any:  # noqa: ANN401 -- boto3's client
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
     )
+
+
+def keys(s3: LocalS3) -> set[str]:
+    """Return the keys in the bucket."""
+    listed = raw(s3).list_objects_v2(Bucket=s3.bucket).get("Contents", [])
+    return {found["Key"] for found in listed}
 
 
 def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
@@ -83,8 +89,23 @@ def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
         assert product.http.request("GET", f"{product.url}/asset/{unmarked.asset_id}").status == 410
         with serving(s3, AWS_ENDPOINT_URL_S3=service.endpoint_url) as other:  # which reads the report when it starts
             await_until("it is read", lambda: 'report_reads_total{outcome="success"} 1' in other.metrics())
-    assert allowed("service") == service.needed
-    assert allowed("reconciler") == reconciler.needed | UNSEEN
+    assert allowed("service") == service.needed | UNSEEN
+    assert allowed("reconciler") == reconciler.needed | UNSEEN_OF_RECONCILER
+
+
+def test_deletes_need_one_more_policy() -> None:
+    """A service that deletes needs both of its policies, and nothing else."""
+    settings = {**SETTINGS, "ASSETUPLOADER_DELETES": "true"}
+    with running_s3(free_port(), "assets") as s3, recording(s3.endpoint_url) as service:
+        with serving(s3, AWS_ENDPOINT_URL_S3=service.endpoint_url, **settings) as product:
+            final, pending = product.upload(b"final"), product.upload(b"pending")
+            assert product.mark(final, pinned=True) == 202
+            for asset in (final, pending):
+                path = f"{product.url}/v1/assets/{asset.asset_id}"
+                assert product.http.request("DELETE", path).status == 204
+        assert {key for key in keys(s3) if final.asset_id in key} == set()
+    assert service.needed <= allowed("service") | allowed("service-deletes")
+    assert allowed("service-deletes") == service.needed - allowed("service")
 
 
 async def test_the_condition_of_a_deletion_needs_permission_to_read() -> None:
