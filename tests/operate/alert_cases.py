@@ -51,6 +51,11 @@ def s3_requests(outcome: str, values: str) -> Series:
     return ours("s3_requests_total", values, f'operation="PutObject", outcome="{outcome}"')
 
 
+def copies(outcome: str, values: str) -> Series:
+    """Return the series of the copies with this outcome."""
+    return ours("s3_requests_total", values, f'operation="CopyObject", outcome="{outcome}"')
+
+
 CASES: Final[dict[str, Case]] = {
     # Pod b has read a newer report than pod a: the first asset of shard 0 is due at minute 30.
     "AssetuploaderOldestOverdue": Case(
@@ -119,6 +124,21 @@ CASES: Final[dict[str, Case]] = {
         | s3_requests("not_found", "0+50x20")
         | s3_requests("precondition_failed", "0+50x20")
         | s3_requests("cancelled", "0+50x20"),
+    ),
+    # More than half of the copies fail, of four kinds; other requests do not count.
+    "AssetuploaderCopiesFail": Case(
+        40,
+        copies("success", "0+40x60")
+        | copies("unavailable", "0+13x60")
+        | copies("access_denied", "0+13x60")
+        | copies("misconfigured", "0+13x60")
+        | copies("unsupported", "0+13x60")
+        | s3_requests("success", "0+950x60"),
+        copies("success", "0+20x60")
+        | copies("access_denied", "0+19x60")
+        | copies("cancelled", "0+90x60")
+        | copies("precondition_failed", "0+90x60")
+        | s3_requests("access_denied", "0+90x60"),
     ),
     # The clock of one pod is slow, of another fast; a second is the resolution of S3's dates.
     "AssetuploaderClockSkew": Case(
