@@ -15,8 +15,8 @@ _HEAD: Final = """\
 A running service describes its API itself: `/docs` for people, with a form to try each operation, and `/openapi.json`
 for programs. This page is generated from the same table of operations (`make docs-api`).
 
-New clients use `/v1/assets`: [Uploading](uploading.md) explains how. `/asset`, with its alias `/assets`, is the original API, and
-stays as it is. Both have the same assets.
+New clients use `/v1/assets`: [Uploading](uploading.md) explains how. `/asset`, with its alias `/assets`, is the
+original API, and stays as it is. Both have the same assets.
 
 Every request may be repeated: an accepted mark is never lost, and marking an asset again is allowed until it is final.
 """
@@ -24,8 +24,9 @@ _UPLOAD: Final = """\
 
 ## Upload the bytes
 
-`PUT` the bytes to `upload_url`, or to `upload.url` with `upload.headers`. That request goes to S3, not to this service. S3 responds with an `ETag` header: send
-it with the mark or the completion, and the asset is final at once, or within seconds if it is large.
+`PUT` the bytes to `upload_url`, or to `upload.url` with `upload.headers`. That request goes to S3, not to this
+service. S3 responds with an `ETag` header: send it with the mark or the completion, and the asset is final at once, or
+within seconds if it is large.
 
 ## From a browser
 
