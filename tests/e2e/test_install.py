@@ -62,10 +62,10 @@ with ThreadPoolExecutor(16) as pool:
 
 
 def test_from_a_pod_completed_assets_are_final_at_once(
-    release: Release, image: Image, capsys: pytest.CaptureFixture[str]
+    release: Release, image: Image, free_port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two hundred assets of a megabyte, from sixteen clients: each can be downloaded when its completion ends."""
-    with running(release, image, TIME_TO_FINAL, release.fullname, f"{release.s3_service}:8333") as script:
+    with running(release, image, TIME_TO_FINAL, release.fullname, f"{release.s3_service}:{free_port}") as script:
         milliseconds = script.result()
     assert len(milliseconds) == 200
     with capsys.disabled():
