@@ -7,6 +7,7 @@ sent, encoded once. botocore's own signer takes 54 us for a request, this one 4 
 import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime
 from typing import Final
@@ -148,7 +149,13 @@ def _canonical_headers(headers: Pairs) -> tuple[str, str]:
 
 
 def _encode(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)) for name, value in query]
+    return [_encode_pair(name, value) for name, value in query]
+
+
+@lru_cache(maxsize=1024)
+def _encode_pair(name: str, value: str) -> tuple[str, str]:
+    # Most download URLs have the same parameters. To encode them each time took 5 of the 28 us of a GET from memory.
+    return quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)
 
 
 def _join(encoded: Iterable[tuple[str, str]]) -> str:
