@@ -20,6 +20,8 @@ _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _UNENCODED: Final = "!#$&'()*+,/:;=?@[]^_`{|}~"
 """The printable ASCII that `quote` would encode and that a header value holds unchanged. A space is encoded: SigV4
 collapses several of them."""
+_EMPTY: Final = "%00"
+"""How an empty text is stored: SeaweedFS drops metadata without a value. No text contains this character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +94,13 @@ def declaration_from_metadata(metadata: Mapping[str, str]) -> Declaration:
         raise ValueError(f"the declared checksum is not a SHA-256: {sha256!r}")
     filename, content_type = metadata.get("filename"), metadata.get("content-type")
     return Declaration(
-        None if filename is None else unquote(filename),
-        None if content_type is None else unquote(content_type),
+        None if filename is None else _decode(filename),
+        None if content_type is None else _decode(content_type),
         None if size is None else int(size),
         sha256,
         metadata.get("write-once") == "true",
         {
-            name.removeprefix(CLIENT_PREFIX): unquote(value)
+            name.removeprefix(CLIENT_PREFIX): _decode(value)
             for name, value in metadata.items()
             if name.startswith(CLIENT_PREFIX)
         },
@@ -111,4 +113,8 @@ def is_declaration_key(name: str) -> bool:
 
 
 def _encode(text: str) -> str:
-    return quote(text, safe=_UNENCODED)
+    return quote(text, safe=_UNENCODED) or _EMPTY
+
+
+def _decode(text: str) -> str:
+    return "" if text == _EMPTY else unquote(text)

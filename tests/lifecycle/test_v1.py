@@ -16,7 +16,7 @@ DECLARED: Final[dict[str, Any]] = {
     "size": len(BODY),
     "sha256": SHA256,
     "write_once": True,
-    "metadata": {"album": "Ä 42"},
+    "metadata": {"album": "Ä 42", "caption": ""},
 }
 DISPOSITION: Final = "filename=\"Ubersicht 1.png\"; filename*=UTF-8''%C3%9Cbersicht%201.png"
 
