@@ -153,12 +153,14 @@ def test_the_notes_upload_and_download_a_file(cluster: Cluster, installed: tuple
     _, open_here = installed
     notes = cluster.helm("get", "notes", "assets", "-n", "assets")
     with open_here() as terminal:
-        outputs = [_paste(terminal, text).output for text in parse_notes(notes)]
-        _forwards, lifecycle, test, runs = outputs
-        download_url = json.loads(lifecycle.splitlines()[-1])["Download_url"]
+        forwards, lifecycle, test, runs = parse_notes(notes)
+        _paste(terminal, forwards)
+        stored, tested = _paste(terminal, lifecycle).output, _paste(terminal, test).output
+        # The CronJob may have to wait for its first minute.
+        wait_until("a run is listed", lambda: "SuccessfulCreate" in _paste(terminal, runs).output, 90)
+        download_url = json.loads(stored.splitlines()[-1])["Download_url"]
         assert send("GET", download_url).body == Path("/etc/hostname").read_bytes()
-    assert "✓ GET from S3: the same bytes" in test
-    assert "SuccessfulCreate" in runs
+    assert "✓ GET from S3: the same bytes" in tested
 
 
 @pytest.fixture
