@@ -56,6 +56,7 @@ def _service(results: Results) -> str:
 - *+ S3 client* adds the product's S3 client: limits, timeouts, retries and errors (`bench/layers.py`).
 - *+ asset service* adds the asset's lifecycle: states checked, placeholders written, URLs signed.
 - *assetuploader* is the whole service: requests checked, request ids, deadlines, problem documents, metrics and logs.
+  It alone keeps final assets in memory, so that only the first GET of each calls S3.
 - *boto3 in threads* is the usual alternative: the same S3 requests, without logs, metrics, checks or problem documents
   (`bench/baseline_boto3.py`).
 

@@ -2,7 +2,7 @@
 
     python bench/time_to_final.py http://127.0.0.1:8080
 
-It needs only aiohttp, so a pod of the service can run it, too (docs/operations.md).
+It needs only aiohttp, so that a pod of the service can run it, too.
 """
 
 import argparse
