@@ -134,7 +134,7 @@ class Sequences(RuleBasedStateMachine):
         status, code, after = self._marked(before, pin)
         with _OneFailure(self.store, calls, takes_effect=takes_effect) as failing:
             response = self._mark(asset_id, pin, "{}")
-        left_to_reconciler = before.marked(pin, self.s3.now, POLICY.grace_seconds, 0)[2]
+        left_to_reconciler = before.marked(pin, self.s3.now, POLICY.grace_seconds, None)[2]
         if failing.has_failed and response.status == 202:
             assert left_to_reconciler != after
             self._settle(asset_id, left_to_reconciler, after)

@@ -29,9 +29,12 @@ class Model:
     """The bytes of the final asset."""
 
     def marked(
-        self, pin: str | None, now: datetime, grace_seconds: int, at_once_bytes: int
+        self, pin: str | None, now: datetime, grace_seconds: int, at_once_bytes: int | None
     ) -> tuple[int, str | None, "Model"]:
-        """Return the status and code of the response to a mark, and the asset after it."""
+        """Return the status and code of the response to a mark, and the asset after it.
+
+        The longest upload that it finalizes itself has `at_once_bytes`; None: it finalizes none.
+        """
         match self.stage:
             case Stage.EXPIRED:
                 return 410, "asset_expired", self
@@ -45,7 +48,7 @@ class Model:
                 return 409, "upload_mismatch", self
             case _ if pin is not None and (self.temp is None or etag_of(self.temp) != pin):
                 return 409, "upload_mismatch", self
-            case _ if pin is not None and self.temp is not None and len(self.temp) <= at_once_bytes:
+            case _ if pin and self.temp is not None and at_once_bytes is not None and len(self.temp) <= at_once_bytes:
                 return 202, None, Model(self.expires_at, Stage.UPLOADED, pin, self.temp, self.temp)
             case _:
                 return 202, None, Model(self.expires_at, Stage.MARKED, pin, self.temp)
