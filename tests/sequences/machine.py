@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
+from assetuploader.asset_cache import TTL_SECONDS_WITH_DELETES, AssetCache
 from assetuploader.asset_service import AssetService
+from assetuploader.capabilities import Capability
 from assetuploader.errors import StoreError
 from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectAttributes
@@ -45,7 +47,7 @@ class Sequences(RuleBasedStateMachine):
     """One bucket, one service, one reconciler, and the dictionary of models that they must agree with."""
 
     service: ClassVar[LoopbackService]
-    readiness: ClassVar[Readiness] = Readiness(is_started=True, store_verified=True)
+    readiness: ClassVar[Readiness] = Readiness(is_started=True, store_verified=True, capabilities=frozenset(Capability))
     metrics: ClassVar[Metrics] = Metrics(readiness)
     begun: ClassVar[int] = 0
     """How many sequences there have been."""
@@ -65,8 +67,11 @@ class Sequences(RuleBasedStateMachine):
             POLICY,
             lambda: UUID(int=rng.getrandbits(128), version=4),
             lambda: next(nonces),
+            AssetCache(TTL_SECONDS_WITH_DELETES, timer=lambda: self.s3.now.timestamp()),  # noqa: PLW0108 -- it moves
         )
-        self.service.serve(Context(self.assets, 60, lambda: self.s3.now, self.metrics, self.readiness))
+        self.service.serve(
+            Context(self.assets, 60, lambda: self.s3.now, self.metrics, self.readiness, may_delete_promised=True)
+        )
         self.models: dict[str, Model] = {}
         self.urls: dict[str, str] = {}
 
@@ -81,6 +86,42 @@ class Sequences(RuleBasedStateMachine):
     def create_another(self) -> str:
         """POST /asset."""
         return self.create()
+
+    @rule(target=ids)
+    def declare_one_byte(self) -> str:
+        """POST /v1/assets with a size: the upload must have it."""
+        response = self.service.request("POST", "/v1/assets", b'{"size": 1}')
+        assert response.status == 201
+        document = response.document
+        asset_id: str = document["id"]
+        self.models[asset_id] = Model(datetime.fromisoformat(document["expires_at"]), size=1)
+        self.urls[asset_id] = document["upload"]["url"]
+        return asset_id
+
+    @rule(asset_id=ids)
+    def refresh(self, asset_id: str) -> None:
+        """POST /v1/assets/{id}/upload-url: a pending asset gets another URL, which expires later."""
+        response = self.service.request("POST", f"/v1/assets/{asset_id}/upload-url")
+        ttl = timedelta(seconds=POLICY.upload_url_ttl_seconds)
+        status, code, after = self.models[asset_id].refreshed(self.s3.now, ttl)
+        self._require(response, status, code)
+        if status == 200:
+            self.urls[asset_id] = response.document["upload"]["url"]
+        self.models[asset_id] = after
+
+    @rule(asset_id=consumes(ids))
+    def delete(self, asset_id: str) -> None:
+        """DELETE /v1/assets/{id}, twice: nothing is left of a final asset, and no other one becomes final."""
+        after = self.models[asset_id].deleted()
+        for _ in range(2):
+            assert self.service.request("DELETE", f"/v1/assets/{asset_id}").status == 204
+        response = self.service.request("GET", f"/asset/{asset_id}")
+        if after is None:
+            self._require(response, 404, "asset_not_found")
+            del self.models[asset_id]
+        else:
+            self._require(response, 410, "asset_expired")
+            self.models[asset_id] = after
 
     def create(self) -> str:
         """POST /asset: 201, the upload URL, and the location."""
@@ -103,8 +144,9 @@ class Sequences(RuleBasedStateMachine):
         try:
             etag = self.s3.put(self.urls[asset_id], body, {"content-type": "text/x-test"})
         except RefusedError:
-            assert self.s3.now >= model.expires_at
+            assert self.s3.now >= model.expires_at or model.size not in {None, len(body)}
             return
+        assert model.size in {None, len(body)}
         assert self.s3.now < model.expires_at
         assert etag == etag_of(body)
         self.models[asset_id] = replace(model, temp=body)
@@ -288,6 +330,7 @@ class Sequences(RuleBasedStateMachine):
                     found.metadata.get("pin"),
                     temp.body if temp else None,
                     found.body if stage is Stage.UPLOADED else None,
+                    int(found.metadata["size"]) if "size" in found.metadata else None,
                 )
         return found_models
 

@@ -1,6 +1,6 @@
 """The expected state, as a dictionary: written from docs/design.md, without the product's code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -27,6 +27,8 @@ class Model:
     """The bytes in `temp/{id}`."""
     final: bytes | None = None
     """The bytes of the final asset."""
+    size: int | None = None
+    """The declared size."""
 
     def marked(
         self, pin: str | None, now: datetime, grace_seconds: int, at_once_bytes: int | None
@@ -43,20 +45,42 @@ class Model:
             case Stage.UPLOADED:
                 return 409, "already_uploaded", self
             case _ if self.temp is None and self._is_over(now, grace_seconds):
-                return 410, "asset_expired", Model(self.expires_at, Stage.EXPIRED, self.pin)
+                return 410, "asset_expired", replace(self, stage=Stage.EXPIRED)
             case _ if self.temp is None and now >= self.expires_at:
                 return 409, "upload_mismatch", self
-            case _ if pin is not None and (self.temp is None or etag_of(self.temp) != pin):
+            case _ if (pin is not None or now >= self.expires_at) and not self._is_meant(pin):
                 return 409, "upload_mismatch", self
             case _ if pin and self.temp is not None and at_once_bytes is not None and len(self.temp) <= at_once_bytes:
-                return 202, None, Model(self.expires_at, Stage.UPLOADED, pin, self.temp, self.temp)
+                return 202, None, replace(self, stage=Stage.UPLOADED, pin=pin, final=self.temp)
             case _:
-                return 202, None, Model(self.expires_at, Stage.MARKED, pin, self.temp)
+                return 202, None, replace(self, stage=Stage.MARKED, pin=pin)
+
+    def _is_meant(self, pin: str | None) -> bool:
+        """Whether these bytes are there, pinned or without a pin, and as declared."""
+        if self.temp is None or self.size not in {None, len(self.temp)}:
+            return False
+        return pin in {None, etag_of(self.temp)}
+
+    def refreshed(self, now: datetime, ttl: timedelta) -> tuple[int, str | None, "Model"]:
+        """Return the status and code of the response to a request for another upload URL, and the asset after it."""
+        match self.stage:
+            case Stage.PENDING:
+                return 200, None, replace(self, expires_at=now + ttl)
+            case Stage.MARKED:
+                return 409, "asset_not_pending", self
+            case Stage.UPLOADED:
+                return 409, "already_uploaded", self
+            case Stage.EXPIRED:
+                return 410, "asset_expired", self
+
+    def deleted(self) -> "Model | None":
+        """Return the asset after its deletion; None when nothing is left."""
+        return None if self.stage is Stage.UPLOADED else replace(self, stage=Stage.EXPIRED)
 
     def resolved(self, now: datetime, grace_seconds: int) -> "Model":
         """Return the asset after a GET."""
         if self.stage is Stage.MARKED and self.temp is None and self._is_over(now, grace_seconds):
-            return Model(self.expires_at, Stage.EXPIRED, self.pin)
+            return replace(self, stage=Stage.EXPIRED)
         return self
 
     def _is_over(self, now: datetime, grace_seconds: int) -> bool:
@@ -68,20 +92,20 @@ class Model:
             return self
         is_expired = now >= self.expires_at + timedelta(seconds=expire_after_seconds)
         is_due = now >= self.expires_at + timedelta(seconds=grace_seconds)
-        final = Model(self.expires_at, Stage.UPLOADED, self.pin, None, self.temp)
-        expired = Model(self.expires_at, Stage.EXPIRED, self.pin)
+        final = replace(self, stage=Stage.UPLOADED, temp=None, final=self.temp)
+        expired = replace(self, stage=Stage.EXPIRED, temp=None)
         match self.stage:
             case Stage.UPLOADED | Stage.EXPIRED:
-                return Model(self.expires_at, self.stage, self.pin, None, self.final)
+                return replace(self, temp=None)
             case Stage.PENDING:
                 return expired if is_expired else self
-            case Stage.MARKED if self.pin is None:
-                return final if is_due else self
-            case _ if etag_of(self.temp) == self.pin:
+            case Stage.MARKED if self.pin is None and not is_due:
+                return self
+            case _ if self._is_meant(self.pin):
                 return final
             case _:
                 return expired if is_expired else self
 
     def unswept(self, before: "Model") -> "Model":
         """Return the same asset, but with the `temp/{id}` of before, which was not deleted yet."""
-        return Model(self.expires_at, self.stage, self.pin, before.temp, self.final)
+        return replace(self, temp=before.temp)
