@@ -126,7 +126,7 @@ class SigV4Signer:
     def _sign(self, canonical_request: str) -> str:
         digest = sha256(canonical_request.encode()).hexdigest()
         text = f"{_ALGORITHM}\n{self._amz_date}\n{self._scope_line}\n{digest}"
-        return hmac.new(self._key, text.encode(), "sha256").hexdigest()
+        return hmac.digest(self._key, text.encode(), "sha256").hex()
 
 
 def encode_path(key: str) -> str:
