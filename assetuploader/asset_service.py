@@ -7,6 +7,7 @@ The methods await nothing but the store and the presigner, so that a test can st
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, assert_never
@@ -25,6 +26,7 @@ from assetuploader.errors import (
     DeletesDisabledError,
     ObjectUnreadableError,
     PreconditionFailedError,
+    StoreAccessDeniedError,
     StoreError,
     StoreUnavailableError,
     UploadMismatchError,
@@ -76,10 +78,6 @@ MIN_RETRY_AFTER_SECONDS: Final = 5
 
 FULL_SCAN_INTERVAL_SECONDS: Final = 60
 """How often `temp/` is scanned: the schedule of the CronJob."""
-
-
-class _CopyInDoubtError(Exception):
-    """The copy of a mark may have taken effect, or may still do so. Read again, and leave it to the reconciler."""
 
 
 class CopyTooLargeError(Exception):
@@ -224,8 +222,6 @@ class AssetService:
                 asset = await self._try_mark(asset_id, pin, now, may_copy=copies_left > 0)
             except PreconditionFailedError:
                 copies_left -= 1
-            except _CopyInDoubtError:
-                copies_left = 0
             else:
                 if asset is not None:
                     return asset
@@ -256,21 +252,16 @@ class AssetService:
                         raise UploadMismatchError
                     return None
                 if may_copy and may_finalize_at_once(pin, upload.size, self.policy):
-                    return Asset(asset_id, await self._copy_at_once(asset_id, placeholder, pin, upload))
+                    final = replace(state, status=Status.UPLOADED, pin=pin)
+                    # After an error the copy is in doubt. If it took effect, the write below fails. If it arrives
+                    # later, it fails itself, because the mark has another ETag.
+                    with suppress(StoreError):
+                        return Asset(asset_id, await self._copy(asset_id, placeholder, final, upload, COPY_SECONDS))
             case _:
                 assert_never(action)
         marked = replace(state, status=Status.MARKED, pin=pin)
         etag = await self._replace_placeholder(asset_id, marked, placeholder.etag)
         return self._build_asset(asset_id, Placeholder(etag, marked, now), now)
-
-    async def _copy_at_once(
-        self, asset_id: str, placeholder: Placeholder, pin: str | None, upload: _Upload
-    ) -> Placeholder:
-        final = replace(placeholder.state, status=Status.UPLOADED, pin=pin)
-        try:
-            return await self._copy(asset_id, placeholder, final, upload, COPY_SECONDS)
-        except StoreError as error:
-            raise _CopyInDoubtError from error
 
     async def get(self, asset_id: str, now: datetime) -> Asset:
         """Return the asset in whichever state it is.
@@ -338,6 +329,7 @@ class AssetService:
         for _ in range(MAX_CAS_ATTEMPTS):
             placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
+                self._forget(asset_id)
                 return
             status = placeholder.state.status
             if is_promised(status) and not may_delete_promised:
@@ -350,11 +342,12 @@ class AssetService:
                     case DeleteAction.CANCEL:
                         await self._expire(asset_id, placeholder)
                     case DeleteAction.REMOVE:
-                        if self.cache is not None:
-                            self.cache.discard(asset_id)
                         # First, because a repeated request does not get here once uploaded/ is deleted.
-                        await self.store.delete_objects([temp_key(asset_id)])
+                        failures = await self.store.delete_objects([temp_key(asset_id)])
+                        if failures:
+                            raise StoreAccessDeniedError(f"the upload cannot be deleted: {failures}")
                         await self.store.delete_object(uploaded_key(asset_id), if_match=placeholder.etag)
+                        self._forget(asset_id)  # afterwards, because a GET may have read it meanwhile
                     case _:
                         assert_never(action)
             except PreconditionFailedError:  # it was marked, finalized or deleted meanwhile
@@ -502,6 +495,10 @@ class AssetService:
             max_seconds=max_seconds,
         )
         return Placeholder(etag, final, placeholder.last_modified, upload.headers, upload.size)
+
+    def _forget(self, asset_id: str) -> None:
+        if self.cache is not None:
+            self.cache.discard(asset_id)
 
     def _new_body(self) -> bytes:
         return placeholder_body(self.make_nonce())

@@ -32,11 +32,11 @@ class ObjectInfo:
 
 
 SYSTEM_METADATA_HEADERS: Final = (
-    "cache-control",
+    "content-type",
     "content-disposition",
     "content-encoding",
     "content-language",
-    "content-type",
+    "cache-control",
     "expires",
 )
 

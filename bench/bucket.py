@@ -40,15 +40,15 @@ def write_objects(keys: Sequence[str], body: bytes) -> None:
     asyncio.run(write())
 
 
-def clear(prefix: str) -> int:
-    """Delete all objects with this prefix, and return their number."""
+def clear(prefix: str, kept: str = "") -> int:
+    """Delete all objects with this prefix, and return their number; that with the key `kept` does not count."""
 
     async def delete() -> int:
         count = 0
         async with opened() as bucket:
             while (listed := await bucket.store.list_objects(prefix, "")).objects:
                 await bucket.store.delete_objects([one.key for one in listed.objects])
-                count += len(listed.objects)
+                count += sum(one.key != kept for one in listed.objects)
         return count
 
     return asyncio.run(delete())

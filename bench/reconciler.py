@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from assetuploader.keys import CHECK_UPLOAD_KEY
 from assetuploader.state_machine import Status
 from bench.bucket import clear, write_assets, write_objects
 from bench.processes import BIN, BenchError, cpu_seconds, run_measured
@@ -136,7 +137,7 @@ def require_finalized(objects: int) -> None:
     Raises:
         BenchError: Some of the `objects` assets remained.
     """
-    remaining = clear("temp/")
+    remaining = clear("temp/", kept=CHECK_UPLOAD_KEY)
     if remaining:
         raise BenchError(f"{remaining} of {objects} assets were not finalized")
 

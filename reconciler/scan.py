@@ -16,7 +16,7 @@ from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from assetuploader.asset_service import AssetService, ReconcileResult
 from assetuploader.errors import StoreError, StoreUnavailableError
-from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key
+from assetuploader.keys import CHECK_UPLOAD_KEY, TEMP_PREFIX, is_asset_id, temp_key
 from assetuploader.outcome import Outcome
 from assetuploader.scan_schedule import ScanWindow, is_marked_late
 from assetuploader.store import ListPage
@@ -141,6 +141,8 @@ class Scan:
             if self.max_age is not None and listed.last_modified < page.server_time - self.max_age:
                 continue
             asset_id = listed.key.removeprefix(TEMP_PREFIX)
+            if listed.key == CHECK_UPLOAD_KEY:
+                continue
             if not is_asset_id(asset_id):
                 self._notify_not_read(Outcome.UNRECOGNIZED_KEY)
             elif self.max_age is None and not window.includes_look(asset_id, listed.last_modified):

@@ -12,6 +12,7 @@ from assetuploader.errors import (
     AlreadyUploadedError,
     AssetExpiredError,
     AssetNotUploadedError,
+    StoreError,
     StoreUnavailableError,
 )
 from assetuploader.keys import format_timestamp
@@ -72,10 +73,14 @@ async def create_assets(request: ApiRequest) -> JsonResponse:
         return await _create(context, parse_members(DeclarationRequest, members))
 
     tasks = [asyncio.create_task(create_one(members)) for members in batch.assets]
-    _, late = await asyncio.wait(tasks, timeout=STORE_TIMEOUT_SECONDS)
-    for task in late:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        await asyncio.wait(tasks, timeout=STORE_TIMEOUT_SECONDS)
+    finally:  # also when the client leaves
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    if all(isinstance(result, StoreError | asyncio.CancelledError) for result in results):
+        raise StoreUnavailableError("S3 created none of the assets of a batch")
     return JsonResponse(BatchResponse(assets=[_describe_result(request, task) for task in tasks]))
 
 

@@ -15,6 +15,8 @@ MAX_UPLOAD_BYTES: Final = 5 * 1024**3
 """S3's limit for one PUT."""
 MAX_FILENAME_BYTES: Final = 255
 MAX_CONTENT_TYPE_CHARACTERS: Final = 255
+MAX_METADATA: Final = 20
+"""Each name is a header of its own, and S3 limits the length of all headers."""
 MAX_BATCH: Final = 100
 MAX_BATCH_BYTES: Final = 1024 * 1024
 
@@ -74,12 +76,17 @@ def _parse_flag(value: object) -> bool:
 
 
 def _parse_metadata(value: object) -> Mapping[str, str]:
-    if not isinstance(value, dict) or not all(
-        isinstance(name, str) and _METADATA_NAME.fullmatch(name) and _is_text(text) for name, text in value.items()
+    if (
+        not isinstance(value, dict)
+        or len(value) > MAX_METADATA
+        or not all(
+            isinstance(name, str) and _METADATA_NAME.fullmatch(name) and _is_text(text) for name, text in value.items()
+        )
     ):
         raise ValueError(
-            '"metadata" must be an object. Its names have at most 64 letters and digits, with single hyphens between '
-            "them, and are stored in lower case. Its values are text without control characters."
+            f'"metadata" must be an object of at most {MAX_METADATA} members. Its names have at most 64 letters and '
+            "digits, with single hyphens between them, and are stored in lower case. Its values are text without "
+            "control characters."
         )
     return value
 
@@ -158,6 +165,7 @@ class DeclarationRequest(RequestModel):
         WithJsonSchema(
             {
                 "type": "object",
+                "maxProperties": MAX_METADATA,
                 "propertyNames": {"pattern": f"^{_METADATA_NAME.pattern}$"},
                 "additionalProperties": {"type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"},
             }

@@ -32,7 +32,10 @@ _META_LENGTH: Final = len(_META)
 _SYSTEM_METADATA: Final = tuple((name.encode(), name) for name in SYSTEM_METADATA_HEADERS)
 _SHA256_LENGTH: Final = 32
 _MAX_COPIED_HEADER_BYTES: Final = 4 * 1024
-"""The maximum total length of the header values that a copy repeats. S3 accepts 8 kB of headers in all."""
+"""How long the header values that a copy repeats may be, beside few metadata. S3 accepts 8 kB of headers in all."""
+_FEW_METADATA_BYTES: Final = 512
+_BYTES_PER_METADATA_HEADER: Final = 2 * _META_LENGTH + 6
+"""Its prefix and its punctuation, and once more in the list of signed headers."""
 _MAX_LIST_BYTES: Final = 8 * 1024 * 1024
 """1,000 keys of 1,024 bytes, each byte three characters when encoded, and the XML around them: 4 MB."""
 _LIST_PARAMETERS: Final = (("encoding-type", "url"), ("list-type", "2"))
@@ -214,14 +217,16 @@ class S3ObjectStore:
         return await self.client.execute(operation, parse)
 
 
-def copyable_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+def copyable_headers(headers: Mapping[str, str], metadata: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return those of `SYSTEM_METADATA_HEADERS` of an upload that a copy can repeat unchanged.
 
     The client chose their values, and S3 returns any bytes. Long values and those not in printable ASCII are dropped:
-    stores sign them differently, and an asset without such a header is better than one that can never be finalized.
+    stores sign them differently, and an asset without such a header is better than one that can never be finalized. The
+    first ones are kept, as far as metadata leave room.
     """
     kept = []
-    remaining_bytes = _MAX_COPIED_HEADER_BYTES
+    metadata_bytes = sum(2 * len(name) + len(value) + _BYTES_PER_METADATA_HEADER for name, value in metadata.items())
+    remaining_bytes = _MAX_COPIED_HEADER_BYTES - max(0, metadata_bytes - _FEW_METADATA_BYTES)
     for name, value in headers.items():
         if value and value.isascii() and value.isprintable() and len(value) <= remaining_bytes:
             remaining_bytes -= len(value)
@@ -231,7 +236,7 @@ def copyable_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _attribute_headers(attributes: ObjectAttributes) -> list[tuple[str, str]]:
     return [
-        *copyable_headers(attributes.headers),
+        *copyable_headers(attributes.headers, attributes.metadata),
         *[(_META + name, value) for name, value in attributes.metadata.items()],
         *([("x-amz-tagging", urlencode(attributes.tags))] if attributes.tags else []),
     ]

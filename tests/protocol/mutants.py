@@ -57,9 +57,11 @@ _RENEWS: Final = """if upload.etag == placeholder.etag:
             await self._replace_placeholder(asset_id, state, placeholder.etag)
             raise PreconditionFailedError
         match decide(state, upload.etag,"""
-_IN_DOUBT: Final = "raise _CopyInDoubtError from error"
+_IN_DOUBT: Final = """            case _:
+                assert_never(action)
+        marked = """
 _AT_ONCE: Final = "return pin is not None and upload_bytes <= policy.finalize_at_once_bytes"
-_AT_ONCE_STATE: Final = "final = replace(placeholder.state, status=Status.UPLOADED, pin=pin)"
+_AT_ONCE_STATE: Final = "final = replace(state, status=Status.UPLOADED, pin=pin)"
 _NOT_PENDING: Final = """                case Status.MARKED:
                     raise AssetNotPendingError"""
 _DELETE_LOST: Final = """            except PreconditionFailedError:  # it was marked, finalized or deleted meanwhile
@@ -234,7 +236,16 @@ MUTANTS: Final = (
     ),
     Mutant(
         "at once: a copy in doubt counts as done",
-        (_service(_IN_DOUBT, "return replace(placeholder, state=final)"),),
+        (
+            _service(
+                _IN_DOUBT,
+                _IN_DOUBT.replace(
+                    "marked = ",
+                    "if action is MarkAction.COMPARE and may_copy and pin:\n"
+                    "            return Asset(asset_id, placeholder)\n        marked = ",
+                ),
+            ),
+        ),
         explored_first="pinned lifecycle, at once",
     ),
     Mutant(

@@ -305,7 +305,11 @@ class HangingS3(InMemoryS3):
 
 def _as_written(attributes: ObjectAttributes) -> ObjectAttributes:
     """Drop the headers that a copy cannot restate, as `S3ObjectStore` does."""
-    return replace(attributes, headers=dict(copyable_headers(attributes.headers))) if attributes.headers else attributes
+    return (
+        replace(attributes, headers=dict(copyable_headers(attributes.headers, attributes.metadata)))
+        if attributes.headers
+        else attributes
+    )
 
 
 # The explorer signs and reads the same few URLs millions of times.

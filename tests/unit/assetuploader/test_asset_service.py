@@ -610,6 +610,18 @@ async def test_a_copy_that_loses_twice_leaves_a_mark(at_once: System) -> None:
     assert at_once.status == "marked"
 
 
+async def test_a_copy_in_doubt_costs_one_more_call(at_once: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark is written against the placeholder that was read: a slow store has no time for another look."""
+    await at_once.begin(b"A")
+
+    async def fail(*_arguments: object, **_conditions: object) -> str:
+        raise StoreUnavailableError("slow")
+
+    monkeypatch.setattr(ScriptedS3, "copy_object", fail)
+    assert not (await at_once.service.mark(ID, A, START)).is_final
+    assert at_once.s3.calls == [("head_object", UPLOADED), ("head_object", TEMP), ("put_object", UPLOADED)]
+
+
 # --- declarations -----------------------------------------------------------------------------------------------------
 
 DECLARED: Final = Declaration("a.txt", "text/x-test", 1, sha256(b"A").hexdigest(), write_once=True)
@@ -735,6 +747,22 @@ async def test_an_unpromised_asset_is_deleted_although_deletes_are_off(system: S
     assert UPLOADED not in system.s3.objects or system.status == "expired"
 
 
+async def test_an_upload_that_cannot_be_deleted_keeps_the_asset(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client learns that the deletion failed, and can repeat it."""
+    await system.begin()
+    system.set_status("uploaded")
+
+    async def fail(*_: object) -> dict[str, str]:
+        return {TEMP: "AccessDenied"}
+
+    monkeypatch.setattr(ScriptedS3, "delete_objects", fail)
+    with pytest.raises(StoreAccessDeniedError):
+        await system.service.delete(ID, may_delete_promised=True)
+    assert UPLOADED in system.s3.objects
+
+
 async def test_a_delete_that_loses_every_race_gives_up(system: System) -> None:
     """Other clients made progress each time."""
     await system.begin()
@@ -772,9 +800,16 @@ async def test_no_other_state_is_cached(cached: System) -> None:
 
 
 async def test_a_deleted_asset_is_forgotten(cached: System) -> None:
-    """In this process, at once."""
+    """In this process, at once, even if a GET read it while it was deleted, or if another process deleted it."""
     await cached.begin(b"A", A)
     await cached.service.get(ID, START)
-    await cached.service.delete(ID, may_delete_promised=True)
-    with pytest.raises(AssetNotFoundError):
-        await cached.service.get(ID, START)
+    final = await read_placeholder(cached.s3, ID)
+    assert final is not None
+    cache = cached.service.cache
+    assert cache is not None
+    cached.s3.before["delete_object", UPLOADED] = [lambda: cache.put(ID, final)]
+    for _ in range(2):
+        await cached.service.delete(ID, may_delete_promised=True)
+        with pytest.raises(AssetNotFoundError):
+            await cached.service.get(ID, START)
+        cache.put(ID, final)

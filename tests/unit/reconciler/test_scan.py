@@ -11,7 +11,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from assetuploader.errors import PreconditionFailedError, StoreAccessDeniedError, StoreUnavailableError
-from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.keys import CHECK_UPLOAD_KEY, temp_key, uploaded_key
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import Status
 from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo
@@ -467,3 +467,12 @@ async def test_a_scan_of_recent_uploads_reads_no_others() -> None:
     assert status_of(s3, recent) == "uploaded"
     assert counters.outcomes == {Outcome.FINALIZED: 1}
     assert {key for _, key in s3.calls} == {"temp/", temp_key(recent), uploaded_key(recent)}
+
+
+async def test_the_upload_of_the_conformance_check_is_not_an_unknown_key() -> None:
+    """Each start of the service writes it. It is no finding, and stays."""
+    s3, counters = InMemoryS3(), RunCounters()
+    s3.store("put", CHECK_UPLOAD_KEY, b"probe", ObjectAttributes())
+    await build_scan(s3, listeners=[counters]).run()
+    assert counters.outcomes == {}
+    assert list(s3.objects) == [CHECK_UPLOAD_KEY]

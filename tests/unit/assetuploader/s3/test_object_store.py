@@ -12,11 +12,13 @@ from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assetuploader.errors import PreconditionFailedError, StoreMisconfiguredError, StoreUnavailableError
+from assetuploader.declaration import Declaration
+from assetuploader.errors import PreconditionFailedError, StoreError, StoreMisconfiguredError, StoreUnavailableError
 from assetuploader.instrumentation import CallOutcome
 from assetuploader.s3.client import READ_TIMEOUT
 from assetuploader.s3.http import Request, Response, Transport, TransportError
 from assetuploader.s3.object_store import S3ObjectStore, copyable_headers
+from assetuploader.state_machine import AssetState, Status, excess_metadata_bytes, to_metadata, to_tags
 from assetuploader.store import SYSTEM_METADATA_HEADERS, ObjectAttributes, ObjectInfo
 from tests.support.boto_sessions import boto3_session, capture_request
 from tests.support.fake_server import AfterResponse, Step
@@ -175,7 +177,7 @@ HEADER_BYTES = st.binary(max_size=60).filter(lambda raw: not set(raw) & set(b"\r
 @given(st.dictionaries(st.sampled_from(SYSTEM_METADATA_HEADERS), HEADER_BYTES.map(lambda raw: raw.decode("latin-1"))))
 def test_a_clients_headers_are_copied_unchanged_or_dropped(headers: dict[str, str]) -> None:
     """Whatever header values a client sent, a copy has them unchanged or not at all, and never with a line break."""
-    kept = dict(copyable_headers(headers))
+    kept = dict(copyable_headers(headers, {}))
     assert kept.items() <= headers.items()
     assert all(value.isascii() and value.isprintable() for value in kept.values())
     assert kept.keys() >= {name for name, value in headers.items() if value and value.isascii() and value.isprintable()}
@@ -183,9 +185,43 @@ def test_a_clients_headers_are_copied_unchanged_or_dropped(headers: dict[str, st
 
 def test_copied_headers_leave_room_for_our_own() -> None:
     """S3 accepts 8 kB of headers. A client that uses all of them cannot keep its upload from being final."""
-    kept = copyable_headers(dict.fromkeys(SYSTEM_METADATA_HEADERS, "x" * 1500))
+    kept = copyable_headers(dict.fromkeys(SYSTEM_METADATA_HEADERS, "x" * 1500), {})
     assert sum(len(value) for _, value in kept) <= 4096
     assert kept
+
+
+async def test_a_copy_with_all_metadata_fits_into_s3s_headers() -> None:
+    """With the most metadata that an asset may have, headers that the client chose, and a token, S3 gets under 8 kB."""
+    names = {f"n{number:02d}" + "x" * 60: "" for number in range(20)}
+    free = 2048 - sum(len("client-" + name) for name in names) - 400  # for our own
+    declaration = Declaration("f", "image/png", 1, "a" * 64, metadata={**names, "n00" + "x" * 60: "v" * free})
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert excess_metadata_bytes(declaration, now) == 0
+    state = AssetState(Status.UPLOADED, now, "0" * 32, now, declaration)
+    chosen = dict.fromkeys(SYSTEM_METADATA_HEADERS, "x" * 1000)
+    chosen["content-type"] = "image/png"
+    sent: list[Request] = []
+
+    def record(_transport: Transport) -> Transport:
+        async def stop(request: Request) -> Response:
+            sent.append(request)
+            raise TransportError("recorded", is_retryable=False)
+
+        return stop
+
+    async with s3_harness(wrap_transport=record) as harness:
+        with pytest.raises(StoreError):
+            await harness.store.copy_object(
+                "temp/a",
+                "uploaded/a",
+                ObjectAttributes(to_metadata(state), to_tags(state), chosen),
+                source_if_match="0" * 32,
+                if_match="0" * 32,
+            )
+    [request] = sent
+    token_bytes = 1500
+    assert sum(len(name) + len(value) + 4 for name, value in request.headers) + token_bytes < 8192
+    assert ("content-type", "image/png") in request.headers
 
 
 async def test_a_head_is_read_with_every_byte_of_its_headers() -> None:
