@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.faults.lifecycles import LIFECYCLES
 from tests.protocol.mutants import MUTANTS
 from tests.verify.attack_checks import check_metrics_port, check_pipelining, check_slow_readers
 from tests.verify.check import Check
@@ -31,7 +32,13 @@ CHECKS: Final = (
     Check("mutation", "the unit tests notice every change of the protocol's code", check_mutation, 100_000, 100_000),
     Check("sequences", "bucket and responses agree with a model at every step", check_sequences, 10_000, 500),
     Check("reference", "the in-memory S3 behaves as a real server does", check_reference, 20_000, 1_000),
-    Check("nth-call", "whichever S3 call fails, and how, nothing is lost, changed or invented", check_nth_call, 4, 1),
+    Check(
+        "nth-call",
+        "whichever S3 call fails, and how, nothing is lost, changed or invented",
+        check_nth_call,
+        len(LIFECYCLES),
+        1,
+    ),
     Check("overlap", "each asset is finalized exactly once, whichever run is killed", check_overlap, 1_000, 100),
     Check(
         "scan-cost",
