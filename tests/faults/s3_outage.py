@@ -41,7 +41,8 @@ class Outage:
         async with AsyncExitStack() as stack:
             stack.callback(server.shut_down)
             product = await stack.enter_async_context(
-                running_product(self.s3, self.output, self.s3.endpoint_url, drain_seconds=0)
+                # The reconciler finalizes, so that there is a backlog.
+                running_product(self.s3, self.output, self.s3.endpoint_url, drain_seconds=0, finalize_at_once_bytes=0)
             )
             await product.serve(port)
             await product.wait_until_ok(port, "/healthcheck")
