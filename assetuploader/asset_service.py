@@ -107,6 +107,17 @@ class Asset:
         """Whether its bytes can be downloaded."""
         return self.placeholder.state.status is Status.UPLOADED
 
+    def require_final(self) -> None:
+        """Require that the bytes can be downloaded.
+
+        Raises:
+            AssetNotUploadedError, AssetExpiredError: They cannot.
+        """
+        if self.placeholder.state.status is Status.EXPIRED:
+            raise AssetExpiredError
+        if not self.is_final:
+            raise AssetNotUploadedError(self.retry_after_seconds or MIN_RETRY_AFTER_SECONDS)
+
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
@@ -299,10 +310,7 @@ class AssetService:
             StoreError: A request to S3 failed.
         """
         asset = await self.get(asset_id, now)
-        if asset.placeholder.state.status is Status.EXPIRED:
-            raise AssetExpiredError
-        if not asset.is_final:
-            raise AssetNotUploadedError(asset.retry_after_seconds or MIN_RETRY_AFTER_SECONDS)
+        asset.require_final()
         return await self.presign_download(asset, expires_in)
 
     async def presign_download(self, asset: Asset, expires_in: int, *, is_inline: bool = False) -> PresignedUrl:
@@ -436,10 +444,7 @@ class AssetService:
     async def _judge_orphan(self, asset_id: str, uploaded_at: datetime | None, now: datetime) -> Outcome:
         """Return the outcome for bytes without a placeholder. An object that is not a placeholder keeps them."""
         is_old = uploaded_at is not None and decide_orphan(uploaded_at, now, self.policy) is Action.SWEEP
-        try:
-            is_garbage = is_old and await self.store.head_object(uploaded_key(asset_id)) is None
-        except ObjectUnreadableError:
-            is_garbage = False
+        is_garbage = is_old and not await has_object(self.store, asset_id)
         return Outcome.SWEPT if is_garbage else Outcome.ORPHANED
 
     def _build_asset(self, asset_id: str, placeholder: Placeholder, now: datetime) -> Asset:
@@ -529,6 +534,18 @@ async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | N
         return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified, info.headers, info.size)
     except InvalidPlaceholderError:
         return None
+
+
+async def has_object(store: ObjectStore, asset_id: str) -> bool:
+    """Return whether there is any object at the placeholder's key, also one that S3 does not give out.
+
+    Raises:
+        StoreError: The request to S3 failed.
+    """
+    try:
+        return await store.head_object(uploaded_key(asset_id)) is not None
+    except ObjectUnreadableError:
+        return True
 
 
 def _retry_after_seconds(placeholder: Placeholder, now: datetime, policy: LifecyclePolicy) -> int:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, assert_never
 
-from assetuploader.asset_service import read_placeholder
+from assetuploader.asset_service import has_object, read_placeholder
 from assetuploader.errors import ObjectUnreadableError
-from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key, uploaded_key
+from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key
 from assetuploader.state_machine import (
     Action,
     AssetState,
@@ -109,16 +109,9 @@ async def _inspect(store: ObjectStore, asset_id: str, now: datetime, policy: Lif
         return AssetInspection(asset_id, placeholder, None, now, NextStep(AssetPhase.WAITING, message))
     if upload is None:  # a run may have finalized the asset and deleted temp/ in between
         placeholder = await read_placeholder(store, asset_id)
-    has_object = placeholder is None and upload is not None and await _has_object(store, asset_id)
-    next_step = explain(placeholder, upload, now, policy, has_object=has_object)
+    is_taken = placeholder is None and upload is not None and await has_object(store, asset_id)
+    next_step = explain(placeholder, upload, now, policy, has_object=is_taken)
     return AssetInspection(asset_id, placeholder, upload, now, next_step)
-
-
-async def _has_object(store: ObjectStore, asset_id: str) -> bool:
-    try:
-        return await store.head_object(uploaded_key(asset_id)) is not None
-    except ObjectUnreadableError:
-        return True
 
 
 def _explain_orphan(upload: ObjectInfo, now: datetime, policy: LifecyclePolicy, *, has_object: bool) -> NextStep:

@@ -5,6 +5,7 @@ its name in JSON as `serialization_alias`, if it differs. The names in requests 
 """
 
 import re
+from functools import partial
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -49,12 +50,31 @@ def _parse_pin(value: object) -> str:
     return pin
 
 
-def _parse_timeout(values: list[str]) -> int:
+UploadEtag = Annotated[
+    str | None,
+    BeforeValidator(_parse_pin),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": '^("[0-9A-Za-z+/=_.-]{1,128}"|[0-9A-Za-z+/=_.-]{1,128})$',
+            "description": "The ETag header of S3's response to the upload, with or without quotes.",
+        }
+    ),
+]
+"""The ETag of an upload, without its quotes."""
+
+
+def parse_url_seconds(name: str, values: list[str]) -> int:
+    """Return the value of the query parameter of this name: how long a presigned URL is valid.
+
+    Raises:
+        ValueError: It is not one number of seconds that S3 allows.
+    """
     match values:
         case [text] if _SECONDS.fullmatch(text) and 1 <= int(text) <= MAX_URL_SECONDS:
             return int(text)
         case _:
-            raise ValueError(ResolveQuery.hint)
+            raise ValueError(f"{name} must be one whole number of seconds from 1 to {MAX_URL_SECONDS}.")
 
 
 class MarkRequest(RequestModel):
@@ -64,17 +84,7 @@ class MarkRequest(RequestModel):
     example: ClassVar = {"Status": "uploaded", "etag": "5d41402abc4b2a76b9719d911017c592"}
 
     status: Literal["uploaded"] = Field(serialization_alias="Status")
-    pin: Annotated[
-        str | None,
-        BeforeValidator(_parse_pin),
-        WithJsonSchema(
-            {
-                "type": "string",
-                "pattern": '^("[0-9A-Za-z+/=_.-]{1,128}"|[0-9A-Za-z+/=_.-]{1,128})$',
-                "description": "The ETag header of S3's response to the upload, with or without quotes.",
-            }
-        ),
-    ] = Field(None, validation_alias="etag", serialization_alias="etag")
+    pin: UploadEtag = Field(None, validation_alias="etag", serialization_alias="etag")
 
 
 class ResolveQuery(RequestModel):
@@ -85,7 +95,7 @@ class ResolveQuery(RequestModel):
 
     timeout: Annotated[
         int | None,
-        BeforeValidator(_parse_timeout),
+        BeforeValidator(partial(parse_url_seconds, "timeout")),
         WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_URL_SECONDS}),
     ] = Field(None, description="How many seconds the download URL is valid. The operator sets the default.")
 

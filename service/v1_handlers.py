@@ -10,13 +10,11 @@ from assetuploader.capabilities import Capability
 from assetuploader.declaration import Declaration
 from assetuploader.errors import (
     AlreadyUploadedError,
-    AssetExpiredError,
-    AssetNotUploadedError,
     StoreError,
     StoreUnavailableError,
 )
 from assetuploader.keys import format_timestamp
-from assetuploader.state_machine import AssetState, Status, excess_metadata_bytes
+from assetuploader.state_machine import AssetState, excess_metadata_bytes
 from service.context import STORE_TIMEOUT_SECONDS, Context
 from service.handlers import call_store, parse_asset_id, require_verified_store
 from service.parsing import check_empty, parse_members, parse_optional_body, parse_query, read_body
@@ -99,10 +97,7 @@ async def get_content(request: ApiRequest, asset_id: str) -> JsonResponse:
     asset_id = parse_asset_id(request, asset_id)
     query = parse_query(DownloadQuery, request)
     asset = await call_store(context, context.assets.get(asset_id, context.now()))
-    if asset.placeholder.state.status is Status.EXPIRED:
-        raise AssetExpiredError
-    if asset.retry_after_seconds is not None:
-        raise AssetNotUploadedError(asset.retry_after_seconds)
+    asset.require_final()
     return JsonResponse(None, HTTPStatus.FOUND, {"Location": await _presign_download(context, asset, query)})
 
 

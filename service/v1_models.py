@@ -3,13 +3,22 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from assetuploader.declaration import Declaration
-from assetuploader.keys import parse_etag
-from service.models import ASSET_ID_SCHEMA, EXAMPLE_ID, MAX_URL_SECONDS, ProblemResponse, RequestModel, ResponseModel
+from service.models import (
+    ASSET_ID_SCHEMA,
+    EXAMPLE_ID,
+    MAX_URL_SECONDS,
+    ProblemResponse,
+    RequestModel,
+    ResponseModel,
+    UploadEtag,
+    parse_url_seconds,
+)
 
 MAX_UPLOAD_BYTES: Final = 5 * 1024**3
 """S3's limit for one PUT."""
@@ -24,7 +33,6 @@ _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE: Final = re.compile(rf'{_WORD}/{_WORD}(?:; ?{_WORD}=(?:{_WORD}|"[ !#-\[\]-~]*"))*', re.ASCII)
 _METADATA_NAME: Final = re.compile(r"(?=.{1,64}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
-_SECONDS: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 _EXAMPLE_SHA256: Final = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 _EXAMPLE_UPLOAD_URL: Final = f"https://my-bucket.s3.eu-west-1.amazonaws.com/temp/{EXAMPLE_ID}?X-Amz-Algorithm=…"
 _EXAMPLE_DOWNLOAD_URL: Final = f"https://my-bucket.s3.eu-west-1.amazonaws.com/uploaded/{EXAMPLE_ID}?X-Amz-Algorithm=…"
@@ -89,21 +97,6 @@ def _parse_metadata(value: object) -> Mapping[str, str]:
             "control characters."
         )
     return value
-
-
-def _parse_etag(value: object) -> str:
-    etag = parse_etag(value) if isinstance(value, str) else None
-    if etag is None:
-        raise ValueError('"etag" must be the ETag header of S3\'s response to your upload, with or without quotes.')
-    return etag
-
-
-def _parse_expires_in(values: list[str]) -> int:
-    match values:
-        case [text] if _SECONDS.fullmatch(text) and 1 <= int(text) <= MAX_URL_SECONDS:
-            return int(text)
-        case _:
-            raise ValueError(f"expires_in must be one whole number of seconds from 1 to {MAX_URL_SECONDS}.")
 
 
 def _parse_disposition(values: list[str]) -> str:
@@ -211,13 +204,7 @@ class CompleteRequest(RequestModel):
     hint = 'Send {"etag": "…"} with the ETag of your upload, {}, or no body. Other members are rejected.'
     example: ClassVar[dict[str, Any]] = {"etag": "5d41402abc4b2a76b9719d911017c592"}
 
-    etag: Annotated[
-        str | None,
-        BeforeValidator(_parse_etag),
-        WithJsonSchema(
-            {"type": "string", "pattern": '^("[0-9A-Za-z+/=_.-]{1,128}"|[0-9A-Za-z+/=_.-]{1,128})$'},
-        ),
-    ] = Field(None, description="The ETag header of S3's response to the upload, with or without quotes.")
+    etag: UploadEtag = None
 
 
 class DownloadQuery(RequestModel):
@@ -228,7 +215,7 @@ class DownloadQuery(RequestModel):
 
     expires_in: Annotated[
         int | None,
-        BeforeValidator(_parse_expires_in),
+        BeforeValidator(partial(parse_url_seconds, "expires_in")),
         WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_URL_SECONDS}),
     ] = Field(None, description="How many seconds the download URL is valid. The operator sets the default.")
     disposition: Annotated[
