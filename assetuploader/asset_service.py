@@ -28,11 +28,13 @@ from assetuploader.errors import (
     PreconditionFailedError,
     StoreAccessDeniedError,
     StoreError,
-    StoreUnavailableError,
     UploadMismatchError,
+    WrongUploadMethodError,
 )
 from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.open_uploads import abort_uploads
 from assetuploader.outcome import CHANGES, Outcome
+from assetuploader.placeholders import create_placeholder, has_object, read_placeholder, to_attributes
 from assetuploader.scan_schedule import look_interval_seconds
 from assetuploader.state_machine import (
     NOT_READ,
@@ -44,7 +46,6 @@ from assetuploader.state_machine import (
     AssetState,
     DeleteAction,
     EtagSentinel,
-    InvalidPlaceholderError,
     LifecyclePolicy,
     MarkAction,
     Placeholder,
@@ -54,7 +55,6 @@ from assetuploader.state_machine import (
     decide_mark,
     decide_orphan,
     due_at,
-    from_metadata,
     is_meant,
     is_placeholder_body,
     is_promised,
@@ -65,7 +65,7 @@ from assetuploader.state_machine import (
     to_metadata,
     to_tags,
 )
-from assetuploader.store import ObjectAttributes, ObjectStore, PresignedUrl, Presigner
+from assetuploader.store import MultipartStore, ObjectAttributes, ObjectStore, PresignedUrl, Presigner
 
 MAX_CAS_ATTEMPTS: Final = 8
 """How often a compare-and-swap is attempted. Each failed attempt means that another client or run made progress."""
@@ -159,6 +159,7 @@ class AssetService:
     make_id: Callable[[], UUID]
     make_nonce: Callable[[], bytes]
     """Returns new random bytes for the body of a placeholder, so that its ETag is unique."""
+    multipart: MultipartStore
     cache: AssetCache | None = None
     """The uploaded assets that were read last. Only they are cached: they do not change until they are deleted."""
 
@@ -174,13 +175,7 @@ class AssetService:
         upload = await self._presign_upload(asset_id, declaration)
         created_at = created_at and created_at.replace(microsecond=0)
         state = AssetState(Status.PENDING, upload.expires_at, created_at=created_at, declaration=declaration)
-        key, body = uploaded_key(asset_id), self._new_body()
-        try:
-            await self.store.put_object(key, body, _to_attributes(state), if_none_match="*")
-        except PreconditionFailedError:
-            # Our own nonce means that our own write succeeded, and that its response was lost.
-            if await self.store.get_object(key, len(body)) != body:
-                raise StoreUnavailableError("the id of the new asset is taken; try again") from None
+        await create_placeholder(self.store, asset_id, state, self._new_body())
         return PendingAsset(asset_id, upload, state)
 
     async def refresh_upload_url(self, asset_id: str) -> PendingAsset:
@@ -188,6 +183,7 @@ class AssetService:
 
         Raises:
             AssetNotFoundError, AssetNotPendingError, AlreadyUploadedError, AssetExpiredError: The asset is not pending.
+            WrongUploadMethodError: The asset is uploaded in parts: its part URLs are to be had again and again.
             AssetBusyError: Other clients wrote the asset in every attempt.
             StoreError: A request to S3 failed.
         """
@@ -195,6 +191,8 @@ class AssetService:
             placeholder = await self._read(asset_id)
             state = placeholder.state
             match state.status:
+                case Status.PENDING if state.is_multipart:
+                    raise WrongUploadMethodError
                 case Status.PENDING:
                     pass
                 case Status.MARKED:
@@ -222,6 +220,7 @@ class AssetService:
 
         Raises:
             AssetNotFoundError, AlreadyUploadedError, AssetExpiredError: The asset's state allows no mark.
+            WrongUploadMethodError: The asset is uploaded in parts.
             UploadMismatchError: `temp/` does not hold the pinned bytes, or they are the body of a placeholder or not as
                 declared, or the upload URL expired and `temp/` holds nothing.
             AssetBusyError: Other clients wrote the asset in every attempt.
@@ -250,6 +249,8 @@ class AssetService:
                 raise AlreadyUploadedError
             case MarkAction.EXPIRED:
                 raise AssetExpiredError
+            case MarkAction.WRONG_METHOD:
+                raise WrongUploadMethodError
             case MarkAction.WRITE:
                 pass
             case MarkAction.COMPARE:
@@ -396,6 +397,9 @@ class AssetService:
                 outcome = Outcome.SWEPT if is_done else Outcome.WAITING
             except CopyTooLargeError:
                 return replace(self._build_result(Outcome.WAITING, placeholder), is_too_large=True)
+            if outcome in CHANGES and placeholder is not None and placeholder.state.is_multipart and not dry_run:
+                # Afterwards, so that no completion succeeds any more. Until then temp/ says that there may be parts.
+                await abort_uploads(self.multipart, uploaded_key(asset_id))
             return self._build_result(outcome, placeholder)
         except StoreError as error:
             return self._build_result(Outcome.FAILED, placeholder, error)
@@ -514,38 +518,8 @@ class AssetService:
 
     async def _replace_placeholder(self, asset_id: str, state: AssetState, etag: str) -> str:
         return await self.store.put_object(
-            uploaded_key(asset_id), self._new_body(), _to_attributes(state), if_match=etag
+            uploaded_key(asset_id), self._new_body(), to_attributes(state), if_match=etag
         )
-
-
-async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | None:
-    """Return the placeholder, or None when there is no object at its key, or an object that is not a placeholder.
-
-    Raises:
-        StoreError: The request to S3 failed.
-    """
-    try:
-        info = await store.head_object(uploaded_key(asset_id))
-    except ObjectUnreadableError:  # somebody else's object
-        return None
-    if info is None:
-        return None
-    try:
-        return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified, info.headers, info.size)
-    except InvalidPlaceholderError:
-        return None
-
-
-async def has_object(store: ObjectStore, asset_id: str) -> bool:
-    """Return whether there is any object at the placeholder's key, also one that S3 does not give out.
-
-    Raises:
-        StoreError: The request to S3 failed.
-    """
-    try:
-        return await store.head_object(uploaded_key(asset_id)) is not None
-    except ObjectUnreadableError:
-        return True
 
 
 def _retry_after_seconds(placeholder: Placeholder, now: datetime, policy: LifecyclePolicy) -> int:
@@ -565,7 +539,3 @@ def _retry_after_seconds(placeholder: Placeholder, now: datetime, policy: Lifecy
         created_at = placeholder.state.upload_expires_at - timedelta(seconds=policy.upload_url_ttl_seconds)
     interval_seconds = look_interval_seconds((now - created_at).total_seconds(), policy) or FULL_SCAN_INTERVAL_SECONDS
     return max(MIN_RETRY_AFTER_SECONDS, int(interval_seconds - waited_seconds))
-
-
-def _to_attributes(state: AssetState) -> ObjectAttributes:
-    return ObjectAttributes(to_metadata(state), to_tags(state))

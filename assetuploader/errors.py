@@ -41,6 +41,18 @@ class AssetExpiredError(AssetError):
     """The asset expired: it was not marked or not uploaded in time, or its pinned bytes were overwritten."""
 
 
+class WrongUploadMethodError(AssetError):
+    """The asset is uploaded in parts and the request is for one PUT, or the other way round."""
+
+
+class UploadLostError(AssetError):
+    """S3 does not have the parts any more, or never had them: the upload must start over with a new asset."""
+
+
+class PartsMismatchError(AssetError):
+    """The parts of a completion are not those that S3 has, or not those that were declared."""
+
+
 class AssetBusyError(AssetError):
     """Other clients changed the asset in every attempt, or too many wait to change it. A retry may succeed."""
 
@@ -97,3 +109,19 @@ class PreconditionFailedError(Exception):
 
     It is never a final result: read again. The conflicting write may be the caller's own, if its response was lost.
     """
+
+
+class ConflictError(PreconditionFailedError):
+    """Another write happened at the same time (409)."""
+
+
+class MultipartUploadLostError(Exception):
+    """S3 does not have this multipart upload, or not any more: it was completed or aborted, or never existed.
+
+    Amazon also wants all parts again after a completion that met a deletion (409). It is never a final result: read
+    again, because the completion may be the caller's own, if its response was lost.
+    """
+
+
+class PartsRejectedError(Exception):
+    """S3 cannot make an object of the parts that a completion names. The multipart upload remains."""

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, assert_never
 
-from assetuploader.asset_service import has_object, read_placeholder
 from assetuploader.errors import ObjectUnreadableError
 from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key
+from assetuploader.placeholders import has_object, read_placeholder
 from assetuploader.state_machine import (
     Action,
     AssetState,

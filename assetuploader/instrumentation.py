@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from assetuploader.errors import PreconditionFailedError, StoreError, StoreErrorKind
+from assetuploader.errors import (
+    MultipartUploadLostError,
+    PartsRejectedError,
+    PreconditionFailedError,
+    StoreError,
+    StoreErrorKind,
+)
 
 
 class CallOutcome(StrEnum):
@@ -13,8 +19,10 @@ class CallOutcome(StrEnum):
 
     SUCCESS = "success"
     NOT_FOUND = "not_found"
-    """The object does not exist, which is an ordinary result of a read."""
+    """The object or the multipart upload does not exist, which is an ordinary result."""
     PRECONDITION_FAILED = "precondition_failed"
+    REJECTED = "rejected"
+    """S3 does not accept the parts that a client completes its upload with."""
     UNAVAILABLE = "unavailable"
     ACCESS_DENIED = "access_denied"
     MISCONFIGURED = "misconfigured"
@@ -23,10 +31,22 @@ class CallOutcome(StrEnum):
     """The caller stopped waiting."""
 
     @classmethod
-    def of_error(cls, error: StoreError | PreconditionFailedError) -> "CallOutcome":
+    def of_error(cls, error: "CallError") -> "CallOutcome":
         """Return the outcome that an error stands for."""
-        return cls.PRECONDITION_FAILED if isinstance(error, PreconditionFailedError) else _OF_KIND[error.kind]
+        match error:
+            case PreconditionFailedError():
+                return cls.PRECONDITION_FAILED
+            case MultipartUploadLostError():
+                return cls.NOT_FOUND
+            case PartsRejectedError():
+                return cls.REJECTED
+            case StoreError():
+                return _OF_KIND[error.kind]
 
+
+CallError = StoreError | PreconditionFailedError | MultipartUploadLostError | PartsRejectedError
+CALL_ERRORS: Final = (StoreError, PreconditionFailedError, MultipartUploadLostError, PartsRejectedError)
+"""Every way in which a call can fail."""
 
 _OF_KIND: Final = {
     StoreErrorKind.UNAVAILABLE: CallOutcome.UNAVAILABLE,

@@ -10,6 +10,9 @@ such a body is never finalized: the final asset would have the ETag of a placeho
      |  +----------------|--finalize at once-|--+
      +------expire-------+--> expired        +--delete--> nothing
 
+An asset that is uploaded in parts has no mark: `pending` becomes `uploaded` when S3 completes its multipart upload, and
+an empty object at `temp/{id}` stands for the upload until then.
+
 An asset expires when it was not marked in time, when other bytes than the pinned ones remain, when nothing was
 uploaded, or when it is cancelled. `expired` never changes again, and `uploaded` never but for its deletion.
 
@@ -17,6 +20,7 @@ Nothing here does I/O, reads a clock or creates an id: `assetuploader.asset_serv
 calls them, and carries out what they decide.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,10 +37,15 @@ from assetuploader.keys import format_timestamp, parse_etag, parse_timestamp
 
 SCHEMA: Final = "2"
 """The version of the metadata that this program writes."""
-_READABLE_SCHEMAS: Final = frozenset({"1", SCHEMA})
+MULTIPART_SCHEMA: Final = "3"
+"""That of a pending asset that is uploaded in parts. Earlier versions do not know such assets, and would finalize the
+empty object that stands for the upload in `temp/`. They leave a placeholder alone whose schema they do not know."""
+_READABLE_SCHEMAS: Final = frozenset({"1", SCHEMA, MULTIPART_SCHEMA})
 _BODY_PREFIX: Final = b"assetuploader placeholder "
 _BODY_MAX_BYTES: Final = 128
-_STATE_KEYS: Final = frozenset({"status", "expires-at", "created-at", "pin", "schema"})
+_STATE_KEYS: Final = frozenset({"status", "expires-at", "created-at", "pin", "schema", "upload", "part-size"})
+_MULTIPART: Final = "multipart"
+_PART_BYTES: Final = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _LONGEST_PIN: Final = "0" * 128
 
 MAX_METADATA_BYTES: Final = 2048
@@ -75,8 +84,15 @@ class AssetState:
     created_at: datetime | None = None
     """UTC, stored in whole seconds; None for an asset of `/asset`, and for one that an earlier version created."""
     declaration: Declaration = NOTHING_DECLARED
+    part_bytes: int | None = None
+    """How long each part but the last one is, in bytes; None when the asset is uploaded with one PUT."""
     other_metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Metadata that the state machine does not read. Every transition keeps them."""
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether it is uploaded in parts, straight to `uploaded/{id}`."""
+        return self.part_bytes is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,8 @@ class LifecyclePolicy:
     """How long after the upload URL expired an unmarked or mismatched asset expires."""
     finalize_at_once_bytes: int = 64 * 1024 * 1024
     """The longest upload that a mark with a pin finalizes itself; 0: none."""
+    multipart_ttl_seconds: int = MAX_URL_TTL_SECONDS
+    """How long an upload in parts may take. Its part URLs are valid as long as other upload URLs."""
 
 
 # --- the state in S3 --------------------------------------------------------------------------------------------------
@@ -115,8 +133,10 @@ def to_metadata(state: AssetState) -> dict[str, str]:
         **state.other_metadata,
         **declaration_to_metadata(state.declaration),
         **to_tags(state),
-        "schema": SCHEMA,
+        "schema": MULTIPART_SCHEMA if state.is_multipart and state.status is Status.PENDING else SCHEMA,
     }
+    if state.part_bytes is not None:
+        metadata.update({"upload": _MULTIPART, "part-size": str(state.part_bytes)})
     if state.created_at is not None:
         metadata["created-at"] = format_timestamp(state.created_at)
     if state.pin is not None:
@@ -140,6 +160,7 @@ def from_metadata(metadata: Mapping[str, str]) -> AssetState:
         upload_expires_at = parse_timestamp(metadata["expires-at"])
         created_at = parse_timestamp(metadata["created-at"]) if "created-at" in metadata else None
         declaration = declaration_from_metadata(metadata)
+        part_bytes = _part_bytes_from_metadata(metadata)
     except (KeyError, ValueError) as error:
         raise InvalidPlaceholderError(f"the object has no asset state in its metadata: {error!r}") from error
     if upload_expires_at.year >= MAX_YEAR:
@@ -153,15 +174,25 @@ def from_metadata(metadata: Mapping[str, str]) -> AssetState:
     others = {
         name: value for name, value in metadata.items() if name not in _STATE_KEYS and not is_declaration_key(name)
     }
-    return AssetState(status, upload_expires_at, pin, created_at, declaration, others)
+    return AssetState(status, upload_expires_at, pin, created_at, declaration, part_bytes, others)
 
 
-def excess_metadata_bytes(declaration: Declaration, created_at: datetime) -> int:
+def _part_bytes_from_metadata(metadata: Mapping[str, str]) -> int | None:
+    match metadata.get("upload"):
+        case None:
+            return None
+        case "multipart" if _PART_BYTES.fullmatch(metadata["part-size"]):
+            return int(metadata["part-size"])
+        case method:
+            raise ValueError(f"the upload method is {method!r}, or its part size is not a number")
+
+
+def excess_metadata_bytes(declaration: Declaration, created_at: datetime, part_bytes: int | None = None) -> int:
     """Return by how many bytes the metadata of an asset with this declaration exceed S3's limit; 0 if they do not.
 
     A later transition adds a pin, and must fit, too.
     """
-    longest = AssetState(Status.UPLOADED, created_at, _LONGEST_PIN, created_at, declaration)
+    longest = AssetState(Status.UPLOADED, created_at, _LONGEST_PIN, created_at, declaration, part_bytes)
     used = sum(len(name) + len(value) for name, value in to_metadata(longest).items())
     return max(0, used - MAX_METADATA_BYTES)
 
@@ -197,6 +228,8 @@ class MarkAction(Enum):
     """Succeed without a write: the asset is final with this pin, so the response to an earlier mark was lost."""
     ALREADY_UPLOADED = auto()
     EXPIRED = auto()
+    WRONG_METHOD = auto()
+    """Refuse: the asset is uploaded in parts, and a mark would finalize what stands for them in `temp/`."""
 
 
 def decide_mark(state: AssetState, pin: str | None, now: datetime) -> MarkAction:
@@ -211,6 +244,8 @@ def decide_mark(state: AssetState, pin: str | None, now: datetime) -> MarkAction
             return MarkAction.ACCEPT if pin is not None and pin == state.pin else MarkAction.ALREADY_UPLOADED
         case Status.EXPIRED:
             return MarkAction.EXPIRED
+        case Status.PENDING | Status.MARKED if state.is_multipart:
+            return MarkAction.WRONG_METHOD
         case Status.PENDING | Status.MARKED:
             return MarkAction.WRITE if pin is None and now < state.upload_expires_at else MarkAction.COMPARE
 
@@ -318,6 +353,8 @@ def decide(state: AssetState, upload_etag: str | EtagSentinel, now: datetime, po
             return Action.WAIT
         case Status.PENDING | Status.MARKED:
             pass
+    if state.is_multipart:  # `temp/` holds no bytes
+        return Action.EXPIRE if _is_expired(state, now, policy) else Action.WAIT
     if upload_etag is NOT_READ:
         return Action.INSPECT_UPLOAD
     if state.status is Status.MARKED and is_meant(upload_etag, state.pin):

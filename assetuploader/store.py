@@ -144,6 +144,89 @@ class ObjectStore(Protocol):
         """Delete up to 1,000 objects; return those that could not be deleted, each with S3's reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class CompletedPart:
+    """One part of a completion, as the client names it."""
+
+    number: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """One part of a multipart upload, as ListParts returns it."""
+
+    number: int
+    etag: str
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """One multipart upload that is neither completed nor aborted, as ListMultipartUploads returns it."""
+
+    key: str
+    upload_id: str
+    initiated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UploadMarker:
+    """Where a page of multipart uploads begins. A store may use only one of the two, and leave the other empty."""
+
+    key: str
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUploadPage:
+    """One page of a listing of multipart uploads: at most 1,000. Stores differ in their order."""
+
+    uploads: Sequence[OpenUpload]
+    next_marker: UploadMarker | None
+    """Where the next page begins; None after the last one."""
+    server_time: datetime
+    """S3's clock when it responded, from the `Date` header."""
+
+
+class MultipartStore(Protocol):
+    """The bucket, as far as uploads in parts need it. Clients send the parts themselves."""
+
+    async def create_multipart_upload(self, key: str, attributes: ObjectAttributes) -> str:
+        """Begin a multipart upload of an object with these attributes, and return its upload id.
+
+        The object at the key stays until the upload is completed.
+        """
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, if_match: str, size: int | None
+    ) -> str:
+        """Replace the version with this ETag by an object of these parts, and return its ETag.
+
+        `size` is what the parts must add up to, in bytes; stores other than Amazon may ignore it. Success is only what
+        a HEAD shows afterwards: some stores respond 200 for an upload that does not exist.
+
+        Raises:
+            PreconditionFailedError: The object is another version or does not exist. The upload remains.
+            MultipartUploadLostError: The upload does not exist.
+            PartsRejectedError: These parts make no object.
+        """
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """Delete the parts of this upload. It may not exist. A part that is being sent may arrive afterwards."""
+
+    async def list_parts(self, key: str, upload_id: str) -> Sequence[UploadedPart]:
+        """Return all parts in order, of an overwritten part the last one.
+
+        Raises:
+            MultipartUploadLostError: The upload does not exist.
+        """
+
+    async def list_multipart_uploads(self, prefix: str, marker: UploadMarker | None = None) -> OpenUploadPage:
+        """Return one page of the open uploads whose keys have this prefix."""
+
+
 class ShardReportStore(Protocol):
     """The bucket, as far as shard reports need it.
 
@@ -173,6 +256,16 @@ class PresignedUrl:
     """When it expires: whole seconds, not later than the credentials that signed it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PartTarget:
+    """The part that a presigned URL takes."""
+
+    upload_id: str
+    number: int
+    size: int
+    """In bytes."""
+
+
 class Presigner(Protocol):
     """The creator of URLs with which a client reaches S3."""
 
@@ -180,6 +273,12 @@ class Presigner(Protocol):
         """Return a URL to PUT the object with, valid for at most `expires_in` seconds.
 
         S3 rejects a request that does not have these headers; names in lower case.
+        """
+
+    async def presign_part(self, key: str, expires_in: int, part: PartTarget) -> PresignedUrl:
+        """Return a URL to PUT one part of a multipart upload with, valid for at most `expires_in` seconds.
+
+        S3 rejects a request of another length.
         """
 
     async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
@@ -199,6 +298,7 @@ class Bucket:
 
     name: str
     store: ObjectStore
+    multipart: MultipartStore
     reports: ShardReportStore
     presigner: Presigner
     """For clients, at the public endpoint."""

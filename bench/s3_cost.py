@@ -74,7 +74,9 @@ async def _measure_lifecycle(assets: int) -> LifecycleCost:
     uploads: list[ObjectInfo | None] = []
 
     async with opened(lambda call: counted.update((call.operation,))) as bucket, opened() as client:
-        service = AssetService(bucket.store, bucket.presigner, LifecyclePolicy(), uuid4, lambda: os.urandom(16))
+        service = AssetService(
+            bucket.store, bucket.presigner, LifecyclePolicy(), uuid4, lambda: os.urandom(16), bucket.multipart
+        )
         ids = [(await service.create()).asset_id for _ in range(assets)]
         for asset_id in ids:
             await client.store.put_object(temp_key(asset_id), asset_id.encode() * 30, ObjectAttributes())

@@ -8,12 +8,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from assetuploader.asset_service import MIN_RETRY_AFTER_SECONDS
+from assetuploader.parts import MAX_PUT_BYTES, MIN_PART_BYTES
 from assetuploader.state_machine import LifecyclePolicy
 
 MAX_SECONDS: Final = 604_800
 """Seven days: S3's limit for a presigned URL, and longer than any other wait."""
-MAX_COPY_BYTES: Final = 5 * 1024**3
-"""S3's limit for an object that one request copies."""
 RENAMED_VARIABLES: Final[Mapping[str, str]] = {
     "ASSETUPLOADER_UPLOAD_URL_SECONDS": "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS",
     "ASSETUPLOADER_DOWNLOAD_URL_SECONDS": "ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS",
@@ -125,11 +124,22 @@ class Config(BaseModel):
         description="How long after the upload URL expired an unmarked asset, or one whose pinned bytes were "
         "overwritten, expires.",
     )
-    finalize_at_once_bytes: Annotated[int, BeforeValidator(_check_number), Field(ge=0, le=MAX_COPY_BYTES)] = Field(
+    finalize_at_once_bytes: Annotated[int, BeforeValidator(_check_number), Field(ge=0, le=MAX_PUT_BYTES)] = Field(
         _POLICY.finalize_at_once_bytes,
         alias="ASSETUPLOADER_FINALIZE_AT_ONCE_BYTES",
         description="The largest upload that the service finalizes itself when it is marked with its ETag; larger ones "
         "are left to the reconciler. 0: all are.",
+    )
+    multipart_bytes: Annotated[int, BeforeValidator(_check_number), Field(ge=MIN_PART_BYTES, le=MAX_PUT_BYTES)] = Field(
+        100 * 1024**2,
+        alias="ASSETUPLOADER_MULTIPART_BYTES",
+        description="From which declared size on an asset of `/v1` is uploaded in parts, unless its creator wants "
+        "otherwise.",
+    )
+    multipart_ttl_seconds: PositiveSeconds = Field(
+        _POLICY.multipart_ttl_seconds,
+        alias="ASSETUPLOADER_MULTIPART_TTL_SECONDS",
+        description="How long an upload in parts may take.",
     )
     deletes: Annotated[bool, BeforeValidator(_check_switch)] = Field(
         default=False,
@@ -174,7 +184,11 @@ class Config(BaseModel):
     def policy(self) -> LifecyclePolicy:
         """The settings that decide about an asset."""
         return LifecyclePolicy(
-            self.upload_url_ttl_seconds, self.grace_seconds, self.expire_after_seconds, self.finalize_at_once_bytes
+            self.upload_url_ttl_seconds,
+            self.grace_seconds,
+            self.expire_after_seconds,
+            self.finalize_at_once_bytes,
+            self.multipart_ttl_seconds,
         )
 
 

@@ -8,6 +8,7 @@ from assetuploader.asset_cache import AssetCache
 from assetuploader.asset_service import AssetService
 from assetuploader.cli.config import Config
 from assetuploader.instrumentation import CallObserver, noop_observer
+from assetuploader.multipart_service import MultipartService
 from assetuploader.s3.bucket import open_bucket as open_s3_bucket
 from assetuploader.s3.clock import Clock
 from assetuploader.store import Bucket
@@ -28,4 +29,13 @@ def open_bucket(config: Config, on_call: CallObserver = noop_observer, clock: Cl
 
 def open_asset_service(config: Config, bucket: Bucket, cache: AssetCache | None = None) -> AssetService:
     """Return the asset service of the bucket, under the operator's policy."""
-    return AssetService(bucket.store, bucket.presigner, config.policy, uuid4, lambda: os.urandom(NONCE_BYTES), cache)
+    return AssetService(bucket.store, bucket.presigner, config.policy, uuid4, _make_nonce, bucket.multipart, cache)
+
+
+def open_multipart_service(config: Config, bucket: Bucket) -> MultipartService:
+    """Return the multipart service of the bucket, under the operator's policy."""
+    return MultipartService(bucket.store, bucket.multipart, bucket.presigner, config.policy, uuid4, _make_nonce)
+
+
+def _make_nonce() -> bytes:
+    return os.urandom(NONCE_BYTES)

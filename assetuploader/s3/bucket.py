@@ -16,6 +16,7 @@ from assetuploader.s3.credentials import CredentialCache
 from assetuploader.s3.endpoint import resolve_endpoint
 from assetuploader.s3.http import Transport
 from assetuploader.s3.limits import AimdLimiter
+from assetuploader.s3.multipart_store import S3MultipartStore
 from assetuploader.s3.object_store import S3ObjectStore
 from assetuploader.s3.presigner import S3Presigner
 from assetuploader.s3.signing import SigningKeyProvider
@@ -88,6 +89,7 @@ def open_bucket(  # noqa: PLR0913 -- three that name the bucket, and keyword-onl
     return Bucket(
         bucket,
         store,
+        S3MultipartStore(client),
         store,
         S3Presigner(public, SigningKeyProvider(credentials, s3_clock, public.scope)),
         S3Presigner(endpoint, signing),

@@ -10,18 +10,17 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 from assetuploader.errors import (
-    PreconditionFailedError,
-    StoreError,
     StoreMisconfiguredError,
     StoreUnavailableError,
 )
-from assetuploader.instrumentation import CallObserver, CallOutcome, StoreCall, noop_observer
-from assetuploader.s3.clock import MAX_SKEW_SECONDS, Clock
+from assetuploader.instrumentation import CALL_ERRORS, CallObserver, CallOutcome, StoreCall, noop_observer
+from assetuploader.s3.clock import MAX_SKEW_SECONDS, Clock, parse_http_date
 from assetuploader.s3.endpoint import Endpoint
 from assetuploader.s3.error_mapping import On404, S3ErrorResponse, parse_error, to_store_error
 from assetuploader.s3.http import CertificateError, Request, Response, Timeouts, Transport, TransportError
@@ -38,9 +37,10 @@ READ_TIMEOUT: Final = Timeouts(read_seconds=5, total_seconds=60)
 BATCH_TIMEOUT: Final = Timeouts(read_seconds=60, total_seconds=120)
 """Some stores delete a thousand objects one by one before they respond."""
 COPY_TIMEOUT: Final = Timeouts(read_seconds=300, total_seconds=300)
-"""S3 responds to CopyObject after the copy: minutes for an object of 5 GB."""
+"""S3 responds to CopyObject and CompleteMultipartUpload after the work: minutes for a large object."""
 BACKOFF_BASE_SECONDS: Final = 0.1
 BACKOFF_MAX_SECONDS: Final = 2.0
+_BEGIN_EARLY: Final = frozenset({"CopyObject", "CompleteMultipartUpload"})
 _CONDITIONS: Final = frozenset({"if-match", "if-none-match", "x-amz-copy-source-if-match"})
 
 
@@ -60,6 +60,11 @@ class S3Operation:
     body: bytes = b""
     max_response_bytes: int = MAX_RESPONSE_BYTES
     timeouts: Timeouts = READ_TIMEOUT
+
+    @property
+    def begins_early(self) -> bool:
+        """Whether S3 begins its response before the work is done, so that an error may come with 200."""
+        return self.name in _BEGIN_EARLY
 
     @property
     def is_conditional(self) -> bool:
@@ -90,6 +95,7 @@ class S3Client:
         Raises:
             StoreError: The operation failed, or its response cannot be parsed.
             PreconditionFailedError: See `ObjectStore`.
+            MultipartUploadLostError, PartsRejectedError: See `MultipartStore`.
         """
         started_at = time.perf_counter()
         attempts = _AttemptState()
@@ -103,13 +109,20 @@ class S3Client:
                     f"S3's response to {operation.name} cannot be parsed: check that the endpoint is an S3 API"
                 ) from error
             outcome = CallOutcome.NOT_FOUND if response.status == HTTPStatus.NOT_FOUND else CallOutcome.SUCCESS
-        except (StoreError, PreconditionFailedError) as error:
+        except CALL_ERRORS as error:
             outcome = CallOutcome.of_error(error)
             raise
         finally:
             seconds = time.perf_counter() - started_at
             self.on_call(StoreCall(operation.name, outcome, seconds, attempts.retries))
         return result
+
+    def server_time(self, response: Response) -> datetime:
+        """Return S3's clock when it responded, in whole seconds."""
+        try:
+            return parse_http_date(response.headers[b"date"].decode("latin-1"))
+        except (KeyError, ValueError):  # a proxy removed or changed the date
+            return datetime.fromtimestamp(int(self.clock.now()), UTC)
 
     async def _send_with_retries(self, operation: S3Operation, attempts: "_AttemptState") -> Response:
         while True:
@@ -120,7 +133,7 @@ class S3Client:
                     response = await self.transport(request)
                     if (date := response.header("date")) is not None:
                         self.clock.observe(date, sent_at)
-                    error_response = parse_error(response, operation.on_404, is_copy=operation.name == "CopyObject")
+                    error_response = parse_error(response, operation.on_404, begins_early=operation.begins_early)
                     self._adapt_limit(error_response)
             except CertificateError as error:
                 raise StoreMisconfiguredError(str(error)) from error

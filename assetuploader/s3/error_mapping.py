@@ -6,7 +6,10 @@ from http import HTTPStatus
 from typing import Final
 
 from assetuploader.errors import (
+    ConflictError,
+    MultipartUploadLostError,
     ObjectUnreadableError,
+    PartsRejectedError,
     PreconditionFailedError,
     StoreAccessDeniedError,
     StoreMisconfiguredError,
@@ -31,6 +34,10 @@ THROTTLING_CODES: Final = frozenset(
 TRANSIENT_CODES: Final = frozenset({"InternalError", "OperationAborted", "RequestTimeout"})
 TRANSIENT_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 THROTTLING_STATUSES: Final = frozenset({429, 503})
+_REJECTED_PARTS: Final = frozenset(
+    {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "EntityTooLarge", "InvalidRequest", "MalformedXML"}
+)
+"""What stores respond to a completion that names other parts than they have, or parts of other sizes."""
 _SUCCESSES: Final = range(200, 300)
 
 
@@ -41,6 +48,8 @@ class On404(Enum):
     """The object does not exist, which is a result of a read."""
     PRECONDITION_FAILED = auto()
     """The version that a conditional write named does not exist."""
+    UPLOAD_LOST = auto()
+    """The multipart upload does not exist, if S3's code says so. Otherwise the version that a condition named."""
     UNEXPECTED = auto()
 
 
@@ -49,7 +58,7 @@ class S3ErrorResponse:
     """A response in which S3 reports an error."""
 
     status: int
-    """It may be 200: S3 begins its response to CopyObject before the copy ends."""
+    """It may be 200: S3 begins its response to CopyObject and CompleteMultipartUpload before the work ends."""
     code: str
     """S3's error code; empty in a response to HEAD, which has no body."""
 
@@ -67,13 +76,13 @@ class S3ErrorResponse:
         return self.status in THROTTLING_STATUSES or self.code in THROTTLING_CODES
 
 
-def parse_error(response: Response, on_404: On404, *, is_copy: bool) -> S3ErrorResponse | None:
+def parse_error(response: Response, on_404: On404, *, begins_early: bool) -> S3ErrorResponse | None:
     """Return the error in a response, or None when the operation succeeded or its 404 is a result.
 
-    Only CopyObject sends an `Error` document with 200. The body of GetObject may be any document.
+    An `Error` document with 200 counts only if `begins_early`. The body of GetObject may be any document.
     """
     if response.status in _SUCCESSES:
-        code = parse_error_code(response.body) if is_copy else None
+        code = parse_error_code(response.body) if begins_early else None
         return None if code is None else S3ErrorResponse(response.status, code)
     code = parse_error_code(response.body) if response.body else None
     # A body that is not S3's error document is from something else, such as an ingress without a route.
@@ -86,6 +95,25 @@ def parse_error(response: Response, on_404: On404, *, is_copy: bool) -> S3ErrorR
     return S3ErrorResponse(response.status, code or "")
 
 
+def _expected_error(status: int, code: str, on_404: On404, *, is_conditional: bool) -> Exception | None:
+    """Return the error for an object or a multipart upload that is not as the operation expects, None for others."""
+    match status, code:
+        case _, "NoSuchUpload":
+            return MultipartUploadLostError(code)
+        case (200 | 400, _) if on_404 is On404.UPLOAD_LOST and code in _REJECTED_PARTS:
+            return PartsRejectedError(code)
+        case _, "ConditionalRequestConflict" if is_conditional:
+            return ConflictError(code)
+        case (412, _) | (_, "PreconditionFailed") if is_conditional:
+            return PreconditionFailedError(code)
+        case _, "NoSuchKey" if on_404 is On404.PRECONDITION_FAILED or (on_404 is On404.UPLOAD_LOST and is_conditional):
+            return PreconditionFailedError(code)
+        case 404, code if on_404 is On404.PRECONDITION_FAILED and code != "NoSuchBucket":
+            return PreconditionFailedError(code)
+        case _:
+            return None
+
+
 def to_store_error(error_response: S3ErrorResponse, on_404: On404, *, is_conditional: bool) -> Exception:
     """Return the error as one of `assetuploader.errors`.
 
@@ -93,15 +121,13 @@ def to_store_error(error_response: S3ErrorResponse, on_404: On404, *, is_conditi
     because it proves nothing about the object.
     """
     status, code = error_response.status, error_response.code
+    if (expected := _expected_error(status, code, on_404, is_conditional=is_conditional)) is not None:
+        return expected
     match status, code:
         case _, "NoSuchBucket":
             return StoreMisconfiguredError("the bucket does not exist: create it, or correct AWS_BUCKET")
         case _, "InvalidBucketName":
             return StoreMisconfiguredError("this cannot be the name of a bucket: correct AWS_BUCKET")
-        case (412, _) | (_, "PreconditionFailed" | "ConditionalRequestConflict") if is_conditional:
-            return PreconditionFailedError(code)
-        case (404, _) | (_, "NoSuchKey") if on_404 is On404.PRECONDITION_FAILED:
-            return PreconditionFailedError(code)
         case (301 | 302 | 307 | 308, _):
             return StoreMisconfiguredError(
                 f"S3 redirects ({error_response}): correct AWS_REGION, or the scheme of AWS_ENDPOINT_URL_S3"

@@ -4,7 +4,6 @@ import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import md5
 from http import HTTPStatus
 from typing import Final
@@ -36,7 +35,7 @@ _MAX_COPIED_HEADER_BYTES: Final = 4 * 1024
 _FEW_METADATA_BYTES: Final = 512
 _BYTES_PER_METADATA_HEADER: Final = 2 * _META_LENGTH + 6
 """Its prefix and its punctuation, and once more in the list of signed headers."""
-_MAX_LIST_BYTES: Final = 8 * 1024 * 1024
+MAX_LIST_BYTES: Final = 8 * 1024 * 1024
 """1,000 keys of 1,024 bytes, each byte three characters when encoded, and the XML around them: 4 MB."""
 _LIST_PARAMETERS: Final = (("encoding-type", "url"), ("list-type", "2"))
 
@@ -93,7 +92,7 @@ class S3ObjectStore:
         if_none_match: str | None = None,
     ) -> str:
         """See `ObjectStore.put_object`, and `ShardReportStore.put_object` for a write without a condition."""
-        headers = _attribute_headers(attributes)
+        headers = attribute_headers(attributes)
         on_404 = On404.UNEXPECTED
         if if_none_match is not None:
             headers.append(("if-none-match", if_none_match))
@@ -121,7 +120,7 @@ class S3ObjectStore:
             ("x-amz-copy-source-if-match", source_if_match),
             ("x-amz-metadata-directive", "REPLACE"),
             ("x-amz-tagging-directive", "REPLACE"),
-            *_attribute_headers(attributes),
+            *attribute_headers(attributes),
         ]
         operation = S3Operation(
             "CopyObject", "PUT", target, On404.PRECONDITION_FAILED, headers=headers, timeouts=COPY_TIMEOUT
@@ -159,16 +158,12 @@ class S3ObjectStore:
 
     async def _list_page(self, query: Sequence[tuple[str, str]]) -> tuple[ListPage, str]:
         operation = S3Operation(
-            "ListObjectsV2", "GET", "", On404.UNEXPECTED, query=query, max_response_bytes=_MAX_LIST_BYTES
+            "ListObjectsV2", "GET", "", On404.UNEXPECTED, query=query, max_response_bytes=MAX_LIST_BYTES
         )
         return await self.client.execute(operation, self._parse_page)
 
     def _parse_page(self, response: Response) -> tuple[ListPage, str]:
-        try:
-            server_time = parse_http_date(response.headers[b"date"].decode("latin-1"))
-        except (KeyError, ValueError):  # a proxy removed or changed the date
-            server_time = datetime.fromtimestamp(int(self.client.clock.now()), UTC)
-        return parse_list_page(response.body, server_time)
+        return parse_list_page(response.body, self.client.server_time(response))
 
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `ObjectStore.delete_objects`."""
@@ -186,7 +181,7 @@ class S3ObjectStore:
             query=[("delete", "")],
             headers=headers,
             body=body,
-            max_response_bytes=_MAX_LIST_BYTES,
+            max_response_bytes=MAX_LIST_BYTES,
             timeouts=BATCH_TIMEOUT,
         )
         return await self.client.execute(operation, lambda response: parse_deletions(response.body))
@@ -234,7 +229,8 @@ def copyable_headers(headers: Mapping[str, str], metadata: Mapping[str, str]) ->
     return kept
 
 
-def _attribute_headers(attributes: ObjectAttributes) -> list[tuple[str, str]]:
+def attribute_headers(attributes: ObjectAttributes) -> list[tuple[str, str]]:
+    """Return the headers with which a write stores these attributes."""
     return [
         *copyable_headers(attributes.headers, attributes.metadata),
         *[(_META + name, value) for name, value in attributes.metadata.items()],

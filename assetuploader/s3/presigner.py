@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from assetuploader.s3.endpoint import Endpoint
 from assetuploader.s3.signing import SigningKeyProvider
 from assetuploader.s3.sigv4 import SigningTarget
-from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, PresignedUrl
+from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, PartTarget, PresignedUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class S3Presigner:
     async def presign_put(self, key: str, expires_in: int, headers: Mapping[str, str] = NO_HEADERS) -> PresignedUrl:
         """See `Presigner.presign_put`."""
         return await self._presign("PUT", key, (), expires_in, headers)
+
+    async def presign_part(self, key: str, expires_in: int, part: PartTarget) -> PresignedUrl:
+        """See `Presigner.presign_part`."""
+        query = (("partNumber", str(part.number)), ("uploadId", part.upload_id))
+        return await self._presign("PUT", key, query, expires_in, {"content-length": str(part.size)})
 
     async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`."""

@@ -3,16 +3,27 @@
 expat parses them, and a document type is refused, so that there are no entities to expand or fetch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from assetuploader.store import ListedObject, ListPage
+from assetuploader.store import (
+    CompletedPart,
+    ListedObject,
+    ListPage,
+    OpenUpload,
+    OpenUploadPage,
+    UploadedPart,
+    UploadMarker,
+)
 
 _DEPTH_LIMIT: Final = 16
+_BOOLEANS: Final = {"true": True, "false": False}
+_XMLNS: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class MalformedResponseError(Exception):
@@ -95,10 +106,78 @@ def parse_copied_etag(body: bytes) -> str:
     Raises:
         MalformedResponseError: It is not such a response.
     """
-    etag = _collect_texts(_parse(body, "CopyObjectResult")).get("ETag", "").strip('"')
-    if not etag:
-        raise MalformedResponseError("the copy has no ETag")
-    return etag
+    return _require_text(_parse(body, "CopyObjectResult"), "ETag").strip('"')
+
+
+def parse_completed_etag(body: bytes) -> str:
+    """Return the new ETag from a response to CompleteMultipartUpload.
+
+    Raises:
+        MalformedResponseError: It is not such a response.
+    """
+    return _require_text(_parse(body, "CompleteMultipartUploadResult"), "ETag").strip('"')
+
+
+def parse_upload_id(body: bytes) -> str:
+    """Return the upload id from a response to CreateMultipartUpload.
+
+    Raises:
+        MalformedResponseError: It is not such a response.
+    """
+    return _require_text(_parse(body, "InitiateMultipartUploadResult"), "UploadId")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPart:
+    """One part in a response to ListParts. Some stores list an overwritten part once for each time it was sent."""
+
+    part: UploadedPart
+    last_modified: datetime
+
+
+def parse_part_page(body: bytes) -> tuple[list[ListedPart], int | None]:
+    """Return the parts in a response to ListParts, and the number after which the next page begins, None at the end.
+
+    Raises:
+        MalformedResponseError: It is not such a response.
+    """
+    collector = _parse(body, "ListPartsResult")
+    found = _collect_texts(collector)
+    try:
+        parts = [
+            ListedPart(
+                UploadedPart(int(leaves["PartNumber"]), leaves["ETag"].strip('"'), int(leaves["Size"])),
+                _parse_timestamp(leaves["LastModified"]),
+            )
+            for name, leaves in collector.groups
+            if name == "Part"
+        ]
+        next_number = int(found["NextPartNumberMarker"]) if _BOOLEANS[found["IsTruncated"]] else None
+    except (KeyError, ValueError) as error:
+        raise MalformedResponseError("the list of parts is incomplete") from error
+    return parts, next_number
+
+
+def parse_open_upload_page(body: bytes, server_time: datetime) -> OpenUploadPage:
+    """Return the page in a response to ListMultipartUploads.
+
+    Raises:
+        MalformedResponseError: It is not such a response.
+    """
+    collector = _parse(body, "ListMultipartUploadsResult")
+    found = _collect_texts(collector)
+    decode = unquote_plus if found.get("EncodingType") == "url" else str
+    try:
+        uploads = [
+            OpenUpload(decode(leaves["Key"]), leaves["UploadId"], _parse_timestamp(leaves["Initiated"]))
+            for name, leaves in collector.groups
+            if name == "Upload"
+        ]
+        is_truncated = _BOOLEANS[found["IsTruncated"]]
+    except (KeyError, ValueError) as error:
+        raise MalformedResponseError("the list of uploads is incomplete") from error
+    marker = UploadMarker(decode(found.get("NextKeyMarker", "")), found.get("NextUploadIdMarker", ""))
+    return OpenUploadPage(uploads, marker if is_truncated else None, server_time)
 
 
 def parse_list_page(body: bytes, server_time: datetime) -> tuple[ListPage, str]:
@@ -119,7 +198,7 @@ def parse_list_page(body: bytes, server_time: datetime) -> tuple[ListPage, str]:
             for name, leaves in collector.groups
             if name == "Contents"
         ]
-        is_truncated = {"true": True, "false": False}[found["IsTruncated"]]
+        is_truncated = _BOOLEANS[found["IsTruncated"]]
         token = found["NextContinuationToken"] if is_truncated and not objects else ""
     except (KeyError, ValueError) as error:
         raise MalformedResponseError("the listing is incomplete") from error
@@ -142,8 +221,21 @@ def build_delete_request(keys: Sequence[str]) -> bytes:
     """Return the body of a DeleteObjects request whose response contains only failures."""
     objects = "".join([f"<Object><Key>{escape(key, _CONTROL)}</Key></Object>" for key in keys])
     return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Delete xmlns="{_XMLNS}">{objects}<Quiet>true</Quiet></Delete>'
+    ).encode()
+
+
+def build_completion(parts: Iterable[CompletedPart]) -> bytes:
+    """Return the body of a CompleteMultipartUpload request."""
+    listed = "".join(
+        [
+            f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag, _CONTROL)}</ETag></Part>"
+            for part in parts
+        ]
+    )
+    return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{objects}<Quiet>true</Quiet></Delete>'
+        f'<CompleteMultipartUpload xmlns="{_XMLNS}">{listed}</CompleteMultipartUpload>'
     ).encode()
 
 
@@ -155,6 +247,13 @@ def _parse_timestamp(text: str) -> datetime:
     if timestamp.tzinfo is None:
         raise ValueError("a timestamp without a time zone")
     return timestamp.astimezone(UTC)
+
+
+def _require_text(collector: _LeafCollector, name: str) -> str:
+    text = _collect_texts(collector).get(name, "")
+    if not text:
+        raise MalformedResponseError(f"the document has no {name}")
+    return text
 
 
 def _collect_texts(collector: _LeafCollector) -> dict[str, str]:

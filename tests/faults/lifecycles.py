@@ -73,7 +73,9 @@ class Lifecycle:
     def service(self, bucket: Bucket) -> AssetService:
         """Return the asset service over one of the two buckets."""
         # URLs are signed for the direct endpoint: uploads and downloads do not fail here.
-        return AssetService(bucket.store, self.direct.presigner, POLICY, self.make_id, lambda: os.urandom(16))
+        return AssetService(
+            bucket.store, self.direct.presigner, POLICY, self.make_id, lambda: os.urandom(16), bucket.multipart
+        )
 
     async def _retry(self, name: str, step: Callable[[], Awaitable[T]]) -> T:
         for _ in range(MAX_ATTEMPTS):

@@ -42,7 +42,7 @@ def find_deleted(s3: InMemoryS3) -> set[str]:
 async def assets() -> tuple[InMemoryS3, dict[str, str]]:
     """One asset of each status, as the asset service writes it; the status by id. The final one is small."""
     s3 = InMemoryS3()
-    service = AssetService(s3, s3, POLICY, uuid4, lambda: uuid4().bytes)
+    service = AssetService(s3, s3, POLICY, uuid4, lambda: uuid4().bytes, s3)
     found = {}
     for status in DELETED:
         created = await service.create()

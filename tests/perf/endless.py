@@ -8,13 +8,10 @@ from typing import Final
 from assetuploader.keys import TEMP_PREFIX
 from assetuploader.state_machine import AssetState, Status, to_metadata
 from assetuploader.store import (
-    NO_HEADERS,
-    SAVE_AS_FILE,
     ListedObject,
     ListPage,
     ObjectAttributes,
     ObjectInfo,
-    PresignedUrl,
 )
 from tests.support.in_memory_s3 import PAGE_SIZE, START, etag_of
 
@@ -26,7 +23,7 @@ _ETAG: Final = etag_of(b"bytes")
 
 @dataclass(slots=True)
 class EndlessS3:
-    """`ObjectStore` and `Presigner`: of three assets one is due, one waits for its expiry and one is not marked."""
+    """An `ObjectStore`: of three assets one is due, one waits for its expiry and one is not marked."""
 
     count: int
     deleted: int = 0
@@ -89,11 +86,3 @@ class EndlessS3:
         """See `ObjectStore.delete_objects`."""
         self.deleted += len(keys)
         return {}
-
-    async def presign_put(self, key: str, expires_in: int, headers: Mapping[str, str] = NO_HEADERS) -> PresignedUrl:
-        """See `Presigner.presign_put`: nothing here needs it."""
-        raise NotImplementedError
-
-    async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
-        """See `Presigner.presign_get`: nothing here needs it."""
-        raise NotImplementedError

@@ -19,6 +19,7 @@ from reconciler.run import Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters
 from tests.perf.endless import EndlessS3
+from tests.support.in_memory_s3 import InMemoryS3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def _peak_bytes() -> int:
 def _run_here(objects: int) -> Peak:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     s3 = EndlessS3(objects)
-    assets = AssetService(s3, s3, LifecyclePolicy(), uuid4, lambda: b"nonce")
+    assets = AssetService(s3, InMemoryS3(), LifecyclePolicy(), uuid4, lambda: b"nonce", InMemoryS3())
     started = time.monotonic()
     counters = RunCounters()
     options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=5, max_run_seconds=3000)

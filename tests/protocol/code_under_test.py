@@ -4,18 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-from assetuploader import asset_service
+from assetuploader import asset_service, multipart_service
 from tests.support.in_memory_s3 import InMemoryS3
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The module and the bucket that the scripts of a scenario use."""
+    """The modules and the bucket that the scripts of a scenario use."""
 
     module: ModuleType
     """`assetuploader.asset_service`, or a mutant of it."""
+    multipart: ModuleType
+    """`assetuploader.multipart_service`, or a mutant of it."""
     store: Callable[[], InMemoryS3] = InMemoryS3
     """Create an empty bucket, which honours all conditions, or ignores one as if it had not been sent."""
 
 
-REAL = Code(asset_service)
+REAL = Code(asset_service, multipart_service)

@@ -3,6 +3,7 @@
 from typing import Final
 
 import assetuploader.asset_service
+import assetuploader.placeholders
 import assetuploader.state_machine
 from tests.protocol.mutation import (
     CopyWithoutIfMatch,
@@ -16,6 +17,10 @@ from tests.protocol.mutation import (
 
 def _service(old: str, new: str) -> Edit:
     return Edit(assetuploader.asset_service, old, new)
+
+
+def _placeholders(old: str, new: str) -> Edit:
+    return Edit(assetuploader.placeholders, old, new)
 
 
 def _machine(old: str, new: str) -> Edit:
@@ -51,7 +56,7 @@ _MARKED_ALREADY: Final = """        case Status.MARKED if CONDITION:
 _NOT_DUE: Final = "case Status.MARKED if state.pin is None and now < _grace_ends_at(state, policy):"
 _GRACE: Final = "return state.upload_expires_at + timedelta(seconds=policy.grace_seconds)"
 _MEANT: Final = "return isinstance(upload_etag, str) and pin in (None, upload_etag)"
-_CREATED: Final = "if await self.store.get_object(key, len(body)) != body:"
+_CREATED: Final = "if await store.get_object(key, len(body)) != body:"
 _IS_COPIED: Final = "if body is not None and is_placeholder_body(body):"
 _RENEWS: Final = """if upload.etag == placeholder.etag:
             await self._replace_placeholder(asset_id, state, placeholder.etag)
@@ -82,7 +87,7 @@ MUTANTS: Final = (
     Mutant("a mark is a PutObjectTagging", store=MarkByTagging),
     Mutant(
         "the nonce is constant",
-        (_service("self._new_body(), _to_attributes(state), if_match", 'b"", _to_attributes(state), if_match'),),
+        (_service("self._new_body(), to_attributes(state), if_match", 'b"", to_attributes(state), if_match'),),
     ),
     Mutant(
         "temp/ is deleted before the copy",
@@ -103,19 +108,18 @@ MUTANTS: Final = (
     ),
     Mutant(
         "create takes a 412 for failure",
-        (_service(_CREATED, "if True:"),),
+        (_placeholders(_CREATED, "if True:"),),
     ),
     Mutant(
         "create takes any 412 for its own success",
-        (_service(_CREATED, "if False:"),),
+        (_placeholders(_CREATED, "if False:"),),
     ),
     Mutant(
         "create takes an equal state for its own success",
         (
-            _service(
+            _placeholders(
                 _CREATED,
-                "found = await read_placeholder(self.store, asset_id)\n"
-                "            if found is None or found.state != state:",
+                "found = await read_placeholder(store, asset_id)\n        if found is None or found.state != state:",
             ),
         ),
     ),
@@ -152,7 +156,9 @@ MUTANTS: Final = (
             ),
         ),
     ),
-    Mutant("the tags keep the old state", (_service(_WRITES, _WRITES.replace("to_tags(state)", '{"status": ""}')),)),
+    Mutant(
+        "the tags keep the old state", (_placeholders(_WRITES, _WRITES.replace("to_tags(state)", '{"status": ""}')),)
+    ),
     Mutant(
         "GET returns a URL for a marked asset",
         (_service(_IS_FINAL, _IS_FINAL.replace("is Status.UPLOADED", "in {Status.UPLOADED, Status.MARKED}")),),

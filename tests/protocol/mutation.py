@@ -8,17 +8,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 import assetuploader.asset_service
+import assetuploader.multipart_service
+import assetuploader.placeholders
 import assetuploader.state_machine
 from assetuploader.store import ObjectAttributes
 from tests.protocol.code_under_test import Code
 from tests.support.in_memory_s3 import InMemoryS3, Stored
 
+MODULES: Final = (
+    assetuploader.state_machine,
+    assetuploader.placeholders,
+    assetuploader.asset_service,
+    assetuploader.multipart_service,
+)
+"""Those that a mutant may change, each before the ones that import it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change of the source of `assetuploader.asset_service` or `assetuploader.state_machine`."""
+    """One change of the source of one of `MODULES`."""
 
     module: ModuleType
     old: str
@@ -41,13 +52,14 @@ class Mutant:
         Raises:
             ValueError: The text to change is not in the source, or is there more than once.
         """
-        machine = self._edited(assetuploader.state_machine)
-        real = sys.modules[machine.__name__]
-        sys.modules[machine.__name__] = machine
+        real = {module.__name__: module for module in MODULES}
         try:
-            return Code(self._edited(assetuploader.asset_service), self.store)
+            for name, module in real.items():
+                sys.modules[name] = self._edited(module)  # the next ones import it
+            edited = [sys.modules[name] for name in real]
         finally:
-            sys.modules[machine.__name__] = real
+            sys.modules.update(real)
+        return Code(edited[-2], edited[-1], self.store)
 
     def _edited(self, module: ModuleType) -> ModuleType:
         path = Path(str(module.__file__))

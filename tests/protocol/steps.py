@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo
+from assetuploader.store import (
+    CompletedPart,
+    ListPage,
+    ObjectAttributes,
+    ObjectInfo,
+    OpenUploadPage,
+    UploadedPart,
+    UploadMarker,
+)
 from tests.support.in_memory_s3 import InMemoryS3, Stored
 
 
@@ -65,7 +73,7 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class SteppedStore:
-    """An `ObjectStore` on the in-memory S3 that waits for the scheduler before each call.
+    """An `ObjectStore` and `MultipartStore` on the in-memory S3 that waits for the scheduler before each call.
 
     A copy has two steps, as on S3: the source is compared and read when the copy begins, and the target is compared and
     written when it ends, which takes minutes for a large object.
@@ -90,7 +98,7 @@ class SteppedStore:
         if_none_match: str | None = None,
     ) -> str:
         """See `ObjectStore.put_object`."""
-        operation = f"put {attributes.metadata['status']}"
+        operation = f"put {attributes.metadata.get('status', 'a marker')}"
         act = lambda: run_now(self.s3.put_object(key, body, attributes, if_match=if_match, if_none_match=if_none_match))  # noqa: E731 -- one step of the schedule
         written: str = await perform(Call(operation, key, act, WRITE_OUTCOMES))
         return written
@@ -133,3 +141,36 @@ class SteppedStore:
         act = lambda: run_now(self.s3.delete_objects(keys))  # noqa: E731 -- one step of the schedule
         failed: Mapping[str, str] = await perform(Call("delete", " ".join(keys), act, WRITE_OUTCOMES))
         return failed
+
+    async def create_multipart_upload(self, key: str, attributes: ObjectAttributes) -> str:
+        """See `MultipartStore.create_multipart_upload`."""
+        act = lambda: run_now(self.s3.create_multipart_upload(key, attributes))  # noqa: E731 -- one step of the schedule
+        upload_id: str = await perform(Call("create upload", key, act, WRITE_OUTCOMES))
+        return upload_id
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, if_match: str, size: int | None
+    ) -> str:
+        """See `MultipartStore.complete_multipart_upload`."""
+        act = lambda: run_now(  # noqa: E731 -- one step of the schedule
+            self.s3.complete_multipart_upload(key, upload_id, parts, if_match=if_match, size=size)
+        )
+        etag: str = await perform(Call("complete", f"{key} {upload_id}", act, WRITE_OUTCOMES))
+        return etag
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """See `MultipartStore.abort_multipart_upload`."""
+        act = lambda: run_now(self.s3.abort_multipart_upload(key, upload_id))  # noqa: E731 -- one step of the schedule
+        await perform(Call("abort", f"{key} {upload_id}", act, WRITE_OUTCOMES))
+
+    async def list_parts(self, key: str, upload_id: str) -> Sequence[UploadedPart]:
+        """See `MultipartStore.list_parts`."""
+        act = lambda: run_now(self.s3.list_parts(key, upload_id))  # noqa: E731 -- one step of the schedule
+        parts: Sequence[UploadedPart] = await perform(Call("list parts", key, act, READ_OUTCOMES))
+        return parts
+
+    async def list_multipart_uploads(self, prefix: str, marker: UploadMarker | None = None) -> OpenUploadPage:
+        """See `MultipartStore.list_multipart_uploads`."""
+        act = lambda: run_now(self.s3.list_multipart_uploads(prefix, marker))  # noqa: E731 -- one step of the schedule
+        page: OpenUploadPage = await perform(Call("list uploads", prefix, act, READ_OUTCOMES))
+        return page

@@ -23,7 +23,7 @@ from assetuploader.errors import (
     UploadMismatchError,
 )
 from assetuploader.state_machine import NOTHING_DECLARED, LifecyclePolicy
-from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, ObjectAttributes, ObjectStore, PresignedUrl
+from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, ObjectAttributes, PartTarget, PresignedUrl
 from tests.protocol.code_under_test import Code
 from tests.protocol.invariants import AssetRecord, InvariantChecker, ViolationError
 from tests.protocol.steps import Call, SteppedStore, perform, run_now
@@ -53,6 +53,7 @@ class System:
         s3 = self.code.store()
         s3.signer_is_ahead = self.s3.signer_is_ahead
         s3.now, s3.objects, s3.writes = self.s3.now, dict(self.s3.objects), list(self.s3.writes)
+        s3.uploads, s3.deleted, s3.order = dict(self.s3.uploads), dict(self.s3.deleted), self.s3.order
         return System(self.code, s3, self.checker.copy(s3), self.policy, self.upload_url)
 
     def service(self, actor: "Actor") -> AssetService:
@@ -63,9 +64,9 @@ class System:
         """Return an asset service on the bucket itself, unstepped, which builds the initial state."""
         return self._service(self.s3, Actor("initial state"))
 
-    def _service(self, store: ObjectStore, actor: "Actor") -> AssetService:
+    def _service(self, store: "SteppedStore | InMemoryS3", actor: "Actor") -> AssetService:
         service: AssetService = self.code.module.AssetService(
-            store, self.s3, self.policy, lambda: UUID(ASSET), actor.nonce
+            store, self.s3, self.policy, lambda: UUID(ASSET), actor.nonce, store
         )
         return service
 
@@ -382,6 +383,10 @@ class _SignerOnAnotherClock:
         signed = await self.s3.presign_put(key, expires_in, headers)
         self.s3.signer_is_ahead = others
         return signed
+
+    async def presign_part(self, key: str, expires_in: int, part: PartTarget) -> PresignedUrl:
+        """See `Presigner.presign_part`: nothing here needs it."""
+        raise NotImplementedError
 
     async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`: nothing here needs it."""

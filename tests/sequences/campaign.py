@@ -18,7 +18,7 @@ STEPS = 20
 def start_service() -> LoopbackService:
     """Start the application that all sequences use; each sequence gives it its own bucket."""
     s3 = InMemoryS3()
-    unused = AssetService(s3, s3, POLICY, uuid4, bytes)
+    unused = AssetService(s3, s3, POLICY, uuid4, bytes, s3)
     Sequences.service = LoopbackService(Context(unused, 60, lambda: s3.now, Sequences.metrics, Sequences.readiness))
     return Sequences.service
 

@@ -67,6 +67,7 @@ class Sequences(RuleBasedStateMachine):
             POLICY,
             lambda: UUID(int=rng.getrandbits(128), version=4),
             lambda: next(nonces),
+            self.s3,
             AssetCache(TTL_SECONDS_WITH_DELETES, timer=lambda: self.s3.now.timestamp()),  # noqa: PLW0108 -- it moves
         )
         self.service.serve(

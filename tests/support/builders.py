@@ -28,7 +28,7 @@ def asset_id(number: int) -> str:
 def build_service(s3: InMemoryS3) -> AssetService:
     """Return the asset service on this bucket."""
     nonces = iter(range(1_000_000))
-    return AssetService(s3, s3, POLICY, lambda: UUID(int=0), lambda: b"nonce %d" % next(nonces))
+    return AssetService(s3, s3, POLICY, lambda: UUID(int=0), lambda: b"nonce %d" % next(nonces), s3)
 
 
 def add_asset(  # noqa: PLR0913 -- each test names what it is about

@@ -1,8 +1,13 @@
 """An S3 bucket in memory: the executable reference of what assets rely on, and the fake object store of the tests.
 
-It is `ObjectStore` and `Presigner` in one, and acts for clients too: `put` and `get` follow presigned URLs. No method
-of `InMemoryS3` waits, so that asyncio and a scheduler that steps by hand can both use it. `tests.faults.reference`
-compares it with a real S3 server.
+It is `ObjectStore`, `MultipartStore` and `Presigner` in one, and acts for clients too: `put`, `put_part` and `get`
+follow presigned URLs. No method of `InMemoryS3` waits, so that asyncio and a scheduler that steps by hand can both use
+it. `tests.faults.reference` compares it with a real S3 server.
+
+Multipart uploads are the worst of what S3 and its kin do: as on Amazon, an object is as old as the initiation of its
+upload, and loses to whatever happened to its key since then, although the response is a success. As on versitygw, a
+completion of an upload that does not exist is a success, too, and writes nothing. And a part that is being sent while
+its upload is aborted keeps the upload.
 """
 
 import asyncio
@@ -17,17 +22,28 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from assetuploader.errors import ObjectUnreadableError, PreconditionFailedError
+from assetuploader.errors import (
+    MultipartUploadLostError,
+    ObjectUnreadableError,
+    PartsRejectedError,
+    PreconditionFailedError,
+)
 from assetuploader.s3.object_store import copyable_headers
 from assetuploader.store import (
     NO_HEADERS,
     SAVE_AS_FILE,
     SYSTEM_METADATA_HEADERS,
+    CompletedPart,
     ListedObject,
     ListPage,
     ObjectAttributes,
     ObjectInfo,
+    OpenUpload,
+    OpenUploadPage,
+    PartTarget,
     PresignedUrl,
+    UploadedPart,
+    UploadMarker,
 )
 
 START: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -61,6 +77,19 @@ class Stored:
     """System headers, keys in lower case."""
     sha256: str | None = None
     """In hexadecimal, if the upload had this checksum."""
+    order: int = 0
+    """When it was written, or when its multipart upload was initiated: a number that grows with each write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """One multipart upload that is neither completed nor aborted."""
+
+    key: str
+    initiated_at: datetime
+    order: int
+    attributes: ObjectAttributes
+    parts: Mapping[int, bytes] = field(default_factory=dict)
 
 
 class _ReadUrl(NamedTuple):
@@ -74,11 +103,19 @@ class _ReadUrl(NamedTuple):
     """Those that the response to GET has."""
     signed_headers: tuple[str, ...]
     """The names of those that the request must have."""
+    part: tuple[str, int] | None
+    """The upload id and the number of a part."""
 
 
 def etag_of(body: bytes) -> str:
     """Return the ETag that S3 gives to these bytes."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def etag_of_parts(etags: Sequence[str]) -> str:
+    """Return the ETag that S3 gives to an object of parts with these ETags."""
+    digests = b"".join(bytes.fromhex(etag) for etag in etags)
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
 
 
 @dataclass(slots=True)
@@ -97,6 +134,12 @@ class InMemoryS3:
     page_size: int = PAGE_SIZE
     signer_is_ahead: timedelta = timedelta()
     """How far the clock of the machine that signs is ahead of S3's."""
+    uploads: dict[str, Multipart] = field(default_factory=dict)
+    """The open multipart uploads, by their ids."""
+    deleted: dict[str, int] = field(default_factory=dict)
+    """The order of the last deletion of each key."""
+    order: int = 0
+    """How many writes and initiations there were."""
 
     # --- the object store ---------------------------------------------------------------------------------------------
 
@@ -144,7 +187,7 @@ class InMemoryS3:
         self._enter("delete_object", key)
         self._require(key, if_match)
         self.writes.append(("delete_object", key))
-        del self.objects[key]
+        self._delete(key)
 
     async def get_object(self, key: str, max_bytes: int, *, if_match: str | None = None) -> bytes | None:
         """See `ObjectStore.get_object`."""
@@ -172,7 +215,7 @@ class InMemoryS3:
             self._enter("delete_objects", key)
         for key in keys:
             self.writes.append(("delete_objects", key))
-            self.objects.pop(key, None)
+            self._delete(key)
         return {}
 
     # --- a copy's two halves, for schedulers that let time pass between them -----------------------------------------
@@ -209,14 +252,96 @@ class InMemoryS3:
             dict(attributes.tags),
             dict(attributes.headers),
             sha256,
+            self._next_order(),
         )
         return etag
+
+    # --- multipart uploads --------------------------------------------------------------------------------------------
+
+    async def create_multipart_upload(self, key: str, attributes: ObjectAttributes) -> str:
+        """See `MultipartStore.create_multipart_upload`."""
+        self._enter("create_multipart_upload", key)
+        order = self._next_order()
+        upload_id = f"upload-{order}"
+        self.uploads[upload_id] = Multipart(key, self._whole_second(), order, _as_written(attributes))
+        return upload_id
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, if_match: str, size: int | None
+    ) -> str:
+        """See `MultipartStore.complete_multipart_upload`."""
+        self._enter("complete_multipart_upload", key)
+        self._require(key, if_match)
+        etag = etag_of_parts([part.etag for part in parts])
+        upload = self.uploads.get(upload_id)
+        if upload is None or upload.key != key:
+            return etag
+        numbers = [part.number for part in parts]
+        stored = {number: etag_of(body) for number, body in upload.parts.items()}
+        if numbers != sorted(set(numbers)) or any(stored.get(part.number) != part.etag for part in parts):
+            raise PartsRejectedError("InvalidPart")
+        body = b"".join(upload.parts[number] for number in numbers)
+        if size not in {None, len(body)}:
+            raise PartsRejectedError("InvalidRequest")
+        del self.uploads[upload_id]
+        if upload.order < max(self.objects[key].order, self.deleted.get(key, 0)):
+            return etag
+        self.writes.append(("complete_multipart_upload", key))
+        attributes = upload.attributes
+        self.objects[key] = Stored(
+            body,
+            etag,
+            upload.initiated_at,
+            dict(attributes.metadata),
+            dict(attributes.tags),
+            dict(attributes.headers),
+            order=upload.order,
+        )
+        return etag
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """See `MultipartStore.abort_multipart_upload`."""
+        self._enter("abort_multipart_upload", key)
+        if self.uploads.pop(upload_id, None) is not None:
+            self.writes.append(("abort_multipart_upload", key))
+
+    async def list_parts(self, key: str, upload_id: str) -> Sequence[UploadedPart]:
+        """See `MultipartStore.list_parts`."""
+        self._enter("list_parts", key)
+        upload = self.uploads.get(upload_id)
+        if upload is None or upload.key != key:
+            raise MultipartUploadLostError("NoSuchUpload")
+        return [UploadedPart(number, etag_of(body), len(body)) for number, body in sorted(upload.parts.items())]
+
+    async def list_multipart_uploads(self, prefix: str, marker: UploadMarker | None = None) -> OpenUploadPage:
+        """See `MultipartStore.list_multipart_uploads`."""
+        self._enter("list_multipart_uploads", prefix)
+        found = sorted(
+            (upload.key, upload_id, upload.initiated_at)
+            for upload_id, upload in self.uploads.items()
+            if upload.key.startswith(prefix)
+            and (marker is None or (upload.key, upload_id) > (marker.key, marker.upload_id))
+        )
+        page = found[: self.page_size]
+        next_marker = UploadMarker(*page[-1][:2]) if len(found) > len(page) else None
+        return OpenUploadPage([OpenUpload(*upload) for upload in page], next_marker, self._whole_second())
+
+    def store_part(self, upload: Multipart, upload_id: str, number: int, body: bytes) -> None:
+        """Write one part unconditionally, although the upload may have been aborted since the part began."""
+        current = self.uploads.get(upload_id, upload)
+        self.writes.append(("part", upload.key))
+        self.uploads[upload_id] = replace(current, parts={**current.parts, number: body})
 
     # --- the presigner, and the client that follows its URLs ----------------------------------------------------------
 
     async def presign_put(self, key: str, expires_in: int, headers: Mapping[str, str] = NO_HEADERS) -> PresignedUrl:
         """See `Presigner.presign_put`."""
         return self._sign("PUT", key, expires_in, signed=tuple(sorted(headers.items())))
+
+    async def presign_part(self, key: str, expires_in: int, part: PartTarget) -> PresignedUrl:
+        """See `Presigner.presign_part`."""
+        length = ("content-length", str(part.size))
+        return self._sign("PUT", key, expires_in, signed=(length,), part=(part.upload_id, part.number))
 
     async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`."""
@@ -242,6 +367,20 @@ class InMemoryS3:
         kept = {name: value for name, value in sent.items() if name in SYSTEM_METADATA_HEADERS}
         return self.store("put", key, body, ObjectAttributes({}, {}, kept), sha256)
 
+    def put_part(self, url: str, body: bytes) -> str:
+        """Upload one part as a client does; return the ETag of the response.
+
+        Raises:
+            RefusedError: 403 if the URL does not or no longer allow it, 404 if the upload does not exist.
+        """
+        key = self.allowed("PUT", url, {"content-length": str(len(body))})
+        upload_id, number = _read_url(url).part or ("", 0)
+        upload = self.uploads.get(upload_id)
+        if upload is None or upload.key != key:
+            raise RefusedError(HTTPStatus.NOT_FOUND, "NoSuchUpload")
+        self.store_part(upload, upload_id, number, body)
+        return etag_of(body)
+
     def get(self, url: str) -> Stored:
         """Download as a client does.
 
@@ -263,7 +402,7 @@ class InMemoryS3:
             raise RefusedError(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch")
         signed = tuple((name, headers.get(name, "")) for name in read.signed_headers)
         if read.signature != _signature(
-            method, read.key, read.signed_at, read.seconds, tuple(read.headers.items()), signed
+            method, read.key, read.signed_at, read.seconds, tuple(read.headers.items()), signed, read.part
         ):
             raise RefusedError(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch")
         if self.now >= read.signed_at + timedelta(seconds=read.seconds):
@@ -272,12 +411,28 @@ class InMemoryS3:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _sign(self, method: str, key: str, seconds: int, headers: Headers = (), signed: Headers = ()) -> PresignedUrl:
+    def _sign(  # noqa: PLR0913, PLR0917 -- all that a URL contains
+        self,
+        method: str,
+        key: str,
+        seconds: int,
+        headers: Headers = (),
+        signed: Headers = (),
+        part: tuple[str, int] | None = None,
+    ) -> PresignedUrl:
         if self.fails_with is not None:
             raise self.fails_with
         signed_at = self._whole_second() + self.signer_is_ahead
-        url = _signed_url(method, key, signed_at, seconds, headers, signed)
+        url = _signed_url(method, key, signed_at, seconds, headers, signed, part)
         return PresignedUrl(url, signed_at + timedelta(seconds=seconds))
+
+    def _delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+        self.deleted[key] = self._next_order()
+
+    def _next_order(self) -> int:
+        self.order += 1
+        return self.order
 
     def _whole_second(self) -> datetime:
         return self.now.replace(microsecond=0)
@@ -315,14 +470,21 @@ def _as_written(attributes: ObjectAttributes) -> ObjectAttributes:
 # The explorer signs and reads the same few URLs millions of times.
 @lru_cache(maxsize=256)
 def _signed_url(  # noqa: PLR0913, PLR0917 -- all that a URL contains
-    method: str, key: str, signed_at: datetime, seconds: int, headers: Headers, signed: Headers
+    method: str,
+    key: str,
+    signed_at: datetime,
+    seconds: int,
+    headers: Headers,
+    signed: Headers,
+    part: tuple[str, int] | None,
 ) -> str:
     query = {
         **{_RESPONSE + name: value for name, value in headers},
         "X-Amz-Date": signed_at.strftime(_SPELLING),
         "X-Amz-Expires": str(seconds),
         "X-Amz-SignedHeaders": ";".join(name for name, _ in signed),
-        "X-Amz-Signature": _signature(method, key, signed_at, seconds, headers, signed),
+        "X-Amz-Signature": _signature(method, key, signed_at, seconds, headers, signed, part),
+        **({} if part is None else {"uploadId": part[0], "partNumber": str(part[1])}),
     }
     return f"https://s3.test/bucket/{quote(key)}?{urlencode(query)}"
 
@@ -335,11 +497,20 @@ def _read_url(url: str) -> _ReadUrl:
     key = unquote(parts.path.removeprefix("/bucket/"))
     headers = {name.removeprefix(_RESPONSE): value for name, value in query.items() if name.startswith(_RESPONSE)}
     signed = tuple(query["X-Amz-SignedHeaders"].split(";")) if query["X-Amz-SignedHeaders"] else ()
-    return _ReadUrl(key, signed_at, int(query["X-Amz-Expires"]), query["X-Amz-Signature"], headers, signed)
+    part = (query["uploadId"], int(query["partNumber"])) if "uploadId" in query else None
+    return _ReadUrl(key, signed_at, int(query["X-Amz-Expires"]), query["X-Amz-Signature"], headers, signed, part)
 
 
 @lru_cache(maxsize=256)
 def _signature(  # noqa: PLR0913, PLR0917 -- all that a URL contains
-    method: str, key: str, signed_at: datetime, seconds: int, headers: Headers, signed: Headers
+    method: str,
+    key: str,
+    signed_at: datetime,
+    seconds: int,
+    headers: Headers,
+    signed: Headers,
+    part: tuple[str, int] | None,
 ) -> str:
-    return hashlib.sha256(f"{method} {key} {signed_at:{_SPELLING}} {seconds} {headers} {signed}".encode()).hexdigest()
+    return hashlib.sha256(
+        f"{method} {key} {signed_at:{_SPELLING}} {seconds} {headers} {signed} {part}".encode()
+    ).hexdigest()

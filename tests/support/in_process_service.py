@@ -114,7 +114,7 @@ async def serving(  # noqa: PLR0913 -- each test names what it is about
     s3.writes.clear()
     nonces = iter(range(1_000_000))
     ids = _ids()
-    assets = AssetService(store or s3, s3, policy, lambda: next(ids), lambda: b"nonce %d" % next(nonces))
+    assets = AssetService(store or s3, s3, policy, lambda: next(ids), lambda: b"nonce %d" % next(nonces), s3)
     readiness = Readiness(store_verified=store_verified, capabilities=frozenset(Capability))
     context = Context(
         assets, DOWNLOAD_URL_TTL_SECONDS, lambda: s3.now, Metrics(readiness), readiness, may_delete_promised

@@ -94,7 +94,7 @@ async def simulate(loop: VirtualTimeLoop, cron: Cron, marks: Sequence[Mark], see
     s3 = ClockedS3(loop=loop)
     unmarked = str(UUID(int=random.getrandbits(128), version=4))
     ids = iter([unmarked, *(mark.asset_id for mark in marks)])
-    service = AssetService(s3, s3, POLICY, lambda: UUID(next(ids)), lambda: random.randbytes(16))
+    service = AssetService(s3, s3, POLICY, lambda: UUID(next(ids)), lambda: random.randbytes(16), s3)
     running = asyncio.create_task(_run_cron(loop, service, cron, random))
     await asyncio.sleep(random.uniform(0, 60))
     s3.put((await service.create()).upload.url, b"unmarked")

@@ -16,7 +16,6 @@ from assetuploader.asset_service import (
     MIN_RETRY_AFTER_SECONDS,
     AssetService,
     ReconcileResult,
-    read_placeholder,
 )
 from assetuploader.declaration import Declaration
 from assetuploader.errors import (
@@ -34,6 +33,7 @@ from assetuploader.errors import (
     UploadMismatchError,
 )
 from assetuploader.outcome import Outcome
+from assetuploader.placeholders import read_placeholder
 from assetuploader.state_machine import LifecyclePolicy, Status
 from assetuploader.store import ObjectAttributes, ObjectInfo
 from tests.support.in_memory_s3 import START, InMemoryS3, RefusedError, etag_of
@@ -118,7 +118,7 @@ def system() -> System:
     """Return a system without assets."""
     s3 = ScriptedS3()
     nonces = (b"nonce %d" % number for number in count())
-    return System(s3, AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: next(nonces)))
+    return System(s3, AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: next(nonces), s3))
 
 
 # --- create -----------------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ async def test_bytes_are_kept_when_an_asset_appears_before_they_are_swept() -> N
 
     s3 = LateS3()
     s3.store("put", UPLOADED, b"an object", ObjectAttributes({}))
-    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"nonce")
+    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"nonce", s3)
     assert (await service.reconcile(ID, SWEPT, uploaded_at=START)).outcome is Outcome.ORPHANED
 
 
@@ -528,7 +528,7 @@ async def test_the_bound_of_attempts_is_documented() -> None:
 async def test_a_placeholder_is_read_with_its_version() -> None:
     """ETag, state and time come from one response."""
     s3 = InMemoryS3()
-    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"x")
+    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"x", s3)
     await service.create()
     placeholder = await read_placeholder(s3, ID)
     info = await s3.head_object(UPLOADED)

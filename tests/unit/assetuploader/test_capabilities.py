@@ -12,7 +12,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from assetuploader.capabilities import Capability, find_capabilities
 from assetuploader.errors import StoreUnavailableError
 from assetuploader.keys import CHECK_UPLOAD_KEY
-from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, Bucket, ObjectInfo, PresignedUrl
+from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, Bucket, ObjectInfo, PartTarget, PresignedUrl
 from tests.support.in_memory_reports import InMemoryReports
 from tests.support.in_memory_s3 import InMemoryS3, RefusedError
 
@@ -66,6 +66,10 @@ class LaxPresigner:
         url = await self.s3.presign_put(key, expires_in, signed)
         return replace(url, url=f"{self.server.make_url('/')}?{quote(url.url, safe='')}")
 
+    async def presign_part(self, key: str, expires_in: int, part: PartTarget) -> PresignedUrl:
+        """See `Presigner.presign_part`: nothing here needs it."""
+        raise NotImplementedError
+
     async def presign_get(self, key: str, expires_in: int, headers: Mapping[str, str] = SAVE_AS_FILE) -> PresignedUrl:
         """See `Presigner.presign_get`: nothing here needs it."""
         raise NotImplementedError
@@ -78,7 +82,7 @@ async def served(s3: LaxS3) -> AsyncIterator[Bucket]:
     app.router.add_put("/", s3.respond)
     async with TestServer(app) as server:
         presigner = LaxPresigner(s3, server)
-        yield Bucket("bucket", s3, InMemoryReports(), presigner, presigner)
+        yield Bucket("bucket", s3, s3, InMemoryReports(), presigner, presigner)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_state_is_read_as_it_was_written(
     declaration: Declaration, status: Status, pin: str | None, created_at: datetime | None
 ) -> None:
     """Whatever a client declared, its state survives, in headers that S3 signs and returns unchanged."""
-    state = AssetState(status, NOW, pin, created_at, declaration, {"from-a-later-version": "kept"})
+    state = AssetState(status, NOW, pin, created_at, declaration, None, {"from-a-later-version": "kept"})
     metadata = to_metadata(state)
     assert from_metadata(metadata) == state
     for value in metadata.values():

@@ -48,7 +48,7 @@ async def test_a_run_does_what_the_explanation_says(
         Placeholder(info.etag, AssetState(status, EXPIRY, pin), info.last_modified) if info and status else None
     )
     next_step = explain(placeholder, await s3.head_object(f"temp/{ASSET_ID}"), now, POLICY)
-    result = await AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next").reconcile(ASSET_ID, now)
+    result = await AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next", s3).reconcile(ASSET_ID, now)
     if body is None and next_step.phase is AssetPhase.EXPIRED:  # a run sees only uploads; a GET or a mark expires it
         assert result.outcome in {Outcome.UPLOAD_MISSING, Outcome.SWEPT}
     else:
@@ -76,7 +76,7 @@ async def test_orphaned_bytes_are_explained_and_swept_at_the_same_time(foreign: 
     assert (found.next_step.phase, found.next_step.at) == (AssetPhase.ORPHANED, None if foreign else SWEPT_AT)
     assert found.upload_age == s3.now - EXPIRY
     assert ("the next run" in found.next_step.message) is (seconds == 0 and foreign is None)
-    service = AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next")
+    service = AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next", s3)
     outcome = (await service.reconcile(ASSET_ID, s3.now, uploaded_at=EXPIRY)).outcome
     assert outcome is (Outcome.SWEPT if seconds == 0 and foreign is None else Outcome.ORPHANED)
 

@@ -44,7 +44,7 @@ async def s3() -> GuardedS3:
 
 
 def _service(s3: GuardedS3) -> AssetService:
-    return AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"nonce %d" % len(s3.writes))
+    return AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"nonce %d" % len(s3.writes), s3)
 
 
 async def test_an_unreadable_upload_does_not_match_a_pin(s3: GuardedS3) -> None:
