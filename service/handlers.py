@@ -108,11 +108,13 @@ def require_verified_store(context: Context) -> None:
         raise StoreUnavailableError("the store is not verified yet: it could not be reached when the service started")
 
 
-async def call_store(context: Context, call: Coroutine[Any, Any, T]) -> T:
+async def call_store(
+    context: Context, call: Coroutine[Any, Any, T], timeout_seconds: float = STORE_TIMEOUT_SECONDS
+) -> T:
     """Return what the asset service returns, if the store is verified and responds in time.
 
     Raises:
-        StoreUnavailableError: The store is not verified, or did not respond within STORE_TIMEOUT_SECONDS.
+        StoreUnavailableError: The store is not verified, or did not respond within `timeout_seconds`.
     """
     try:
         require_verified_store(context)
@@ -120,7 +122,7 @@ async def call_store(context: Context, call: Coroutine[Any, Any, T]) -> T:
         call.close()
         raise
     try:
-        async with asyncio.timeout(STORE_TIMEOUT_SECONDS):
+        async with asyncio.timeout(timeout_seconds):
             return await call
     except TimeoutError:
-        raise StoreUnavailableError(f"S3 did not respond within {STORE_TIMEOUT_SECONDS} s") from None
+        raise StoreUnavailableError(f"S3 did not respond within {timeout_seconds} s") from None

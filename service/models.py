@@ -50,13 +50,14 @@ def _parse_pin(value: object) -> str:
     return pin
 
 
+UPLOAD_ETAG_PATTERN: Final = '^("[0-9A-Za-z+/=_.-]{1,128}"|[0-9A-Za-z+/=_.-]{1,128})$'
 UploadEtag = Annotated[
     str | None,
     BeforeValidator(_parse_pin),
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": '^("[0-9A-Za-z+/=_.-]{1,128}"|[0-9A-Za-z+/=_.-]{1,128})$',
+            "pattern": UPLOAD_ETAG_PATTERN,
             "description": "The ETag header of S3's response to the upload, with or without quotes.",
         }
     ),

@@ -82,7 +82,8 @@ def _describe_query(model: type[RequestModel]) -> list[dict[str, Any]]:
     parameters = []
     for name, schema in model.model_json_schema(mode=_MODE)["properties"].items():
         described = {key: value for key, value in schema.items() if key not in {"title", "default", "description"}}
-        parameters.append({"name": name, "in": "query", "description": schema["description"], "schema": described})
+        parameter = {"name": name, "in": "query", "description": schema["description"], "schema": described}
+        parameters.append(parameter | ({"required": True} if model.model_fields[name].is_required() else {}))
     return parameters
 
 

@@ -35,9 +35,13 @@ from service.problems import (
     INLINE_NOT_ALLOWED,
     INTERNAL,
     METADATA_TOO_LARGE,
+    MULTIPART_UNSUPPORTED,
+    PARTS_MISMATCH,
     STORE_UNAVAILABLE,
     UNSUPPORTED,
+    UPLOAD_LOST,
     UPLOAD_MISMATCH,
+    WRONG_UPLOAD_METHOD,
     Problem,
 )
 from service.v1_models import (
@@ -47,6 +51,10 @@ from service.v1_models import (
     CompleteRequest,
     DeclarationRequest,
     DownloadQuery,
+    PartListQuery,
+    PartListResponse,
+    PartUrlsRequest,
+    PartUrlsResponse,
     PendingAssetResponse,
 )
 
@@ -101,7 +109,18 @@ class Operation:
 
 V1: Final = "Assets, version 1"
 _RETRY_AFTER: Final = {"Retry-After": "When to ask again, in seconds, while a change is to be expected."}
-_DECLARATION_PROBLEMS: Final = (METADATA_TOO_LARGE, *UNSUPPORTED.values())
+_DECLARATION_PROBLEMS: Final = (METADATA_TOO_LARGE, *UNSUPPORTED.values(), MULTIPART_UNSUPPORTED)
+_PENDING_PARTS_PROBLEMS: Final = (
+    BAD_ASSET_ID,
+    BAD_REQUEST,
+    ASSET_NOT_FOUND,
+    ALREADY_UPLOADED,
+    WRONG_UPLOAD_METHOD,
+    ASSET_EXPIRED,
+    STORE_UNAVAILABLE,
+    INTERNAL,
+)
+"""Those of an asset that waits for its parts."""
 
 OPERATIONS: Final = (
     Operation(
@@ -168,6 +187,7 @@ OPERATIONS: Final = (
             ASSET_NOT_FOUND,
             ALREADY_UPLOADED,
             UPLOAD_MISMATCH,
+            WRONG_UPLOAD_METHOD,
             ASSET_EXPIRED,
             ASSET_BUSY,
             BODY_TOO_LARGE,
@@ -183,7 +203,8 @@ OPERATIONS: Final = (
         summary="Create an asset with a declaration",
         description=(
             "Creates a pending asset and returns how to upload its bytes. What you declare is enforced: S3 rejects "
-            "other bytes. Without a body nothing is declared."
+            "other bytes. Without a body nothing is declared. A large file is uploaded in parts: `upload` then has the "
+            "method `multipart`, and `POST /v1/assets/{id}/parts` returns the URLs."
         ),
         tag=V1,
         body=DeclarationRequest,
@@ -266,7 +287,8 @@ OPERATIONS: Final = (
         description=(
             "Says that the bytes are uploaded. With `etag`, the ETag header of S3's response to the upload, the asset "
             "is final at once, or within seconds if it is large. Without it, the asset is final some time after the "
-            "upload URL has expired. Repeating the request is no error."
+            "upload URL has expired. An upload in parts is completed with `upload_id` and `parts`, and is final at "
+            "once, however large it is. Repeating the request is no error."
         ),
         tag=V1,
         body=CompleteRequest,
@@ -281,12 +303,42 @@ OPERATIONS: Final = (
             ASSET_NOT_FOUND,
             ALREADY_UPLOADED,
             UPLOAD_MISMATCH,
+            WRONG_UPLOAD_METHOD,
+            PARTS_MISMATCH,
+            UPLOAD_LOST,
             ASSET_EXPIRED,
             ASSET_BUSY,
             BODY_TOO_LARGE,
             STORE_UNAVAILABLE,
             INTERNAL,
         ),
+    ),
+    Operation(
+        "createPartUrls",
+        "POST",
+        ("/v1/assets/{id}/parts",),
+        v1_handlers.presign_parts,
+        summary="Get URLs for parts",
+        description=(
+            "Returns URLs for up to 100 parts of an upload. `PUT` each part to its URL, several at once if you like, "
+            "and keep the ETag header of each response. Ask again when a URL has expired."
+        ),
+        tag=V1,
+        body=PartUrlsRequest,
+        responses=(Response(HTTPStatus.OK, "The URLs.", PartUrlsResponse),),
+        problems=(*_PENDING_PARTS_PROBLEMS, PARTS_MISMATCH, BODY_TOO_LARGE),
+    ),
+    Operation(
+        "listParts",
+        "GET",
+        ("/v1/assets/{id}/parts",),
+        v1_handlers.list_parts,
+        summary="List the parts that S3 has",
+        description="To resume an upload: send the parts that are missing.",
+        tag=V1,
+        query=PartListQuery,
+        responses=(Response(HTTPStatus.OK, "The parts, in order.", PartListResponse),),
+        problems=(*_PENDING_PARTS_PROBLEMS, UPLOAD_LOST),
     ),
     Operation(
         "refreshUploadUrl",
@@ -306,6 +358,7 @@ OPERATIONS: Final = (
             ASSET_NOT_FOUND,
             ASSET_NOT_PENDING,
             ALREADY_UPLOADED,
+            WRONG_UPLOAD_METHOD,
             ASSET_EXPIRED,
             ASSET_BUSY,
             BODY_TOO_LARGE,

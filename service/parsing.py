@@ -84,7 +84,7 @@ def parse_query(model: type[Model], request: Request) -> Model:
         BadRequestError: The model does not accept them.
     """
     if not request.query_string:
-        return model()
+        return parse_members(model, {})
     arguments = request.get_args(keep_blank_values=True)
     return parse_members(model, {name: arguments.getlist(name) for name in model.model_fields if name in arguments})
 

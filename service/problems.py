@@ -26,9 +26,12 @@ from assetuploader.errors import (
     AssetNotPendingError,
     AssetNotUploadedError,
     DeletesDisabledError,
+    PartsMismatchError,
     StoreError,
     StoreErrorKind,
+    UploadLostError,
     UploadMismatchError,
+    WrongUploadMethodError,
 )
 from assetuploader.state_machine import MAX_METADATA_BYTES
 from service.http_protocol import HeadersTooLargeError
@@ -65,6 +68,10 @@ class MetadataTooLargeError(Exception):
             f"S3 stores at most {MAX_METADATA_BYTES} bytes of metadata with an asset. Shorten metadata, filename or "
             f"content_type by {excess_bytes} bytes. Spaces and characters beyond ASCII count three bytes and more."
         )
+
+
+class MultipartUnsupportedError(Exception):
+    """The store cannot take uploads in parts safely."""
 
 
 class UnsupportedDeclarationError(Exception):
@@ -138,6 +145,34 @@ ASSET_NOT_PENDING: Final = Problem(
     "asset_not_pending",
     "Not pending",
     "The asset is marked, and becomes final with the bytes that were uploaded. Create another asset for other bytes.",
+)
+MULTIPART_UNSUPPORTED: Final = Problem(
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "multipart_unsupported",
+    "No uploads in parts",
+    "The S3 store of this service cannot take uploads in parts safely. Send the file with one PUT, which takes up to "
+    "5 GiB.",
+)
+WRONG_UPLOAD_METHOD: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "wrong_upload_method",
+    "Another way to upload",
+    "An asset in parts is completed by POST /v1/assets/{id}/complete with upload_id and parts, and has part URLs "
+    "instead of an upload URL. An asset that is uploaded with one PUT has neither upload_id nor parts.",
+)
+PARTS_MISMATCH: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "parts_mismatch",
+    "Other parts",
+    "There is no part of this number, S3 has other parts, or their sum is not the declared size. Nothing is lost: "
+    "GET /v1/assets/{id}/parts lists what S3 has. Send what is missing, and repeat the request.",
+)
+UPLOAD_LOST: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "upload_lost",
+    "No such upload",
+    "S3 does not have this upload: it was aborted, or the upload_id is another one. Create a new asset, and send all "
+    "parts again.",
 )
 DELETES_DISABLED: Final = Problem(
     HTTPStatus.FORBIDDEN,
@@ -215,6 +250,10 @@ PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     AlreadyUploadedError: ALREADY_UPLOADED,
     UploadMismatchError: UPLOAD_MISMATCH,
     AssetNotPendingError: ASSET_NOT_PENDING,
+    MultipartUnsupportedError: MULTIPART_UNSUPPORTED,
+    WrongUploadMethodError: WRONG_UPLOAD_METHOD,
+    PartsMismatchError: PARTS_MISMATCH,
+    UploadLostError: UPLOAD_LOST,
     DeletesDisabledError: DELETES_DISABLED,
     MetadataTooLargeError: METADATA_TOO_LARGE,
     InlineNotAllowedError: INLINE_NOT_ALLOWED,

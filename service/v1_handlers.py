@@ -14,13 +14,16 @@ from assetuploader.errors import (
     StoreUnavailableError,
 )
 from assetuploader.keys import format_timestamp
+from assetuploader.multipart_service import MultipartAsset, PresignedPart
+from assetuploader.parts import choose_part_bytes
 from assetuploader.state_machine import AssetState, excess_metadata_bytes
-from service.context import STORE_TIMEOUT_SECONDS, Context
+from service.context import COMPLETION_TIMEOUT_SECONDS, PART_LIST_TIMEOUT_SECONDS, STORE_TIMEOUT_SECONDS, Context
 from service.handlers import call_store, parse_asset_id, require_verified_store
-from service.parsing import check_empty, parse_members, parse_optional_body, parse_query, read_body
+from service.parsing import check_empty, parse_body, parse_members, parse_optional_body, parse_query, read_body
 from service.problems import (
     InlineNotAllowedError,
     MetadataTooLargeError,
+    MultipartUnsupportedError,
     UnsupportedDeclarationError,
     describe_problem,
 )
@@ -28,6 +31,7 @@ from service.requests import ApiRequest
 from service.responses import JsonResponse
 from service.v1_models import (
     MAX_BATCH_BYTES,
+    MAX_COMPLETION_BYTES,
     AssetResponse,
     BatchItem,
     BatchRequest,
@@ -35,6 +39,13 @@ from service.v1_models import (
     CompleteRequest,
     DeclarationRequest,
     DownloadQuery,
+    ListedPart,
+    MultipartTarget,
+    PartListQuery,
+    PartListResponse,
+    PartUrl,
+    PartUrlsRequest,
+    PartUrlsResponse,
     PendingAssetResponse,
     UploadTarget,
 )
@@ -55,9 +66,8 @@ async def create_asset(request: ApiRequest) -> JsonResponse:
         DeclarationRequest, request.headers.getone("content-type", None), await read_body(request)
     )
     created = await call_store(context, _create(context, declared))
-    request.asset_id = created.asset_id
-    location = request.relative_to_root(f"v1/assets/{created.asset_id}")
-    return JsonResponse(_describe_pending(created), HTTPStatus.CREATED, {"Location": location})
+    request.asset_id = created.id
+    return JsonResponse(created, HTTPStatus.CREATED, {"Location": request.relative_to_root(f"v1/assets/{created.id}")})
 
 
 async def create_assets(request: ApiRequest) -> JsonResponse:
@@ -67,7 +77,7 @@ async def create_assets(request: ApiRequest) -> JsonResponse:
     batch = parse_optional_body(BatchRequest, request.headers.getone("content-type", None), body)
     require_verified_store(context)
 
-    async def create_one(members: Any) -> PendingAsset:  # noqa: ANN401 -- any JSON
+    async def create_one(members: Any) -> PendingAssetResponse:  # noqa: ANN401 -- any JSON
         return await _create(context, parse_members(DeclarationRequest, members))
 
     tasks = [asyncio.create_task(create_one(members)) for members in batch.assets]
@@ -105,10 +115,45 @@ async def complete_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
     """Record that the client finished its upload, and finalize the asset if that is possible at once."""
     context: Context = request.app.ctx.context
     asset_id = parse_asset_id(request, asset_id)
-    body = parse_optional_body(CompleteRequest, request.headers.getone("content-type", None), await read_body(request))
+    sent = await read_body(request, MAX_COMPLETION_BYTES)
+    body = parse_optional_body(CompleteRequest, request.headers.getone("content-type", None), sent)
     async with context.marks.turn(asset_id):
-        asset = await call_store(context, _complete(context, asset_id, body.etag))
+        if body.upload_id is not None and body.parts is not None:
+            completing = context.multipart.complete(asset_id, body.upload_id, body.parts)
+            asset = await call_store(context, completing, COMPLETION_TIMEOUT_SECONDS)
+        else:
+            asset = await call_store(context, _complete(context, asset_id, body.etag))
     return await _respond(context, asset, parse_members(DownloadQuery, {}), HTTPStatus.ACCEPTED)
+
+
+async def presign_parts(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Return URLs for some of the parts of an upload."""
+    context: Context = request.app.ctx.context
+    asset_id = parse_asset_id(request, asset_id)
+    body = parse_body(PartUrlsRequest, request.headers.getone("content-type", None), await read_body(request))
+    presigning = context.multipart.presign_parts(
+        asset_id, body.upload_id, body.part_numbers, context.now(), size=body.size
+    )
+    return JsonResponse(PartUrlsResponse(parts=list(map(_describe_part_url, await call_store(context, presigning)))))
+
+
+async def list_parts(request: ApiRequest, asset_id: str) -> JsonResponse:
+    """Return the parts that S3 has."""
+    context: Context = request.app.ctx.context
+    asset_id = parse_asset_id(request, asset_id)
+    query = parse_query(PartListQuery, request)
+    asset, parts = await call_store(
+        context, context.multipart.list_parts(asset_id, query.upload_id), PART_LIST_TIMEOUT_SECONDS
+    )
+    return JsonResponse(
+        PartListResponse(
+            upload_id=query.upload_id,
+            part_size=asset.part_bytes,
+            part_count=asset.part_count,
+            expires_at=format_timestamp(asset.state.upload_expires_at),
+            parts=[ListedPart(number=part.number, size=part.size, etag=part.etag) for part in parts],
+        )
+    )
 
 
 async def refresh_upload_url(request: ApiRequest, asset_id: str) -> JsonResponse:
@@ -131,13 +176,33 @@ async def delete_asset(request: ApiRequest, asset_id: str) -> JsonResponse:
     return JsonResponse(None, HTTPStatus.NO_CONTENT)
 
 
-async def _create(context: Context, declared: DeclarationRequest) -> PendingAsset:
+async def _create(context: Context, declared: DeclarationRequest) -> PendingAssetResponse:
     declaration, now = declared.to_declaration(), context.now()
-    _require_enforceable(context, declaration)
-    excess = excess_metadata_bytes(declaration, now)
+    is_multipart = _is_multipart(context, declared)
+    part_bytes = choose_part_bytes(declaration.size) if is_multipart else None
+    excess = excess_metadata_bytes(declaration, now, part_bytes)
     if excess:
         raise MetadataTooLargeError(excess)
-    return await context.assets.create(declaration, now)
+    if is_multipart:
+        asset, upload_id = await context.multipart.create(declaration, now)
+        return _describe_multipart(asset, upload_id)
+    _require_enforceable(context, declaration)
+    return _describe_pending(await context.assets.create(declaration, now))
+
+
+def _is_multipart(context: Context, declared: DeclarationRequest) -> bool:
+    """Return whether the upload has parts. A file that one PUT can take needs none on a store that cannot take them.
+
+    Raises:
+        MultipartUnsupportedError: It needs parts, and the store cannot take them.
+    """
+    if not declared.is_multipart(context.multipart_bytes):
+        return False
+    if context.readiness.takes_parts:
+        return True
+    if declared.multipart or declared.is_too_long_for_put:
+        raise MultipartUnsupportedError
+    return False
 
 
 def _require_enforceable(context: Context, declaration: Declaration) -> None:
@@ -204,6 +269,25 @@ def _describe_pending(pending: PendingAsset) -> PendingAssetResponse:
     return PendingAssetResponse(**_describe_state(pending.asset_id, pending.state), download_url=None, upload=upload)
 
 
+def _describe_multipart(asset: MultipartAsset, upload_id: str) -> PendingAssetResponse:
+    upload = MultipartTarget(
+        upload_id=upload_id,
+        part_size=asset.part_bytes,
+        part_count=asset.part_count,
+        expires_at=format_timestamp(asset.state.upload_expires_at),
+    )
+    return PendingAssetResponse(**_describe_state(asset.asset_id, asset.state), download_url=None, upload=upload)
+
+
+def _describe_part_url(part: PresignedPart) -> PartUrl:
+    return PartUrl(
+        number=part.number,
+        url=part.target.url,
+        headers={"content-length": str(part.size)},
+        expires_at=format_timestamp(part.target.expires_at),
+    )
+
+
 def _describe_state(asset_id: str, state: AssetState) -> dict[str, Any]:
     declaration = state.declaration
     return {
@@ -220,13 +304,13 @@ def _describe_state(asset_id: str, state: AssetState) -> dict[str, Any]:
     }
 
 
-def _describe_result(request: ApiRequest, task: "asyncio.Task[PendingAsset]") -> BatchItem:
+def _describe_result(request: ApiRequest, task: "asyncio.Task[PendingAssetResponse]") -> BatchItem:
     error: BaseException | None
     if task.cancelled():
         error = StoreUnavailableError(f"S3 did not respond within {STORE_TIMEOUT_SECONDS} s")
     else:
         error = task.exception()
     if error is None:
-        return BatchItem(status=HTTPStatus.CREATED, asset=_describe_pending(task.result()), problem=None)
+        return BatchItem(status=HTTPStatus.CREATED, asset=task.result(), problem=None)
     problem = describe_problem(request, error)
     return BatchItem(status=problem.status, asset=None, problem=problem)

@@ -4,15 +4,19 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from assetuploader.declaration import Declaration
+from assetuploader.keys import parse_etag
+from assetuploader.parts import MAX_MULTIPART_BYTES, MAX_PARTS, MAX_PUT_BYTES
+from assetuploader.store import CompletedPart
 from service.models import (
     ASSET_ID_SCHEMA,
     EXAMPLE_ID,
     MAX_URL_SECONDS,
+    UPLOAD_ETAG_PATTERN,
     ProblemResponse,
     RequestModel,
     ResponseModel,
@@ -20,21 +24,33 @@ from service.models import (
     parse_url_seconds,
 )
 
-MAX_UPLOAD_BYTES: Final = 5 * 1024**3
-"""S3's limit for one PUT."""
 MAX_FILENAME_BYTES: Final = 255
 MAX_CONTENT_TYPE_CHARACTERS: Final = 255
 MAX_METADATA: Final = 20
 """Each name is a header of its own, and S3 limits the length of all headers."""
 MAX_BATCH: Final = 100
 MAX_BATCH_BYTES: Final = 1024 * 1024
+MAX_PART_URLS: Final = 100
+"""The number of part URLs in one response."""
+MAX_COMPLETION_BYTES: Final = 2 * 1024 * 1024
+"""10,000 parts with ETags of 128 characters."""
+MAX_UPLOAD_ID_CHARACTERS: Final = 1024
 
+_PARTS_HINT: Final = (
+    f'"parts" must be a list of 1 to {MAX_PARTS} objects {{"number": …, "etag": "…"}}: each number from 1 on once, '
+    "with the ETag header of S3's response to that part."
+)
+_UPLOAD_ID: Final = re.compile(rf"[!-~]{{1,{MAX_UPLOAD_ID_CHARACTERS}}}", re.ASCII)
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE: Final = re.compile(rf'{_WORD}/{_WORD}(?:; ?{_WORD}=(?:{_WORD}|"[ !#-\[\]-~]*"))*', re.ASCII)
 _METADATA_NAME: Final = re.compile(r"(?=.{1,64}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 _EXAMPLE_SHA256: Final = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 _EXAMPLE_UPLOAD_URL: Final = f"https://my-bucket.s3.eu-west-1.amazonaws.com/temp/{EXAMPLE_ID}?X-Amz-Algorithm=…"
+_EXAMPLE_UPLOAD_ID: Final = "VXBsb2FkIElEIGZvciBlbHZpbmcncyBteS1tb3ZpZS5tMnRzIHVwbG9hZA"
+_EXAMPLE_PART_URL: Final = (
+    f"https://my-bucket.s3.eu-west-1.amazonaws.com/uploaded/{EXAMPLE_ID}?partNumber=1&X-Amz-Algorithm=…"
+)
 _EXAMPLE_DOWNLOAD_URL: Final = f"https://my-bucket.s3.eu-west-1.amazonaws.com/uploaded/{EXAMPLE_ID}?X-Amz-Algorithm=…"
 
 
@@ -64,10 +80,8 @@ def _parse_content_type(value: object) -> str:
 def _parse_size(value: object) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # for JSON, 5.0 is a whole number
-    if type(value) is not int or not 0 <= value <= MAX_UPLOAD_BYTES:
-        raise ValueError(
-            f'"size" must be a whole number of bytes from 0 to {MAX_UPLOAD_BYTES}, the most that S3 takes at once.'
-        )
+    if type(value) is not int or not 0 <= value <= MAX_MULTIPART_BYTES:
+        raise ValueError(f'"size" must be a whole number of bytes from 0 to {MAX_MULTIPART_BYTES}, the most of S3.')
     return value
 
 
@@ -77,10 +91,51 @@ def _parse_sha256(value: object) -> str:
     return value.lower()
 
 
-def _parse_flag(value: object) -> bool:
+def _parse_flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError('"write_once" must be true or false.')  # noqa: TRY004 -- pydantic's way
+        raise ValueError(f'"{name}" must be true or false.')  # noqa: TRY004 -- pydantic's way
     return value
+
+
+def _parse_upload_id(value: object) -> str:
+    match value:
+        case str() | [str()] if _UPLOAD_ID.fullmatch(text := value if isinstance(value, str) else value[0]):
+            return text
+        case _:
+            raise ValueError("upload_id must be the one in the response that created the asset.")
+
+
+def _is_part_number(value: object) -> bool:
+    return type(value) is int and 1 <= value <= MAX_PARTS
+
+
+def _parse_part_numbers(value: object) -> list[int]:
+    is_valid = isinstance(value, list) and 1 <= len(value) <= MAX_PART_URLS and all(map(_is_part_number, value))
+    if not is_valid or not isinstance(value, list) or len(set(value)) < len(value):
+        raise ValueError(
+            f'"part_numbers" must be a list of 1 to {MAX_PART_URLS} different whole numbers from 1 to {MAX_PARTS}.'
+        )
+    return value
+
+
+def _parse_completed_parts(value: object) -> list[CompletedPart]:
+    """Return the parts in order. Each number from 1 on occurs once, and each part has an ETag."""
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_PARTS:
+        raise ValueError(_PARTS_HINT)
+    parts = []
+    for part in value:
+        match part:
+            case {"number": int(number), "etag": str(text), **others} if not others and _is_part_number(number):
+                etag = parse_etag(text)
+            case _:
+                etag = None
+        if etag is None:
+            raise ValueError(_PARTS_HINT)
+        parts.append(CompletedPart(number, etag))
+    parts.sort(key=lambda part: part.number)
+    if [part.number for part in parts] != list(range(1, len(parts) + 1)):
+        raise ValueError(_PARTS_HINT)
+    return parts
 
 
 def _parse_metadata(value: object) -> Mapping[str, str]:
@@ -107,11 +162,21 @@ def _parse_disposition(values: list[str]) -> str:
             raise ValueError("disposition must be attachment or inline.")
 
 
+UploadId = Annotated[
+    str,
+    BeforeValidator(_parse_upload_id),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_UPLOAD_ID.pattern}$", "description": "As in the response that created it."}
+    ),
+]
+
+
 class DeclarationRequest(RequestModel):
     """What is known about the file. Every member is optional, and what is given is enforced."""
 
     hint = (
-        "Send a JSON object with some of filename, content_type, size, sha256, write_once and metadata, or no body. "
+        "Send a JSON object with some of filename, content_type, size, sha256, write_once, multipart and metadata, or "
+        "no body. "
         "Other members are rejected."
     )
     example: ClassVar[dict[str, Any]] = {
@@ -142,15 +207,24 @@ class DeclarationRequest(RequestModel):
     size: Annotated[
         int | None,
         BeforeValidator(_parse_size),
-        WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_UPLOAD_BYTES}),
+        WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_MULTIPART_BYTES}),
     ] = Field(None, description="In bytes. S3 rejects an upload of another length.")
     sha256: Annotated[
         str | None,
         BeforeValidator(_parse_sha256),
         WithJsonSchema({"type": "string", "pattern": f"^{_SHA256.pattern}$"}),
     ] = Field(None, description="The SHA-256 of the file in hexadecimal. S3 rejects other bytes.")
-    write_once: Annotated[bool, BeforeValidator(_parse_flag), WithJsonSchema({"type": "boolean"})] = Field(
-        default=False, description="Whether S3 rejects a second upload."
+    write_once: Annotated[
+        bool, BeforeValidator(partial(_parse_flag, "write_once")), WithJsonSchema({"type": "boolean"})
+    ] = Field(default=False, description="Whether S3 rejects a second upload.")
+    multipart: Annotated[
+        bool | None, BeforeValidator(partial(_parse_flag, "multipart")), WithJsonSchema({"type": "boolean"})
+    ] = Field(
+        None,
+        description=(
+            "Whether the file is uploaded in parts, which can be sent at once and resumed. By default large files are, "
+            "if `size` is declared. `sha256` and `write_once` need one PUT."
+        ),
     )
     metadata: Annotated[
         Mapping[str, str],
@@ -167,6 +241,29 @@ class DeclarationRequest(RequestModel):
         default_factory=dict,
         description="Names and text of your own, returned with the asset. With the file name, S3 stores at most 2 kB.",
     )
+
+    @model_validator(mode="after")
+    def _check_method(self) -> Self:
+        needs_one_put = self.sha256 is not None or self.write_once
+        if self.multipart and needs_one_put:
+            raise ValueError('"sha256" and "write_once" need one PUT. Leave them out, or leave "multipart" out.')
+        if self.is_too_long_for_put and (needs_one_put or self.multipart is False):
+            raise ValueError(
+                f'One PUT takes at most {MAX_PUT_BYTES} bytes. Longer files are uploaded in parts: leave "sha256" and '
+                '"write_once" out, and do not set "multipart" to false.'
+            )
+        return self
+
+    @property
+    def is_too_long_for_put(self) -> bool:
+        """Whether one PUT cannot take a file of this size."""
+        return self.size is not None and self.size > MAX_PUT_BYTES
+
+    def is_multipart(self, multipart_bytes: int) -> bool:
+        """Whether the file is to be uploaded in parts, if those above this size are."""
+        if self.multipart is not None:
+            return self.multipart
+        return self.size is not None and self.size > multipart_bytes and self.sha256 is None and not self.write_once
 
     def to_declaration(self) -> Declaration:
         """Return it as the core's value."""
@@ -198,13 +295,83 @@ class BatchRequest(RequestModel):
     """Each is checked on its own, so that one mistake does not reject the others."""
 
 
+class PartUrlsRequest(RequestModel):
+    """The parts that a client wants to send."""
+
+    hint = 'Send {"upload_id": "…", "part_numbers": […]}. You may add "size". Other members are rejected.'
+    example: ClassVar[dict[str, Any]] = {"upload_id": _EXAMPLE_UPLOAD_ID, "part_numbers": [1, 2]}
+
+    upload_id: UploadId
+    part_numbers: Annotated[
+        list[int],
+        BeforeValidator(_parse_part_numbers),
+        WithJsonSchema(
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_PART_URLS,
+                "uniqueItems": True,
+                "items": {"type": "integer", "minimum": 1, "maximum": MAX_PARTS},
+            }
+        ),
+    ]
+    size: Annotated[
+        int | None,
+        BeforeValidator(_parse_size),
+        WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_MULTIPART_BYTES}),
+    ] = Field(
+        None,
+        description="The size of the file in bytes, if it was not declared. The last part may then be shorter.",
+    )
+
+
+class PartListQuery(RequestModel):
+    """The query parameters of a list of parts."""
+
+    hint = "Add ?upload_id=… with the upload_id in the response that created the asset."
+    example: ClassVar = {"upload_id": _EXAMPLE_UPLOAD_ID}
+
+    upload_id: UploadId = Field(description="The `upload_id` in the response that created the asset.")
+
+
 class CompleteRequest(RequestModel):
     """The body of a completion."""
 
-    hint = 'Send {"etag": "…"} with the ETag of your upload, {}, or no body. Other members are rejected.'
+    hint = (
+        'Send {"etag": "…"} with the ETag of your upload, {}, or no body; for an upload in parts {"upload_id": "…", '
+        '"parts": […]}. Other members are rejected.'
+    )
     example: ClassVar[dict[str, Any]] = {"etag": "5d41402abc4b2a76b9719d911017c592"}
 
     etag: UploadEtag = None
+    upload_id: UploadId | None = None
+    parts: Annotated[
+        list[CompletedPart] | None,
+        BeforeValidator(_parse_completed_parts),
+        WithJsonSchema(
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_PARTS,
+                "description": "All parts, each with the ETag header of S3's response.",
+                "items": {
+                    "type": "object",
+                    "required": ["number", "etag"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "number": {"type": "integer", "minimum": 1, "maximum": MAX_PARTS},
+                        "etag": {"type": "string", "pattern": UPLOAD_ETAG_PATTERN},
+                    },
+                },
+            }
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _check_method(self) -> Self:
+        if (self.upload_id is None) != (self.parts is None) or (self.parts is not None and self.etag is not None):
+            raise ValueError(self.hint)
+        return self
 
 
 class DownloadQuery(RequestModel):
@@ -246,6 +413,73 @@ class UploadTarget(ResponseModel):
     )
 
 
+class MultipartTarget(ResponseModel):
+    """How to upload the bytes in parts."""
+
+    method: Literal["multipart"] = "multipart"
+    upload_id: str = Field(
+        description="Names this upload in later requests. Keep it: it is not stored.",
+        json_schema_extra={"example": _EXAMPLE_UPLOAD_ID},
+    )
+    part_size: int = Field(
+        description="The size of each part in bytes. The last one is as long as what remains.",
+        json_schema_extra={"example": 16_777_216},
+    )
+    part_count: int | None = Field(
+        description="How many parts there are; null if the size was not declared.", json_schema_extra={"example": 64}
+    )
+    expires_at: str = Field(
+        description="Until when parts are accepted.",
+        json_schema_extra={"format": "date-time", "example": "2026-02-07T11:45:00Z"},
+    )
+
+
+class PartUrl(ResponseModel):
+    """Where to PUT one part."""
+
+    number: int = Field(json_schema_extra={"example": 1})
+    url: str = Field(json_schema_extra={"format": "uri", "example": _EXAMPLE_PART_URL})
+    headers: dict[str, str] = Field(
+        description="Send exactly these headers, with these values. HTTP clients set `content-length` themselves.",
+        json_schema_extra={"example": {"content-length": "16777216"}},
+    )
+    expires_at: str = Field(
+        description="When `url` expires. Ask for another one then.",
+        json_schema_extra={"format": "date-time", "example": "2026-01-31T12:00:00Z"},
+    )
+
+
+class PartUrlsResponse(ResponseModel):
+    """Where to PUT parts, in the order of the request."""
+
+    parts: list[PartUrl]
+
+
+class ListedPart(ResponseModel):
+    """One part that S3 has."""
+
+    number: int = Field(json_schema_extra={"example": 1})
+    size: int = Field(description="In bytes.", json_schema_extra={"example": 16_777_216})
+    etag: str = Field(json_schema_extra={"example": "5d41402abc4b2a76b9719d911017c592"})
+
+
+class PartListResponse(ResponseModel):
+    """The parts that S3 has, in order, and what a client needs to send the others."""
+
+    upload_id: str = Field(json_schema_extra={"example": _EXAMPLE_UPLOAD_ID})
+    part_size: int = Field(
+        description="The size of each part but the last one.", json_schema_extra={"example": 16_777_216}
+    )
+    part_count: int | None = Field(
+        description="How many parts there are; null if the size was not declared.", json_schema_extra={"example": 64}
+    )
+    expires_at: str = Field(
+        description="Until when parts are accepted.",
+        json_schema_extra={"format": "date-time", "example": "2026-02-07T11:45:00Z"},
+    )
+    parts: list[ListedPart]
+
+
 class AssetResponse(ResponseModel):
     """An asset, in whichever state it is. A member that is not known is null."""
 
@@ -285,7 +519,7 @@ class AssetResponse(ResponseModel):
 class PendingAssetResponse(AssetResponse):
     """An asset that waits for its bytes, and how to upload them."""
 
-    upload: UploadTarget
+    upload: Annotated[UploadTarget | MultipartTarget, Field(discriminator="method")]
 
 
 class BatchItem(ResponseModel):

@@ -99,7 +99,9 @@ def _member(schema: dict[str, Any]) -> str:
 
 
 def _range(schema: dict[str, Any]) -> str:
-    return " or ".join(schema["enum"]) if "enum" in schema else f"{schema['minimum']} to {schema['maximum']}"
+    if "minimum" in schema:
+        return f"{schema['minimum']} to {schema['maximum']}"
+    return " or ".join(schema.get("enum", ["text"]))
 
 
 if __name__ == "__main__":

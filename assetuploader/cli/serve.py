@@ -18,13 +18,14 @@ from assetuploader.cli.config import Config
 from assetuploader.cli.exit_codes import ExitCode, exit_code_for
 from assetuploader.cli.logs import configure_logs
 from assetuploader.cli.s3_call_logging import call_logger, combine_observers
-from assetuploader.cli.wiring import open_asset_service, open_bucket
+from assetuploader.cli.wiring import open_asset_service, open_bucket, open_multipart_service
 from assetuploader.conformance import (
     check_conditional_delete,
     check_conditional_writes,
     check_unsigned_copy_source,
 )
 from assetuploader.errors import StoreError, StoreUnavailableError
+from assetuploader.multipart_check import find_multipart_problem
 from assetuploader.s3.clock import Clock
 from assetuploader.store import Bucket
 from service.app import build_app
@@ -79,7 +80,7 @@ class _BackgroundTasks:
         while not self.readiness.store_verified:
             await asyncio.sleep(VERIFY_RETRY_SECONDS)
             try:
-                self.readiness.capabilities = await _verify_store(self.bucket, deletes=self.deletes)
+                await _verify_store(self.bucket, self.readiness, deletes=self.deletes)
             except StoreUnavailableError as error:
                 log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
             except StoreError as error:
@@ -87,7 +88,6 @@ class _BackgroundTasks:
                 app.stop()
                 return
             else:
-                self.readiness.store_verified = True
                 log.info("store_verified")
 
     async def _refresh_reports_forever(self) -> None:
@@ -109,10 +109,7 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     except StoreError as error:
         return _exit_on_store_error(error)
     try:
-        readiness.capabilities = asyncio.run(
-            _verify_store_before_start(open_bucket(config, clock=s3_clock), deletes=config.deletes)
-        )
-        readiness.store_verified = True
+        asyncio.run(_verify_store_before_start(open_bucket(config, clock=s3_clock), readiness, deletes=config.deletes))
     except StoreUnavailableError as error:
         log.warning("store_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
     except StoreError as error:
@@ -134,10 +131,12 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     metrics.registry.register(AssetCacheCollector(cache))
     context = Context(
         open_asset_service(config, bucket, cache),
+        open_multipart_service(config, bucket),
         config.download_url_ttl_seconds,
         lambda: datetime.fromtimestamp(s3_clock.now(), UTC),
         metrics,
         readiness,
+        config.multipart_bytes,
         config.deletes,
     )
     app = build_app(context, config.drain_seconds, background.lifespan)
@@ -149,21 +148,30 @@ def serve(config: Config, host: str, port: int, metrics_port: int) -> int:
     return ExitCode.OK if background.fatal_error is None else _exit_on_store_error(background.fatal_error)
 
 
-async def _verify_store_before_start(bucket: Bucket, *, deletes: bool) -> frozenset[Capability]:
+async def _verify_store_before_start(bucket: Bucket, readiness: Readiness, *, deletes: bool) -> None:
     async with bucket:  # a bucket of its own: connections end with their event loop, and Sanic makes another one
-        return await _verify_store(bucket, deletes=deletes)
+        await _verify_store(bucket, readiness, deletes=deletes)
 
 
-async def _verify_store(bucket: Bucket, *, deletes: bool) -> frozenset[Capability]:
+async def _verify_store(bucket: Bucket, readiness: Readiness, *, deletes: bool) -> None:
+    """Check the store, and tell `readiness` what it can do."""
     try:
         async with asyncio.timeout(VERIFY_TIMEOUT_SECONDS):
             await check_conditional_writes(bucket.store)
             await check_unsigned_copy_source(bucket)
             if deletes:
                 await check_conditional_delete(bucket.store)
-            return await find_capabilities(bucket)
+            # At once: they use different keys, and each sends a dozen requests in turn.
+            capabilities, problem = await asyncio.gather(find_capabilities(bucket), find_multipart_problem(bucket))
     except TimeoutError:
         raise StoreUnavailableError(f"S3 did not respond within {VERIFY_TIMEOUT_SECONDS:.0f} s") from None
+    for missing in sorted(frozenset(Capability) - capabilities):
+        log.warning("declaration_unsupported", declaration=missing)
+    if problem is not None:
+        log.warning("multipart_unsupported", reason=problem)
+    readiness.capabilities = capabilities
+    readiness.takes_parts = problem is None
+    readiness.store_verified = True
 
 
 def _exit_on_store_error(error: StoreError) -> int:

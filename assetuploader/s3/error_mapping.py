@@ -98,7 +98,7 @@ def parse_error(response: Response, on_404: On404, *, begins_early: bool) -> S3E
 def _expected_error(status: int, code: str, on_404: On404, *, is_conditional: bool) -> Exception | None:
     """Return the error for an object or a multipart upload that is not as the operation expects, None for others."""
     match status, code:
-        case _, "NoSuchUpload":
+        case _, "NoSuchUpload" if on_404 is On404.UPLOAD_LOST:
             return MultipartUploadLostError(code)
         case (200 | 400, _) if on_404 is On404.UPLOAD_LOST and code in _REJECTED_PARTS:
             return PartsRejectedError(code)

@@ -76,7 +76,7 @@ _REFRESH_LOST: Final = """            except PreconditionFailedError:
             return PendingAsset"""
 _CANCELS: Final = """        case Status.PENDING | Status.MARKED:
             return DeleteAction.CANCEL"""
-_LOST: Final = 'raise StoreUnavailableError("lost") from None'
+_LOST: Final = 'raise StoreError("lost") from None'
 
 MUTANTS: Final = (
     Mutant("the copy names no destination version", store=CopyWithoutIfMatch),

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from assetuploader.asset_service import AssetService
+from assetuploader.multipart_service import MultipartService
 from service.context import Context
 from tests.sequences.machine import POLICY, Sequences
 from tests.sequences.server import LoopbackService
@@ -19,7 +20,10 @@ def start_service() -> LoopbackService:
     """Start the application that all sequences use; each sequence gives it its own bucket."""
     s3 = InMemoryS3()
     unused = AssetService(s3, s3, POLICY, uuid4, bytes, s3)
-    Sequences.service = LoopbackService(Context(unused, 60, lambda: s3.now, Sequences.metrics, Sequences.readiness))
+    unused_too = MultipartService(s3, s3, s3, POLICY, uuid4, bytes)
+    Sequences.service = LoopbackService(
+        Context(unused, unused_too, 60, lambda: s3.now, Sequences.metrics, Sequences.readiness)
+    )
     return Sequences.service
 
 

@@ -17,6 +17,7 @@ from assetuploader.asset_cache import TTL_SECONDS_WITH_DELETES, AssetCache
 from assetuploader.asset_service import AssetService
 from assetuploader.capabilities import Capability
 from assetuploader.errors import StoreError
+from assetuploader.multipart_service import MultipartService
 from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectAttributes
 from reconciler.run import Run, RunOptions, check_nothing
@@ -70,8 +71,24 @@ class Sequences(RuleBasedStateMachine):
             self.s3,
             AssetCache(TTL_SECONDS_WITH_DELETES, timer=lambda: self.s3.now.timestamp()),  # noqa: PLW0108 -- it moves
         )
+        self.multipart = MultipartService(
+            self.store,
+            self.s3,
+            self.s3,
+            POLICY,
+            lambda: UUID(int=rng.getrandbits(128), version=4),
+            lambda: next(nonces),
+        )
         self.service.serve(
-            Context(self.assets, 60, lambda: self.s3.now, self.metrics, self.readiness, may_delete_promised=True)
+            Context(
+                self.assets,
+                self.multipart,
+                60,
+                lambda: self.s3.now,
+                self.metrics,
+                self.readiness,
+                may_delete_promised=True,
+            )
         )
         self.models: dict[str, Model] = {}
         self.urls: dict[str, str] = {}

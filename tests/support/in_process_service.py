@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +15,7 @@ from assetuploader.asset_service import AssetService
 from assetuploader.capabilities import Capability
 from assetuploader.conformance import CHECK_ATTRIBUTES, CHECK_KEY
 from assetuploader.keys import temp_key
+from assetuploader.multipart_service import MultipartService
 from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import ObjectStore
 from service.app import Lifespan, build_app, no_lifespan
@@ -29,6 +30,7 @@ POLICY: Final = LifecyclePolicy(
     upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=86_400, finalize_at_once_bytes=0
 )
 DOWNLOAD_URL_TTL_SECONDS: Final = 60
+MULTIPART_BYTES: Final = 100 * 1024**2
 RESPONSE_TIMEOUT_SECONDS: Final = 20.0
 """The timeout of these tests' client. Nothing takes that long unless it hangs."""
 
@@ -114,10 +116,19 @@ async def serving(  # noqa: PLR0913 -- each test names what it is about
     s3.writes.clear()
     nonces = iter(range(1_000_000))
     ids = _ids()
-    assets = AssetService(store or s3, s3, policy, lambda: next(ids), lambda: b"nonce %d" % next(nonces), s3)
-    readiness = Readiness(store_verified=store_verified, capabilities=frozenset(Capability))
+    make_nonce: Callable[[], bytes] = lambda: b"nonce %d" % next(nonces)  # noqa: E731 -- both services share it
+    assets = AssetService(store or s3, s3, policy, lambda: next(ids), make_nonce, s3)
+    multipart = MultipartService(store or s3, s3, s3, policy, lambda: next(ids), make_nonce)
+    readiness = Readiness(store_verified=store_verified, capabilities=frozenset(Capability), takes_parts=True)
     context = Context(
-        assets, DOWNLOAD_URL_TTL_SECONDS, lambda: s3.now, Metrics(readiness), readiness, may_delete_promised
+        assets,
+        multipart,
+        DOWNLOAD_URL_TTL_SECONDS,
+        lambda: s3.now,
+        Metrics(readiness),
+        readiness,
+        MULTIPART_BYTES,
+        may_delete_promised,
     )
     app = build_app(context, drain_seconds, lifespan)
     app.config.update({"TOUCHUP": False, **settings})  # rewriting its source takes Sanic most of a start

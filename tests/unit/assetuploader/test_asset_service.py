@@ -216,7 +216,7 @@ async def test_bytes_without_an_asset_are_swept_when_no_url_can_be_alive(system:
     assert await reconcile(SWEPT, START) is Outcome.SWEPT
 
 
-@pytest.mark.parametrize("metadata", [{}, {"status": "pending", "expires-at": "2026-01-01T12:15:00Z", "schema": "3"}])
+@pytest.mark.parametrize("metadata", [{}, {"status": "pending", "expires-at": "2026-01-01T12:15:00Z", "schema": "4"}])
 async def test_bytes_beside_any_object_are_never_swept(system: System, metadata: dict[str, str]) -> None:
     """It may be somebody else's, or the placeholder of a newer version: nothing is known about the bytes."""
     system.s3.store("put", UPLOADED, b"an object", ObjectAttributes(metadata))

@@ -243,7 +243,7 @@ def test_a_placeholder_of_each_schema_is_read(pin: str | None, schema: dict[str,
     assert from_metadata(metadata) == AssetState(Status.MARKED, EXPIRY, pin)
 
 
-@pytest.mark.parametrize("schema", ["", "0", "3", "2.0", "two"])
+@pytest.mark.parametrize("schema", ["", "0", "4", "2.0", "two"])
 def test_a_placeholder_of_an_unknown_schema_is_not_read(schema: str) -> None:
     """A state that a later version wrote is left alone instead of misread."""
     with pytest.raises(InvalidPlaceholderError, match="schema"):

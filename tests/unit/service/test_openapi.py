@@ -84,7 +84,7 @@ async def test_the_descriptions_examples_are_accepted(service: Service) -> None:
             if operation["operationId"] == "createAssets":
                 assert [item["status"] for item in response.json()["assets"]] == [201] * len(example["assets"])
             sent += 1
-    assert sent == 4
+    assert sent == 5
 
 
 async def test_the_description_is_relative_to_a_path_prefix(service: Service) -> None:
@@ -115,20 +115,40 @@ async def test_members_are_described_with_their_names_in_json(service: Service) 
         "BatchItem": ["asset", "problem", "status"],
         "BatchRequest": ["assets"],
         "BatchResponse": ["assets"],
-        "CompleteRequest": ["etag"],
+        "CompleteRequest": ["etag", "parts", "upload_id"],
         "CreatedAssetResponse": ["expires_at", "id", "upload_url"],
-        "DeclarationRequest": ["content_type", "filename", "metadata", "sha256", "size", "write_once"],
+        "DeclarationRequest": [
+            "content_type",
+            "filename",
+            "metadata",
+            "multipart",
+            "sha256",
+            "size",
+            "write_once",
+        ],
         "DownResponse": ["Status"],
         "DownloadResponse": ["Download_url"],
+        "ListedPart": ["etag", "number", "size"],
         "MarkRequest": ["Status", "etag"],
+        "MultipartTarget": ["expires_at", "method", "part_count", "part_size", "upload_id"],
         "NotReadyResponse": ["status"],
+        "PartListResponse": ["expires_at", "part_count", "part_size", "parts", "upload_id"],
+        "PartUrl": ["expires_at", "headers", "number", "url"],
+        "PartUrlsRequest": ["part_numbers", "size", "upload_id"],
+        "PartUrlsResponse": ["parts"],
         "PendingAssetResponse": sorted([*asset, "upload"]),
         "ProblemResponse": ["code", "detail", "request_id", "status", "title", "type"],
         "ReadyResponse": ["status"],
         "UpResponse": ["Status"],
         "UploadTarget": ["expires_at", "headers", "method", "url"],
     }
-    requests = {"MarkRequest": ["Status"], "BatchRequest": ["assets"], "DeclarationRequest": [], "CompleteRequest": []}
+    requests = {
+        "MarkRequest": ["Status"],
+        "BatchRequest": ["assets"],
+        "DeclarationRequest": [],
+        "CompleteRequest": [],
+        "PartUrlsRequest": ["part_numbers", "upload_id"],
+    }
     for name, schema in schemas.items():
         assert sorted(schema.get("required", [])) == requests.get(name, sorted(schema["properties"]))
 
@@ -137,14 +157,27 @@ async def test_responses_are_as_their_models_describe_them(service: Service) -> 
     """Each response validates against the schema that the description gives for its operation and status."""
     final_id = await service.finalize()
     pending_id, _ = await service.create()
-    ids = {"refreshUploadUrl": pending_id, "deleteAsset": pending_id}
+    multipart = (await service.client.post("/v1/assets", json={"multipart": True})).json()
+    upload_id = multipart["upload"]["upload_id"]
+    ids = {
+        "refreshUploadUrl": pending_id,
+        "deleteAsset": pending_id,
+        "createPartUrls": multipart["id"],
+        "listParts": multipart["id"],
+    }
+    bodies = {
+        "createAssets": {"assets": [{}]},
+        "createPartUrls": {"upload_id": upload_id, "part_numbers": [1]},
+    }
     for operation in OPERATIONS:
         [response, *_] = operation.responses
-        needs_body = operation.body is not None and operation.operation_id == "createAssets"
         if operation.body is not None and operation.operation_id == "markAsset":
             continue  # its response has no body
         path = operation.route.replace("{id}", ids.get(operation.operation_id, final_id))
-        received = await service.client.request(operation.method, path, json={"assets": [{}]} if needs_body else None)
+        query = {"upload_id": upload_id} if operation.operation_id == "listParts" else None
+        received = await service.client.request(
+            operation.method, path, json=bodies.get(operation.operation_id), params=query
+        )
         assert received.status_code == response.status
         if response.model is not None:
             assert set(received.json()) == _json_names(response.model)

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from assetuploader.errors import (
+    ConflictError,
     ObjectUnreadableError,
     PreconditionFailedError,
     StoreAccessDeniedError,
@@ -37,7 +38,7 @@ def error_response(status: str, code: str, **headers: str) -> bytes:
         ("404 Not Found", "NoSuchBucket", StoreMisconfiguredError),
         ("400 Bad Request", "InvalidBucketName", StoreMisconfiguredError),
         ("412 Precondition Failed", "PreconditionFailed", PreconditionFailedError),
-        ("409 Conflict", "ConditionalRequestConflict", PreconditionFailedError),
+        ("409 Conflict", "ConditionalRequestConflict", ConflictError),
         ("404 Not Found", "NoSuchKey", PreconditionFailedError),
         ("301 Moved Permanently", "PermanentRedirect", StoreMisconfiguredError),
         ("307 Temporary Redirect", "TemporaryRedirect", StoreMisconfiguredError),
