@@ -426,6 +426,10 @@ class AssetService:
                 return Outcome.WAITING
             case Action.SWEEP:
                 return Outcome.SWEPT
+            case Action.EXPIRE:
+                if not dry_run:
+                    await self._expire(asset_id, placeholder)
+                return Outcome.EXPIRED
             case _:
                 pass
         upload = await self._inspect_upload(asset_id, state.declaration)

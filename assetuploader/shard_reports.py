@@ -125,6 +125,16 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenUploads:
+    """The multipart uploads that are neither completed nor aborted, as the last scan of them left them."""
+
+    pending: Count
+    """Those of assets that wait for parts."""
+    ended: Count
+    """Those of assets that are final, expired or missing, and that could not be aborted. S3 charges for their parts."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShardReport:
     """What the last run of one shard did and left, and the counters of all runs."""
 
@@ -147,6 +157,8 @@ class ShardReport:
     full_scan_at: AwareDatetime | None = None
     """When the last full scan that left nothing undone listed its first page, by S3's clock: every look at an upload
     that was planned until then was taken. None in reports of earlier versions: the next scan reads everything."""
+    open_uploads: OpenUploads | None = None
+    """None in reports of earlier versions, and while no run could list them."""
 
 
 _ADAPTER: Final = TypeAdapter(ShardReport)

@@ -238,6 +238,15 @@ ROWS: Final[dict[str, tuple[StatBuilder | TimeseriesBuilder, ...]]] = {
             ),
         ),
         graph(
+            "Open uploads in parts",
+            units.Short,
+            "Multipart uploads that the last hourly scan left: of assets that wait for parts, and of ended assets.",
+            (
+                "{{asset}}",
+                f"sum by (asset) (max by (shard, asset) ({metric('reconciler_open_uploads')}))",
+            ),
+        ),
+        graph(
             "Since the last successful Job",
             units.Seconds,
             "Time since the last successful Job, from kube-state-metrics, which does not depend on shard reports.",

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from assetuploader.asset_service import ReconcileResult
 from assetuploader.outcome import Outcome
-from assetuploader.shard_reports import FinalizeLatencies, RunOutcome
+from assetuploader.shard_reports import FinalizeLatencies, OpenUploads, RunOutcome
 from reconciler.shards import Shard
 from reconciler.summary import RunSummary
 
@@ -65,6 +65,8 @@ class FinishedRun:
     dry_run: bool = False
     full_scan_at: datetime | None = None
     """See `ShardReport.full_scan_at`; None when no full scan was completed."""
+    open_uploads: OpenUploads | None = None
+    """See `ShardReport.open_uploads`; None when this run did not list them."""
 
 
 class RunListener(Protocol):

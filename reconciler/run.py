@@ -10,9 +10,11 @@ import structlog
 
 from assetuploader.asset_service import FULL_SCAN_INTERVAL_SECONDS, AssetService
 from assetuploader.errors import StoreUnavailableError
+from assetuploader.shard_reports import OpenUploads
 from reconciler.listeners import ScanListener
 from reconciler.scan import RunState, Scan
 from reconciler.shards import Shard
+from reconciler.upload_scan import UploadScan, is_upload_scan_due
 
 RECENT_UPLOAD_AGE: Final = timedelta(seconds=10)
 """How long before the previous poll an upload may have been written to be scanned again. Its mark follows at once."""
@@ -57,6 +59,8 @@ class Run:
     """Returns when the last full scan of an earlier run took place. It does not raise."""
     full_scan_at: datetime | None = field(init=False, default=None)
     """When the last full scan that left nothing undone began, of this run or an earlier one, by S3's clock."""
+    open_uploads: OpenUploads | None = field(init=False, default=None)
+    """What the last scan of open multipart uploads left; None when this run has had none."""
     _started_at: float = field(init=False, default=0.0)
     _state: RunState = field(init=False, default_factory=RunState)
     _full_scan: "asyncio.Task[None] | None" = field(init=False, default=None)
@@ -133,9 +137,13 @@ class Run:
             await self.check_store()
             self.full_scan_at = await self.find_previous_scan()
             self._is_store_checked = True
+        previous_at = self.full_scan_at
         scan = self._last_scan = self._build_scan(None)
         await scan.run()
         self._is_counted = True
+        if scan.began_at is not None and is_upload_scan_due(previous_at, scan.began_at) and not self._should_stop():
+            uploads = UploadScan(self.service, self.options.shard, self._should_stop, self.options.dry_run)
+            self.open_uploads = await uploads.run() or self.open_uploads
         if not self._should_stop():
             self._is_complete = True
             if not scan.has_unfinished_work:

@@ -96,9 +96,10 @@ def merge(before: ShardReport | None, run: FinishedRun) -> ShardReport:
     due_times = [summary.next_due_at]
     is_success = run.outcome is RunOutcome.SUCCESS and summary.is_complete
     last_success_at = run.finished_at if is_success else None
-    full_scan_at = run.full_scan_at
+    full_scan_at, open_uploads = run.full_scan_at, run.open_uploads
     if before is not None:
         full_scan_at = full_scan_at or before.full_scan_at
+        open_uploads = open_uploads or before.open_uploads
         last_success_at = last_success_at or before.last_success_at
         if not summary.is_complete:
             remaining = dict(before.remaining)
@@ -122,4 +123,5 @@ def merge(before: ShardReport | None, run: FinishedRun) -> ShardReport:
         counters=(before.counters if before else Counters()) + counters,
         schema=2,
         full_scan_at=full_scan_at,
+        open_uploads=open_uploads,
     )

@@ -29,6 +29,11 @@ class Shard:
         """Return whether this key, which comes after `start_after`, is in the shard."""
         return self.index + 1 == self.count or key < TEMP_PREFIX + _format_prefix(self.index + 1, self.count)
 
+    def holds_id(self, asset_id: str) -> bool:
+        """Return whether this asset is in the shard."""
+        key = TEMP_PREFIX + asset_id
+        return key > self.start_after and self.holds(key)
+
 
 def _format_prefix(index: int, count: int) -> str:
     return f"{index * _SPACE // count:08x}"

@@ -35,6 +35,7 @@ class ReconcilerCollector(Collector):
         yield from _collect_timestamps(reports)
         yield from _collect_runs(reports)
         yield from _collect_assets(reports)
+        yield _collect_open_uploads(reports)
         yield _collect_finalize_lag(reports)
 
 
@@ -110,6 +111,19 @@ def _collect_assets(reports: list[ShardReport]) -> Iterator[Metric]:
         for reason in REMAINING:
             remaining.add_metric((shard, reason.value), report.remaining.get(reason, 0))
     yield from (assets, remaining)
+
+
+def _collect_open_uploads(reports: list[ShardReport]) -> Metric:
+    uploads = GaugeMetricFamily(
+        "assetuploader_reconciler_open_uploads",
+        "Multipart uploads that the last hourly scan left: of assets that wait for parts, and of ended assets.",
+        labels=("shard", "asset"),
+    )
+    for report in reports:
+        if report.open_uploads is not None:
+            uploads.add_metric((str(report.shard), "pending"), report.open_uploads.pending)
+            uploads.add_metric((str(report.shard), "ended"), report.open_uploads.ended)
+    return uploads
 
 
 def _collect_finalize_lag(reports: list[ShardReport]) -> Metric:

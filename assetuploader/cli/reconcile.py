@@ -41,7 +41,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
     scan_listeners: list[ScanListener] = [counters, latencies, run_log]
     run_listeners: list[RunListener] = [run_log]
     started_at = datetime.now(UTC)
-    is_complete, error, full_scan_at = False, None, None
+    is_complete, error, full_scan_at, open_uploads = False, None, None, None
     shard = Shard(config.shard, config.shard_count)
     async with AsyncExitStack() as stack:
         try:
@@ -58,7 +58,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
             )
             async with progress_bar(counters.outcomes, is_wanted=sys.stderr.isatty()):
                 is_complete = await run.run()
-            full_scan_at = run.full_scan_at
+            full_scan_at, open_uploads = run.full_scan_at, run.open_uploads
         except StoreError as store_error:
             error = store_error
         if (cronjob_ref := cronjob_ref_from(os.environ)) is not None:
@@ -82,6 +82,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
             latencies.unpinned,
             dry_run,
             full_scan_at,
+            open_uploads,
         )
         await notify_finished(run_listeners, finished)
     return exit_code

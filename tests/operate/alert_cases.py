@@ -140,6 +140,15 @@ CASES: Final[dict[str, Case]] = {
         | copies("precondition_failed", "0+90x60")
         | s3_requests("access_denied", "0+90x60"),
     ),
+    # Both pods export the same; one of two shards cannot abort. Uploads of pending assets are no fault.
+    "AssetuploaderUploadsNotAborted": Case(
+        190,
+        ours("reconciler_open_uploads", "1x200", 'shard="0", asset="ended", pod="a"')
+        | ours("reconciler_open_uploads", "1x200", 'shard="0", asset="ended", pod="b"')
+        | ours("reconciler_open_uploads", "0x200", 'shard="1", asset="ended", pod="a"'),
+        ours("reconciler_open_uploads", "1x100 0x100", 'shard="0", asset="ended", pod="a"')
+        | ours("reconciler_open_uploads", "9x200", 'shard="0", asset="pending", pod="a"'),
+    ),
     # The clock of one pod is slow, of another fast; a second is the resolution of S3's dates.
     "AssetuploaderClockSkew": Case(
         30,

@@ -15,6 +15,7 @@ from assetuploader.shard_reports import (
     FinalizeLatencies,
     InvalidReportError,
     LatencyHistogram,
+    OpenUploads,
     RunOutcome,
     ShardReport,
     decode_report,
@@ -38,6 +39,7 @@ REPORT = ShardReport(
     next_due_at=NOON + timedelta(minutes=3),
     counters=Counters({RunOutcome.SUCCESS: 4}, {Outcome.FINALIZED: 9}, FinalizeLatencies(LATENCIES, LATENCIES)),
     schema=2,
+    open_uploads=OpenUploads(pending=5, ended=2),
 )
 KEY = report_key(3, 8)
 

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import Outcome
+from assetuploader.shard_reports import OpenUploads
 from assetuploader.state_machine import Status
 from assetuploader.store import ListPage, ObjectAttributes
 from reconciler.run import SHUTDOWN_TIMEOUT_SECONDS, Run, RunOptions, check_nothing
@@ -363,6 +364,13 @@ async def test_a_run_continues_the_looks_of_the_run_before() -> None:
     assert (run.full_scan_at, sum(operation == "head_object" for operation, _ in s3.calls)) == (START, 20)
     run = await _run_after(s3, START)
     assert (run.full_scan_at, sum(operation == "head_object" for operation, _ in s3.calls)) == (START, 20)
+
+
+async def test_open_uploads_are_listed_once_an_hour() -> None:
+    """The first full scan of an hour lists them, and the run passes on what it found."""
+    s3 = InMemoryS3()
+    assert (await _run_after(s3, START - timedelta(hours=1))).open_uploads == OpenUploads(pending=0, ended=0)
+    assert (await _run_after(s3, START)).open_uploads is None
 
 
 async def test_a_run_that_left_work_does_not_pass_on_its_time() -> None:

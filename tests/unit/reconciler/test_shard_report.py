@@ -12,6 +12,7 @@ from assetuploader.shard_reports import (
     RUN_OUTCOMES,
     FinalizeLatencies,
     LatencyHistogram,
+    OpenUploads,
     RunOutcome,
     ShardReport,
     decode_report,
@@ -60,6 +61,20 @@ async def test_counters_are_continued() -> None:
     assert sum(report.counters.unpinned.mark.counts) == 0
     assert report.remaining == {**dict.fromkeys(REMAINING, 0), Outcome.WAITING: 1}
     assert report.next_due_at == NOON + 9 * MINUTE
+
+
+async def test_open_uploads_are_kept_until_a_run_lists_them_again() -> None:
+    """They are listed once an hour, and a run that could not list them says nothing about them."""
+    store = InMemoryReports()
+    found = OpenUploads(pending=3, ended=1)
+    for run, expected in (
+        (build_run(), None),
+        (replace(build_run(), open_uploads=found), found),
+        (build_run(), found),
+        (replace(build_run(), open_uploads=OpenUploads(0, 0)), OpenUploads(0, 0)),
+    ):
+        assert await write_shard_report(store, run)
+        assert decode_report(KEY, store.objects[KEY]).open_uploads == expected
 
 
 async def test_a_report_that_cannot_be_read_is_replaced() -> None:

@@ -102,6 +102,8 @@ async def test_a_report_is_exported_value_by_value() -> None:
     assert scrape(cache, "reconciler_runs_total", **shard, outcome="success") == 4
     assert scrape(cache, "reconciler_assets_total", **shard, outcome="finalized") == 9
     assert scrape(cache, "reconciler_remaining_uploads", **shard, reason="waiting") == 7
+    assert scrape(cache, "reconciler_open_uploads", **shard, asset="pending") == 5
+    assert scrape(cache, "reconciler_open_uploads", **shard, asset="ended") == 2
     assert scrape(cache, "finalize_lag_seconds_bucket", **lag, le="2.5") == 0
     assert scrape(cache, "finalize_lag_seconds_bucket", **lag, le="5.0") == 1
     assert scrape(cache, "finalize_lag_seconds_bucket", **lag, le="+Inf") == 2
