@@ -11,6 +11,7 @@ from assetuploader.errors import ObjectUnreadableError
 from assetuploader.keys import TEMP_PREFIX, is_asset_id, temp_key
 from assetuploader.placeholders import has_object, read_placeholder
 from assetuploader.state_machine import (
+    NOT_READ,
     Action,
     AssetState,
     LifecyclePolicy,
@@ -142,17 +143,27 @@ def explain(
     state = placeholder.state
     match state.status:
         case Status.UPLOADED:
-            swept = "; the next run deletes the late upload in temp/" if upload else ""
-            return NextStep(AssetPhase.FINAL, f"final: it never changes again{swept}", placeholder.last_modified)
+            swept = "; the next run deletes what is in temp/" if upload else ""
+            # S3 dates an object of parts by the start of its upload.
+            final_at = None if state.is_multipart else placeholder.last_modified
+            return NextStep(AssetPhase.FINAL, f"final: it never changes again{swept}", final_at)
         case Status.EXPIRED:
             message = "expired: the client must create another asset"
             return NextStep(AssetPhase.EXPIRED, message, placeholder.last_modified)
+        case Status.PENDING | Status.MARKED if state.is_multipart:
+            return _explain_parts(state, now, policy)
+        case Status.PENDING | Status.MARKED if upload is None:
+            return _explain_without_upload(state, now, policy)
         case Status.PENDING | Status.MARKED:
-            pass
+            return _explain_with_upload(placeholder, upload, now, policy)
         case _ as unknown:
             assert_never(unknown)
-    if upload is None:
-        return _explain_without_upload(state, now, policy)
+
+
+def _explain_with_upload(
+    placeholder: Placeholder, upload: ObjectInfo, now: datetime, policy: LifecyclePolicy
+) -> NextStep:
+    state = placeholder.state
     asset_expires_at = state.upload_expires_at + timedelta(seconds=policy.expire_after_seconds)
     due = due_at(placeholder, policy)
     match decide(state, upload.etag, now, policy):
@@ -170,6 +181,14 @@ def explain(
             return NextStep(AssetPhase.WAITING, "marked: the first run after this time finalizes it", due)
         case _:
             return NextStep(AssetPhase.WAITING, "uploaded: waits for its mark; expires otherwise", asset_expires_at)
+
+
+def _explain_parts(state: AssetState, now: datetime, policy: LifecyclePolicy) -> NextStep:
+    asset_expires_at = state.upload_expires_at + timedelta(seconds=policy.expire_after_seconds)
+    if decide(state, NOT_READ, now, policy) is Action.EXPIRE:
+        message = "the next run that reads it expires it, and deletes its parts: it was not completed in time"
+        return NextStep(AssetPhase.EXPIRED, message, asset_expires_at)
+    return NextStep(AssetPhase.WAITING, "waits for its parts and its completion; expires otherwise", asset_expires_at)
 
 
 def _explain_without_upload(state: AssetState, now: datetime, policy: LifecyclePolicy) -> NextStep:

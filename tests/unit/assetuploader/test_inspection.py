@@ -55,6 +55,25 @@ async def test_a_run_does_what_the_explanation_says(
         assert result.outcome in EXPECTED[next_step.phase]
 
 
+@pytest.mark.parametrize("status", [Status.PENDING, Status.UPLOADED, Status.EXPIRED])
+@pytest.mark.parametrize("marker", [b"", None])
+@pytest.mark.parametrize("seconds", [-10, 0, 3599, 3600])
+async def test_a_run_does_what_the_explanation_says_of_an_upload_in_parts(
+    status: Status, marker: bytes | None, seconds: int
+) -> None:
+    """Also when the object in `temp/` is lost. The date of a final asset, that of its first request, is not shown."""
+    s3 = InMemoryS3(now=EXPIRY - timedelta(minutes=5))
+    state = AssetState(status, EXPIRY, part_bytes=16)
+    s3.store("set-up", f"uploaded/{ASSET_ID}", b"nonce", ObjectAttributes(to_metadata(state), to_tags(state)))
+    if marker is not None:
+        s3.store("set-up", f"temp/{ASSET_ID}", marker, ObjectAttributes({}, {}))
+    s3.now = EXPIRY + timedelta(seconds=seconds)
+    next_step = (await inspect_asset(s3, ASSET_ID, POLICY)).next_step
+    result = await AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next", s3).reconcile(ASSET_ID, s3.now)
+    assert result.outcome in EXPECTED[next_step.phase]
+    assert (next_step.at is None) is (status is Status.UPLOADED)
+
+
 def _fail_to_create_id() -> UUID:
     raise AssertionError
 
