@@ -84,7 +84,14 @@ async def _measure_lifecycle(assets: int) -> LifecycleCost:
         for asset_id, upload in zip(ids, uploads, strict=True):
             await service.mark(asset_id, upload.etag if upload else None, datetime.now(UTC))
         options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=1, max_run_seconds=600)
-        await Run(service, options, (), check_nothing, asyncio.Event(), asyncio.get_running_loop().time).run()
+        await Run(
+            service, options, (), check_nothing, asyncio.Event(), asyncio.get_running_loop().time, _find_now
+        ).run()
         for asset_id in ids:
             await service.resolve(asset_id, 60, datetime.now(UTC))
     return LifecycleCost({name: number / assets for name, number in sorted(counted.items())})
+
+
+async def _find_now() -> datetime:
+    """Return a scan a moment ago, so that the run has no hourly scan."""
+    return datetime.now(UTC)

@@ -8,7 +8,9 @@ from typing import Final
 
 import pytest
 
+from bench.parts_client import PartsUpload
 from bench.service import ASSET_SERVICE, ASSETUPLOADER, BOTO3, MINIMAL, S3_CLIENT, SANIC
+from tests.support.product import running_product
 
 REPOSITORY: Final = Path(__file__).parents[2]
 
@@ -52,3 +54,19 @@ def test_two_revisions_are_compared_over_http_and_https() -> None:
     for scheme in ("HTTP", "HTTPS"):
         for request in ("GET final", "POST", "PUT", "finalized asset"):
             assert f"| {request} | {scheme} | CPU µs |" in table
+
+
+def test_a_file_is_uploaded_in_parts_and_an_upload_is_resumed(tmp_path: Path) -> None:
+    """The client of the throughput benchmark sends every part once, and after an interruption only what is missing."""
+    file = tmp_path / "file"
+    file.write_bytes(bytes(range(256)) * (40 * 4096))  # 40 MiB: three parts
+    with running_product() as product:
+        begun = PartsUpload.create(product.url, file)
+        begun.send([2])
+        resumed = PartsUpload.resume(product.url, file, begun.asset_id, begun.upload_id)
+        assert resumed.missing == [1, 3]
+        arguments = (product.url, str(file), "--resume", begun.asset_id, begun.upload_id)
+        printed = run_bench("bench.parts_client", *arguments).stdout
+        assert "uploaded: 2 parts of 16 MiB in" in printed
+        content = product.http.request("GET", f"{product.url}/v1/assets/{begun.asset_id}/content")
+        assert product.http.request("GET", content.headers["Location"]).data == file.read_bytes()

@@ -7,6 +7,7 @@ from tests.protocol.mutants import MUTANTS
 from tests.verify.attack_checks import check_metrics_port, check_pipelining, check_slow_readers
 from tests.verify.check import Check
 from tests.verify.http_checks import check_raw, check_schema, check_suite
+from tests.verify.large_file_check import check_large_file
 from tests.verify.mutation_check import check_mutation
 from tests.verify.protocol_checks import check_interleavings, check_protocol_mutants, check_sequences
 from tests.verify.s3_checks import (
@@ -49,6 +50,13 @@ CHECKS: Final = (
     ),
     Check(
         "ledger", "every asset whose mark was accepted is downloaded with the same bytes", check_ledger, 100_000, 1_000
+    ),
+    Check(
+        "large-file",
+        "a large file is uploaded in parts, resumed after a kill, and final with one request",
+        check_large_file,
+        6 * 1024,
+        128,
     ),
     Check(
         "s3-outage", "without S3: 503 within 3 s, alive throughout, backlog cleared in two runs", check_s3_outage, 30, 5
