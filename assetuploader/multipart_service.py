@@ -13,7 +13,6 @@ The upload id is not stored. The client holds it, and it is worth nothing for an
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -117,8 +116,7 @@ class MultipartService:
         )
         await create_placeholder(self.store, asset_id, state, placeholder_body(self.make_nonce()))
         # Before there is an upload: a scan lists temp/, and so finds each asset that may have one.
-        with suppress(PreconditionFailedError):  # the response to our own write was lost
-            await self.store.put_object(temp_key(asset_id), b"", UPLOAD_MARKER, if_none_match="*")
+        await self._put_marker(temp_key(asset_id))
         upload_id = await self.multipart.create_multipart_upload(uploaded_key(asset_id), _final_attributes(state))
         return MultipartAsset(asset_id, state, part_bytes), upload_id
 
@@ -215,6 +213,14 @@ class MultipartService:
             if error is not None:
                 raise error
         raise AssetBusyError
+
+    async def _put_marker(self, key: str) -> None:
+        try:
+            await self.store.put_object(key, b"", UPLOAD_MARKER, if_none_match="*")
+        except PreconditionFailedError:
+            # The response to our own write was lost, unless S3 reported a conflict (409) that wrote nothing.
+            if await self.store.head_object(key) is None:
+                raise StoreUnavailableError("S3 did not store what stands for the upload; try again") from None
 
     async def _read_pending(self, asset_id: str) -> MultipartAsset:
         placeholder = await self._read(asset_id)

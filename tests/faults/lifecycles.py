@@ -20,11 +20,14 @@ from assetuploader.errors import (
     AssetNotFoundError,
     AssetNotUploadedError,
     StoreUnavailableError,
+    UploadLostError,
+    WrongUploadMethodError,
 )
 from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.multipart_service import MultipartService
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import NOTHING_DECLARED, LifecyclePolicy
-from assetuploader.store import Bucket
+from assetuploader.store import Bucket, CompletedPart
 from dev.seaweedfs import LocalS3
 from tests.support.in_memory_s3 import etag_of
 
@@ -64,6 +67,7 @@ class Lifecycle:
     faulty: Bucket
     direct: Bucket
     asset_id: str = ""
+    upload_id: str = ""
     url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Those that the upload URL demands."""
@@ -85,6 +89,12 @@ class Lifecycle:
                 self.errors.append(f"{name}: {error}")
         raise ViolationError(f"{name} never went through")
 
+    def multipart(self, bucket: Bucket) -> MultipartService:
+        """Return the multipart service over one of the two buckets."""
+        return MultipartService(
+            bucket.store, bucket.multipart, self.direct.presigner, POLICY, self.make_id, lambda: os.urandom(16)
+        )
+
     # --- steps --------------------------------------------------------------------------------------------------------
 
     async def create(self, declaration: Declaration = NOTHING_DECLARED) -> None:
@@ -104,6 +114,47 @@ class Lifecycle:
         """PUT /asset/{id}, with the pin of these bytes; None is a mark without a pin."""
         etag = None if pin is None else etag_of(pin)
         await self._retry("mark", lambda: self.service(self.faulty).mark(self.asset_id, etag, _now()))
+
+    async def create_in_parts(self, body: bytes) -> None:
+        """POST /v1/assets for an upload in parts, and send these bytes as its only part."""
+        declaration = Declaration(content_type="text/x-test", size=len(body))
+        multipart = self.multipart(self.faulty)
+        asset, upload_id = await self._retry("create", lambda: multipart.create(declaration, _now()))
+        self.asset_id, self.upload_id = asset.asset_id, upload_id
+        [part] = await self._retry("presign", lambda: multipart.presign_parts(asset.asset_id, upload_id, [1], _now()))
+        response = HTTP.request("PUT", part.target.url, body=body)
+        if response.status != 200:
+            raise ViolationError(f"the part got {response.status}")
+
+    async def complete(self, body: bytes) -> None:
+        """POST /v1/assets/{id}/complete with these bytes as the only part."""
+        parts = [CompletedPart(1, etag_of(body))]
+        await self._retry(
+            "complete", lambda: self.multipart(self.faulty).complete(self.asset_id, self.upload_id, parts)
+        )
+
+    async def upload_in_parts(self, body: bytes) -> None:
+        """Create, send and complete. A client whose upload S3 lost starts over."""
+        for _ in range(MAX_ATTEMPTS):
+            await self.create_in_parts(body)
+            listed = await self._retry(
+                "list", lambda: self.multipart(self.faulty).list_parts(self.asset_id, self.upload_id)
+            )
+            if [(part.number, part.etag, part.size) for part in listed[1]] != [(1, etag_of(body), len(body))]:
+                raise ViolationError(f"the list of parts is {listed[1]}")
+            try:
+                await self.complete(body)
+            except UploadLostError as error:
+                self.errors.append(repr(error))
+                continue
+            return
+        raise ViolationError("every upload was lost")
+
+    async def require_no_open_upload(self) -> None:
+        """Require that S3 keeps no parts of this asset, read directly."""
+        page = await self.direct.multipart.list_multipart_uploads(uploaded_key(self.asset_id))
+        if page.uploads:
+            raise ViolationError(f"open uploads remain: {page.uploads}")
 
     async def refresh(self) -> None:
         """POST /v1/assets/{id}/upload-url: send the bytes to this URL from now on."""
@@ -242,6 +293,53 @@ async def cancelled(lifecycle: Lifecycle) -> None:
     await lifecycle.require_status("expired", has_upload=False)
 
 
+async def in_parts(lifecycle: Lifecycle) -> None:
+    """Uploaded in parts, final with its completion, swept, and never changed."""
+    await lifecycle.upload_in_parts(b"parts")
+    await lifecycle.require_final(b"parts")
+    version = await lifecycle.version()
+    await lifecycle.complete(b"parts")
+    try:
+        await lifecycle.mark(None)
+    except AlreadyUploadedError:
+        pass
+    else:
+        raise ViolationError("a final asset accepted a mark")
+    await lifecycle.run_twice(timedelta())
+    await lifecycle.run(timedelta(days=9))
+    await lifecycle.require_final(b"parts")
+    await lifecycle.require_status("uploaded", has_upload=False)
+    await lifecycle.require_no_open_upload()
+    if await lifecycle.version() != version:
+        raise ViolationError("a final asset was written again")
+
+
+async def in_parts_and_cancelled(lifecycle: Lifecycle) -> None:
+    """Its parts sent, cancelled, aborted and swept."""
+    await lifecycle.create_in_parts(b"parts")
+    try:
+        await lifecycle.mark(None)
+    except WrongUploadMethodError:
+        pass
+    else:
+        raise ViolationError("an upload in parts was marked")
+    await lifecycle.delete()
+    await lifecycle.run_twice(timedelta())
+    await lifecycle.require_status("expired", has_upload=False)
+    await lifecycle.require_no_open_upload()
+
+
+async def in_parts_and_abandoned(lifecycle: Lifecycle) -> None:
+    """Its parts sent, never completed, expired, aborted and swept."""
+    await lifecycle.create_in_parts(b"parts")
+    await lifecycle.run(timedelta(days=7, minutes=59))
+    await lifecycle.require_status("pending", has_upload=True)
+    await lifecycle.run(timedelta(days=7, minutes=61))
+    await lifecycle.run(timedelta(days=7, minutes=61))
+    await lifecycle.require_status("expired", has_upload=False)
+    await lifecycle.require_no_open_upload()
+
+
 async def unmarked(lifecycle: Lifecycle) -> None:
     """Uploaded, never marked, expired, swept."""
     await lifecycle.create()
@@ -281,4 +379,7 @@ async def _require_unchanged(lifecycle: Lifecycle, body: bytes, late: bytes = b"
         raise ViolationError("a final asset was written again")
 
 
-LIFECYCLES: Final = (unpinned, pinned, pinned_and_short, unmarked, overwritten, deleted, cancelled)
+LIFECYCLES: Final = (
+    *(unpinned, pinned, pinned_and_short, unmarked, overwritten, deleted, cancelled),
+    *(in_parts, in_parts_and_cancelled, in_parts_and_abandoned),
+)

@@ -27,7 +27,7 @@ class Fault(StrEnum):
     CONFLICT = "409 ConditionalRequestConflict"
     FAILED = "412 PreconditionFailed"
     ERROR_IN_200 = "200 with an error in its body"
-    """Only CopyObject does that; other requests get a 500."""
+    """Only CopyObject and CompleteMultipartUpload do that; other requests get a 500."""
 
 
 HANG_SECONDS: Final = 8.0
@@ -75,7 +75,7 @@ class Proxy:
                 self.faults += fault is not Fault.NONE
                 if seconds:
                     await asyncio.sleep(seconds)
-                if fault is Fault.ERROR_IN_200 and "x-amz-copy-source" not in request.headers:
+                if fault is Fault.ERROR_IN_200 and not _begins_early(request):
                     fault = Fault.BROKEN
                 if fault in _ERROR_RESPONSES:
                     writer.write(_error_response(fault, request.method))
@@ -120,6 +120,11 @@ async def running_proxy(
         for writer in proxy.connections.values():
             writer.close()
         await asyncio.wait(proxy.connections, timeout=5) if proxy.connections else None
+
+
+def _begins_early(request: Message) -> bool:
+    """Return whether S3 begins its response to this request before the work is done."""
+    return "x-amz-copy-source" in request.headers or (request.method == "POST" and "uploadId=" in request.target)
 
 
 def _damage(fault: Fault, whole: bytes) -> bytes:
