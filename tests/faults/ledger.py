@@ -56,6 +56,9 @@ class Load:
     number: int
     """How many assets."""
     progress: Callable[[int], None]
+    clients: int = CLIENTS
+    max_seconds: float = 3.5
+    """How long a request may take whatever S3 does."""
     output: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     entries: list[Entry] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
@@ -102,10 +105,11 @@ class Load:
             await product.serve(port)
             await product.wait_until_ok(port, "/healthcheck")
             numbers = count()
-            clients = [asyncio.create_task(self._client(port, numbers)) for _ in range(CLIENTS)]
+            clients = [asyncio.create_task(self._client(port, numbers)) for _ in range(self.clients)]
             background = [
                 asyncio.create_task(self._reconcile_forever(product)),
                 asyncio.create_task(self._break_forever(server)),
+                asyncio.create_task(self._restart_forever(product, port)),
             ]
             await asyncio.gather(*clients)
             for task in background:
@@ -114,9 +118,15 @@ class Load:
             server.resume()
             await product.wait_until_ok(port, "/healthcheck")
             self.faults_stopped = True
-            await asyncio.sleep(URL_SECONDS)  # an unpinned asset is due after its upload URL has expired
-            await self._finish(product)
+            await self._wait_until_due()
+            await self.finish(product)
             await self._audit(port)
+
+    async def _wait_until_due(self) -> None:
+        await asyncio.sleep(URL_SECONDS)  # an unpinned asset is due after its upload URL has expired
+
+    async def _restart_forever(self, product: Product, port: int) -> None:
+        """Restart the service now and then: never here, because each missing response is a violation."""
 
     # --- the clients --------------------------------------------------------------------------------------------------
 
@@ -161,15 +171,18 @@ class Load:
                 response = await connection.request(method, path, body.encode(), content_type="application/json")
             except NoResponseError as error:
                 self.statuses["none"] += 1
-                self.violations.append(f"the service did not respond: {error}")
+                self._note_no_response(error)
                 continue
             self.statuses[str(response.status)] += 1
             if response.status in expected:
                 return response
-            if response.status != 503 or "retry-after" not in response.headers or response.seconds > 3.5:
+            if response.status != 503 or "retry-after" not in response.headers or response.seconds > self.max_seconds:
                 self.violations.append(f"{method} {response.status} after {response.seconds:.1f} s: {response.body!r}")
             await asyncio.sleep(0.2)
         raise NoResponseError(f"{method} {path} never went through")
+
+    def _note_no_response(self, error: NoResponseError) -> None:
+        self.violations.append(f"the service did not respond: {error}")
 
     # --- in the background --------------------------------------------------------------------------------------------
 
@@ -193,14 +206,15 @@ class Load:
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
 
-    async def _finish(self, product: Product) -> None:
+    async def finish(self, product: Product) -> None:
+        """Make two clean runs."""
         for _ in range(2):
             code = await product.reconcile_and_wait()
             if code:
                 self.violations.append(f"a clean run ended with {code}")
 
     async def _audit(self, port: int) -> None:
-        limit = asyncio.Semaphore(CLIENTS)
+        limit = asyncio.Semaphore(self.clients)
 
         async def compare(entry: Entry) -> None:
             async with limit:

@@ -15,6 +15,7 @@ from tests.verify.s3_checks import (
     check_log_levels,
     check_nth_call,
     check_overlap,
+    check_parts_ledger,
     check_reference,
     check_restarts,
     check_s3_outage,
@@ -50,6 +51,13 @@ CHECKS: Final = (
     ),
     Check(
         "ledger", "every asset whose mark was accepted is downloaded with the same bytes", check_ledger, 100_000, 1_000
+    ),
+    Check(
+        "parts-ledger",
+        "every asset whose completion was accepted is downloaded with the same bytes",
+        check_parts_ledger,
+        1_000,
+        30,
     ),
     Check(
         "large-file",

@@ -11,6 +11,7 @@ from tests.faults.lifecycles import LIFECYCLES, opened_bucket
 from tests.faults.log_levels import FORMATS, LEVELS, LogLevels
 from tests.faults.nth_call import NthCall
 from tests.faults.overlap import Overlap
+from tests.faults.parts_ledger import MAX_MEGABYTES, PartsLoad
 from tests.faults.reference import Reference
 from tests.faults.restarts import Restarts
 from tests.faults.s3_outage import Outage
@@ -69,6 +70,20 @@ def check_ledger(number: int) -> CheckOutcome:
     size = (
         f"{number:,} assets, {len(trial.entries):,} accepted, {trial.faults:,} faults on the way, "
         f"{trial.outages} times S3 frozen or killed: {trial.lost} lost, {trial.changed} changed"
+    )
+    return CheckOutcome(size, trial.violations + _leaks(trial.output))
+
+
+def check_parts_ledger(number: int) -> CheckOutcome:
+    """Upload `number` files in parts, with faults, outages and kills."""
+    with _s3() as s3:
+        trial = PartsLoad(s3, number, make_progress_printer("assets"))
+        asyncio.run(trial.run())
+    size = (
+        f"{number:,} assets of 1 to {MAX_MEGABYTES} MiB in parts, {len(trial.entries):,} completed, {trial.faults:,} "
+        f"faults on the way, {trial.outages} times S3 frozen or killed, the service killed {trial.kills} times, "
+        f"{trial.restarted_uploads} uploads begun again: {trial.lost} lost, {trial.changed} changed, "
+        f"{trial.still_open} open uploads of final assets"
     )
     return CheckOutcome(size, trial.violations + _leaks(trial.output))
 
