@@ -186,7 +186,7 @@ class MultipartService:
             if placeholder.state.status is not Status.PENDING:
                 return _require_completed(asset_id, placeholder, parts, None)
             asset = _require_multipart(asset_id, placeholder.state)
-            if asset.part_count not in {None, len(parts)}:
+            if asset.part_count not in {None, len(parts)} or not _are_consecutive(parts):
                 raise PartsMismatchError
             etag: str | None = None
             error: Exception | None = None
@@ -239,6 +239,11 @@ class MultipartService:
         if placeholder is None:
             raise AssetNotFoundError
         return placeholder
+
+
+def _are_consecutive(parts: Sequence[CompletedPart]) -> bool:
+    """Whether these are the parts from 1 on, each once. S3 accepts gaps, but the file has none."""
+    return all(part.number == number for number, part in enumerate(parts, 1))
 
 
 def _require_multipart(asset_id: str, state: AssetState) -> MultipartAsset:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from assetuploader.declaration import Declaration
 from assetuploader.keys import parse_etag
@@ -37,10 +37,17 @@ MAX_COMPLETION_BYTES: Final = 2 * 1024 * 1024
 MAX_UPLOAD_ID_CHARACTERS: Final = 1024
 
 _PARTS_HINT: Final = (
-    f'"parts" must be a list of 1 to {MAX_PARTS} objects {{"number": …, "etag": "…"}}: each number from 1 on once, '
-    "with the ETag header of S3's response to that part."
+    f'"parts" must be a list of 1 to {MAX_PARTS} objects {{"number": …, "etag": "…"}}, with the ETag headers of S3\'s '
+    "responses to the parts."
 )
 _UPLOAD_ID: Final = re.compile(rf"[!-~]{{1,{MAX_UPLOAD_ID_CHARACTERS}}}", re.ASCII)
+_NEEDS_ONE_PUT: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"required": ["sha256"]},
+        {"required": ["write_once"], "properties": {"write_once": {"const": True}}},
+    ]
+}
+_HAS_NO_PARTS: Final[dict[str, Any]] = {"required": ["multipart"], "properties": {"multipart": {"const": False}}}
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE: Final = re.compile(rf'{_WORD}/{_WORD}(?:; ?{_WORD}=(?:{_WORD}|"[ !#-\[\]-~]*"))*', re.ASCII)
 _METADATA_NAME: Final = re.compile(r"(?=.{1,64}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
@@ -77,12 +84,18 @@ def _parse_content_type(value: object) -> str:
     return value
 
 
-def _parse_size(value: object) -> int:
+def _to_int(value: object) -> int | None:
+    """Return a whole number of JSON, which may be written as 5.0; None for anything else."""
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # for JSON, 5.0 is a whole number
-    if type(value) is not int or not 0 <= value <= MAX_MULTIPART_BYTES:
+        return int(value)
+    return value if type(value) is int else None
+
+
+def _parse_size(value: object) -> int:
+    size = _to_int(value)
+    if size is None or not 0 <= size <= MAX_MULTIPART_BYTES:
         raise ValueError(f'"size" must be a whole number of bytes from 0 to {MAX_MULTIPART_BYTES}, the most of S3.')
-    return value
+    return size
 
 
 def _parse_sha256(value: object) -> str:
@@ -105,37 +118,35 @@ def _parse_upload_id(value: object) -> str:
             raise ValueError("upload_id must be the one in the response that created the asset.")
 
 
-def _is_part_number(value: object) -> bool:
-    return type(value) is int and 1 <= value <= MAX_PARTS
+def _to_part_number(value: object) -> int | None:
+    number = _to_int(value)
+    return number if number is not None and 1 <= number <= MAX_PARTS else None
 
 
 def _parse_part_numbers(value: object) -> list[int]:
-    is_valid = isinstance(value, list) and 1 <= len(value) <= MAX_PART_URLS and all(map(_is_part_number, value))
-    if not is_valid or not isinstance(value, list) or len(set(value)) < len(value):
+    numbers = [_to_part_number(item) for item in value] if isinstance(value, list) else []
+    found = [number for number in numbers if number is not None]
+    if not 1 <= len(set(found)) == len(numbers) <= MAX_PART_URLS:
         raise ValueError(
             f'"part_numbers" must be a list of 1 to {MAX_PART_URLS} different whole numbers from 1 to {MAX_PARTS}.'
         )
-    return value
+    return found
 
 
 def _parse_completed_parts(value: object) -> list[CompletedPart]:
-    """Return the parts in order. Each number from 1 on occurs once, and each part has an ETag."""
+    """Return the parts in the order of their numbers. Each has an ETag."""
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_PARTS:
         raise ValueError(_PARTS_HINT)
     parts = []
     for part in value:
+        number, etag = None, None
         match part:
-            case {"number": int(number), "etag": str(text), **others} if not others and _is_part_number(number):
-                etag = parse_etag(text)
-            case _:
-                etag = None
-        if etag is None:
+            case {"number": sent, "etag": str(text), **others} if not others:
+                number, etag = _to_part_number(sent), parse_etag(text)
+        if number is None or etag is None:
             raise ValueError(_PARTS_HINT)
         parts.append(CompletedPart(number, etag))
-    parts.sort(key=lambda part: part.number)
-    if [part.number for part in parts] != list(range(1, len(parts) + 1)):
-        raise ValueError(_PARTS_HINT)
-    return parts
+    return sorted(parts, key=lambda part: part.number)
 
 
 def _parse_metadata(value: object) -> Mapping[str, str]:
@@ -162,13 +173,17 @@ def _parse_disposition(values: list[str]) -> str:
             raise ValueError("disposition must be attachment or inline.")
 
 
-UploadId = Annotated[
-    str,
-    BeforeValidator(_parse_upload_id),
-    WithJsonSchema(
-        {"type": "string", "pattern": f"^{_UPLOAD_ID.pattern}$", "description": "As in the response that created it."}
-    ),
-]
+_UPLOAD_ID_SCHEMA: Final = WithJsonSchema(
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_UPLOAD_ID_CHARACTERS,
+        "pattern": "^[!-~]+$",
+        "description": "The `upload_id` in the response that created the asset.",
+    }
+)
+UploadId = Annotated[str, BeforeValidator(_parse_upload_id), _UPLOAD_ID_SCHEMA]
+OptionalUploadId = Annotated[str | None, BeforeValidator(_parse_upload_id), _UPLOAD_ID_SCHEMA]
 
 
 class DeclarationRequest(RequestModel):
@@ -240,6 +255,18 @@ class DeclarationRequest(RequestModel):
     ] = Field(
         default_factory=dict,
         description="Names and text of your own, returned with the asset. With the file name, S3 stores at most 2 kB.",
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {"if": _NEEDS_ONE_PUT, "then": {"properties": {"multipart": {"const": False}}}},
+                {
+                    "if": {"anyOf": [_NEEDS_ONE_PUT, _HAS_NO_PARTS]},
+                    "then": {"properties": {"size": {"maximum": MAX_PUT_BYTES}}},
+                },
+            ]
+        }
     )
 
     @model_validator(mode="after")
@@ -344,7 +371,7 @@ class CompleteRequest(RequestModel):
     example: ClassVar[dict[str, Any]] = {"etag": "5d41402abc4b2a76b9719d911017c592"}
 
     etag: UploadEtag = None
-    upload_id: UploadId | None = None
+    upload_id: OptionalUploadId = None
     parts: Annotated[
         list[CompletedPart] | None,
         BeforeValidator(_parse_completed_parts),
@@ -366,6 +393,13 @@ class CompleteRequest(RequestModel):
             }
         ),
     ] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "dependentRequired": {"upload_id": ["parts"], "parts": ["upload_id"]},
+            "not": {"required": ["etag", "parts"]},
+        }
+    )
 
     @model_validator(mode="after")
     def _check_method(self) -> Self:

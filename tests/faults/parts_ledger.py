@@ -1,4 +1,4 @@
-"""The ledger of uploads in parts: files of 1 to 64 MiB, the faults of `tests.faults.ledger`, and kills of the service."""
+"""The ledger of uploads in parts: files of 1 to 64 MiB, with faults, outages of S3, and kills of the service."""
 
 import asyncio
 import hashlib
