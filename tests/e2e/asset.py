@@ -87,6 +87,24 @@ class Client:
         self.mark(asset_id, etag if is_pinned else None)
         return asset_id
 
+    def create_in_parts(self, size: int) -> "PartsUpload":
+        """Create an asset that is uploaded in parts."""
+        created = self.post("/v1/assets", {"multipart": True, "size": size}, 201)
+        upload = created["upload"]
+        return PartsUpload(self, created["id"], upload["upload_id"], upload["part_size"], upload["part_count"])
+
+    def post(self, path: str, members: object, status: int) -> Any:  # noqa: ANN401 - JSON
+        """Send JSON to the API; require this status, and return the parsed response."""
+        headers = {"Content-Type": "application/json"}
+        response = send("POST", f"{self.url}{path}", self.api, json.dumps(members).encode(), headers)
+        assert response.status == status, response
+        return response.json()
+
+    def cancel(self, asset_id: str) -> None:
+        """Cancel an asset that waits for its bytes."""
+        response = send("DELETE", f"{self.url}/v1/assets/{asset_id}", self.api)
+        assert response.status == 204, response
+
     def download_url(self, asset_id: str) -> str | None:
         """Return the download URL, or None while the asset is not final."""
         response = send("GET", f"{self.url}/asset/{asset_id}", self.api)
@@ -102,6 +120,31 @@ class Client:
         response = send("GET", url, self.s3)
         assert response.status == 200, response
         return response.body
+
+
+@dataclass(frozen=True, slots=True)
+class PartsUpload:
+    """An upload in parts."""
+
+    client: Client
+    asset_id: str
+    upload_id: str
+    part_size: int
+    part_count: int
+
+    def send_part(self, number: int, content: bytes) -> Response:
+        """Send one part of this content to a URL of its own; return S3's response."""
+        members = {"upload_id": self.upload_id, "part_numbers": [number]}
+        [part] = self.client.post(f"/v1/assets/{self.asset_id}/parts", members, 200)["parts"]
+        first = (number - 1) * self.part_size
+        return send("PUT", part["url"], self.client.s3, content[first : first + self.part_size])
+
+    def complete(self, etags: list[str]) -> str:
+        """Complete the upload with parts of these ETags; return the asset's status."""
+        parts = [{"number": number, "etag": etag} for number, etag in enumerate(etags, 1)]
+        members = {"upload_id": self.upload_id, "parts": parts}
+        status: str = self.client.post(f"/v1/assets/{self.asset_id}/complete", members, 200)["status"]
+        return status
 
 
 @contextmanager

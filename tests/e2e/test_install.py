@@ -1,10 +1,11 @@
 """A release in a namespace that enforces Pod Security `restricted`, as users install and use it."""
 
+import json
 import os
 
 import pytest
 
-from tests.e2e.asset import Client, connected
+from tests.e2e.asset import Client, connected, send
 from tests.e2e.cluster import Cluster, Image, Install, Release, wait_until
 from tests.e2e.in_cluster import running
 
@@ -70,6 +71,33 @@ def test_from_a_pod_completed_assets_are_final_at_once(
     assert len(milliseconds) == 200
     with capsys.disabled():
         print(f"\nfrom completion to download URL: p50 {milliseconds[99]} ms, p95 {milliseconds[189]} ms")  # noqa: T201
+
+
+def test_a_file_in_parts_is_final_with_its_completion(client: Client) -> None:
+    """Its two parts go straight to their place, and no run has to copy them."""
+    content = os.urandom(20 * 1024**2)
+    upload = client.create_in_parts(len(content))
+    assert upload.part_count == 2
+    etags = [upload.send_part(number, content).headers["etag"] for number in (2, 1)]
+    assert upload.complete(etags[::-1]) == "uploaded"
+    url = client.download_url(upload.asset_id)
+    assert url is not None
+    assert send("GET", url, client.s3).body == content
+
+
+def test_a_run_aborts_the_parts_of_a_cancelled_upload(release: Release, client: Client) -> None:
+    """A run deletes what stands for the upload in `temp/` only after it has aborted it."""
+    upload = client.create_in_parts(5)
+    assert upload.send_part(1, b"parts").status == 200
+    client.cancel(upload.asset_id)
+    command = ["exec", f"deploy/{release.fullname}", "--", "assetuploader", "status", upload.asset_id, "--json"]
+
+    def is_swept() -> bool:
+        status = json.loads(release.cluster.kubectl("-n", release.namespace, *command))
+        assert status["status"] == "expired"
+        return status["upload"] is None
+
+    wait_until("the upload is aborted and swept", is_swept, 90)
 
 
 def test_an_unpinned_asset_is_final_after_its_url_has_expired(client: Client) -> None:
