@@ -7,10 +7,11 @@ from typing import Any, Final
 import boto3
 
 from assetuploader.conformance import check_conditional_delete
+from assetuploader.multipart_check import CHECK_MULTIPART_KEY
 from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
 from tests.faults.lifecycles import opened_bucket
 from tests.support.iam_recorder import Needed, recording
-from tests.support.product import await_until, serving
+from tests.support.product import Product, await_until, serving
 
 IAM: Final = Path(__file__).parents[2] / "docs" / "iam"
 UNSEEN: Final = {
@@ -57,6 +58,24 @@ def keys(s3: LocalS3) -> set[str]:
     return {found["Key"] for found in listed}
 
 
+def create_in_parts(product: Product) -> tuple[str, str]:
+    """Create an asset that is uploaded in parts; return its URL and the upload id."""
+    response = product.http.request("POST", f"{product.url}/v1/assets", json={"size": 5, "multipart": True})
+    assert response.status == 201
+    created = response.json()
+    return f"{product.url}/v1/assets/{created['id']}", created["upload"]["upload_id"]
+
+
+def upload_in_parts(product: Product, body: bytes) -> None:
+    """Upload an asset in one part, list the parts, and complete it."""
+    asset, upload_id = create_in_parts(product)
+    urls = product.http.request("POST", f"{asset}/parts", json={"upload_id": upload_id, "part_numbers": [1]}).json()
+    assert product.http.request("PUT", urls["parts"][0]["url"], body=body).status == 200
+    [part] = product.http.request("GET", f"{asset}/parts", fields={"upload_id": upload_id}).json()["parts"]
+    completion = {"upload_id": upload_id, "parts": [{"number": 1, "etag": part["etag"]}]}
+    assert product.http.request("POST", f"{asset}/complete", json=completion).json()["status"] == "uploaded"
+
+
 def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
     """The permissions that all operations of the protocol need are exactly those of the shipped policies."""
     with (
@@ -70,6 +89,9 @@ def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
             "PUT", f"{product.url}/asset/{pinned.asset_id}", json={"Status": "uploaded", "etag": "0"}
         )
         assert wrong.status == 409
+        upload_in_parts(product, b"parts")
+        cancelled, _ = create_in_parts(product)
+        assert product.http.request("DELETE", cancelled).status == 204
         assert [product.mark(pinned, pinned=True), product.mark(unpinned, pinned=False)] == [202, 202]
         outcomes: set[str] = set()
 
@@ -83,7 +105,9 @@ def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
             outcomes.update(done.values())
             return outcomes == {"finalized", "expired", "swept"}
 
+        assert raw(s3).list_multipart_uploads(Bucket=s3.bucket)["Uploads"]
         await_until("assets were finalized, expired and swept", all_was_done)
+        assert "Uploads" not in raw(s3).list_multipart_uploads(Bucket=s3.bucket)
         download = product.http.request("GET", f"{product.url}/asset/{unpinned.asset_id}").json()["Download_url"]
         assert product.http.request("GET", download).data == b"unpinned"
         assert product.http.request("GET", f"{product.url}/asset/{unmarked.asset_id}").status == 410
@@ -91,6 +115,29 @@ def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
             await_until("it is read", lambda: 'report_reads_total{outcome="success"} 1' in other.metrics())
     assert allowed("service") == service.needed | UNSEEN
     assert allowed("reconciler") == reconciler.needed | UNSEEN_OF_RECONCILER
+
+
+def test_the_bucket_policy_lets_parts_through() -> None:
+    """Requests that take no condition are exempt from the rule that demands one; their signatures are not exempt."""
+    statements = {each["Sid"]: each for each in json.loads((IAM / "bucket.json").read_text())["Statement"]}
+    condition = statements["NoUnconditionalWriteOfAnAsset"]["Condition"]
+    assert condition["Bool"] == {"s3:ObjectCreationOperation": "true"}
+    assert "arn:aws:s3:::BUCKET/uploaded/*" in statements["NoUploadUrlOlderThan15Minutes"]["Resource"]
+
+
+def test_a_role_without_the_permissions_for_parts_serves_everything_else() -> None:
+    """The service with the policies of an earlier version starts, logs why, and refuses uploads in parts."""
+    denied = {("s3:AbortMultipartUpload", CHECK_MULTIPART_KEY)}
+    with (
+        running_s3(free_port(), "assets") as s3,
+        recording(s3.endpoint_url, denied) as service,
+        serving(s3, AWS_ENDPOINT_URL_S3=service.endpoint_url) as product,
+    ):
+        [line] = [line for line in product.log() if line["event"] == "multipart_unsupported"]
+        assert "denied" in line["reason"]
+        response = product.http.request("POST", f"{product.url}/v1/assets", json={"size": 5, "multipart": True})
+        assert response.json()["code"] == "multipart_unsupported"
+        assert product.mark(product.upload(b"whole"), pinned=True) == 202
 
 
 def test_deletes_need_one_more_policy() -> None:

@@ -1,9 +1,11 @@
-"""A proxy in front of S3 that records the IAM permissions that Amazon S3 would check for each request."""
+"""A proxy in front of S3 that records the IAM permissions that Amazon S3 would check, and can deny some of them."""
 
 import threading
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -11,11 +13,13 @@ from xml.etree import ElementTree as ET
 
 import urllib3
 
+from assetuploader.multipart_check import CHECK_MULTIPART_KEY
 from dev.seaweedfs import HOST
 
 Needed = tuple[str, str]
-"""An action, and the prefix of the key; "" for the bucket."""
+"""An action, and the prefix of the key; "" for the bucket. A program's own object is named by its key."""
 
+_ACCESS_DENIED: Final = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 _HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
 
@@ -24,6 +28,8 @@ def required_permissions(method: str, target: str, headers: Mapping[str, str], b
     parts = urlsplit(target)
     _, _, key = unquote(parts.path).lstrip("/").partition("/")
     query = parse_qs(parts.query, keep_blank_values=True)
+    if "uploads" in query or "uploadId" in query:
+        return _multipart_permissions(method, key, query, headers)
     match method:
         case "GET" | "HEAD" if not key:
             return {("s3:ListBucket", "")}
@@ -50,6 +56,26 @@ def required_permissions(method: str, target: str, headers: Mapping[str, str], b
             raise AssertionError(f"{method} {parts.path}: not a request that assetuploader makes")
 
 
+def _multipart_permissions(
+    method: str, key: str, query: Mapping[str, list[str]], headers: Mapping[str, str]
+) -> set[Needed]:
+    """Return what a request of a multipart upload needs. For its writes, Amazon S3 has no actions of their own."""
+    match method:
+        case "GET" if not key:
+            return {("s3:ListBucketMultipartUploads", "")}
+        case "GET":
+            return {("s3:ListMultipartUploadParts", _prefix(key))}
+        case "DELETE":
+            return {("s3:AbortMultipartUpload", key if key == CHECK_MULTIPART_KEY else _prefix(key))}
+        case "POST" | "PUT":
+            needed = {("s3:PutObject", _prefix(key))}
+            if "x-amz-tagging" in headers:
+                needed.add(("s3:PutObjectTagging", _prefix(key)))
+            return needed
+        case _:
+            raise AssertionError(f"{method} {key} {dict(query)}: not a request that assetuploader makes")
+
+
 def _prefix(key: str) -> str:
     return key.partition("/")[0] + "/"
 
@@ -63,7 +89,7 @@ class Recorder:
 
 
 @contextmanager
-def recording(upstream_url: str) -> Iterator[Recorder]:
+def recording(upstream_url: str, denied: AbstractSet[Needed] = frozenset()) -> Iterator[Recorder]:
     """Run a proxy in front of an S3 server. Clients sign requests for the address of the proxy."""
     needed: set[Needed] = set()
     http = urllib3.PoolManager(timeout=20, retries=False, maxsize=64)
@@ -77,7 +103,11 @@ def recording(upstream_url: str) -> Iterator[Recorder]:
             # The conformance check sends an unsigned copy source. Amazon S3 rejects it before it checks permissions.
             is_unsigned_copy = "x-amz-copy-source" in headers and "authorization" not in headers
             if not is_unsigned_copy:
-                needed.update(required_permissions(self.command, self.path, headers, body))
+                required = required_permissions(self.command, self.path, headers, body)
+                needed.update(required)
+                if required & denied:
+                    self._deny()
+                    return
             kept = {name: value for name, value in headers.items() if name not in _HOP}
             response = http.request(self.command, upstream_url + self.path, body=body or None, headers=kept)
             self.send_response_only(response.status)  # without a Date: clients synchronize with S3's
@@ -88,6 +118,14 @@ def recording(upstream_url: str) -> Iterator[Recorder]:
             self.send_header("Content-Length", length or str(len(response.data)))
             self.end_headers()
             self.wfile.write(response.data)
+
+        def _deny(self) -> None:
+            self.send_response(HTTPStatus.FORBIDDEN)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(_ACCESS_DENIED)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(_ACCESS_DENIED)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 -- names of http.server
 
