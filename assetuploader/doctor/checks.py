@@ -220,12 +220,14 @@ async def _run_guarded(check: str, result: Awaitable[CheckResult]) -> CheckResul
 
 async def _settings_checks(context: CheckContext) -> AsyncIterator[CheckResult]:
     rules: Sequence[Mapping[str, Any]] | None = None
-    placeholder_seconds = context.policy.upload_url_ttl_seconds + context.policy.expire_after_seconds
+    policy = context.policy
+    longest_upload_seconds = max(policy.upload_url_ttl_seconds, policy.multipart_ttl_seconds)
+    placeholder_seconds = longest_upload_seconds + policy.expire_after_seconds
 
     def check_lifecycle(lifecycle: Mapping[str, Any] | None) -> CheckResult:
         nonlocal rules
         rules = (lifecycle or {}).get("Rules", [])
-        return settings_checks.check_lifecycle(rules, placeholder_seconds)
+        return settings_checks.check_lifecycle(rules, placeholder_seconds, policy.multipart_ttl_seconds)
 
     checks: list[tuple[str, ConfigurationItem, Callable[[Mapping[str, Any] | None], CheckResult]]] = [
         ("lifecycle", ConfigurationItem.LIFECYCLE, check_lifecycle),

@@ -12,29 +12,41 @@ ARCHIVE_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 DISPOSABLE_STATUSES: Final = frozenset({"pending", "expired"})
 """Values of the tag `status` whose objects a lifecycle rule may delete."""
 LIFECYCLE_REMEDIATION: Final = (
-    "Let rules expire only objects with the tag status=pending or status=expired: see docs/iam."
+    "Let rules expire only objects with the tag status=pending or status=expired, and abort uploads in parts only "
+    "after ASSETUPLOADER_MULTIPART_TTL_SECONDS: see docs/iam."
 )
 
 _DAY_SECONDS: Final = 86_400
 
 
-def check_lifecycle(rules: Sequence[Mapping[str, Any]], placeholder_seconds: int) -> CheckResult:
+def check_lifecycle(
+    rules: Sequence[Mapping[str, Any]], placeholder_seconds: int, multipart_seconds: int
+) -> CheckResult:
     """Check whether a lifecycle rule deletes or archives what clients were promised.
 
-    `placeholder_seconds` is how long a client may still mark a pending asset.
+    `placeholder_seconds` is how long a client may still mark a pending asset, `multipart_seconds` how long it may send
+    parts.
     """
+    enabled = [rule for rule in rules if rule.get("Status") == "Enabled"]
     problems = [
         f"rule {rule.get('ID', '?')!r} {problem}"
-        for rule in rules
-        if rule.get("Status") == "Enabled"
-        for problem in _lifecycle_problems(rule, placeholder_seconds)
+        for rule in enabled
+        for problem in _lifecycle_problems(rule, placeholder_seconds, multipart_seconds)
     ]
     if problems:
         return CheckResult("lifecycle", Severity.FAILED, "; ".join(problems), LIFECYCLE_REMEDIATION)
-    return passed("lifecycle", f"{len(rules)} rules, none of which harms assets" if rules else "no rules")
+    message = f"{len(rules)} rules, none of which harms assets" if rules else "no rules"
+    if not any("AbortIncompleteMultipartUpload" in rule and _covers_assets(rule) for rule in enabled):
+        message += "; none aborts uploads in parts that the reconciler misses, as that of docs/iam does"
+    return passed("lifecycle", message)
 
 
-def _lifecycle_problems(rule: Mapping[str, Any], placeholder_seconds: int) -> list[str]:
+def _covers_assets(rule: Mapping[str, Any]) -> bool:
+    prefix, _ = _parse_filter(rule)
+    return UPLOADED_PREFIX.startswith(prefix)
+
+
+def _lifecycle_problems(rule: Mapping[str, Any], placeholder_seconds: int, multipart_seconds: int) -> list[str]:
     prefix, tags = _parse_filter(rule)
     problems = []
     expiration = rule.get("Expiration", {})
@@ -49,6 +61,9 @@ def _lifecycle_problems(rule: Mapping[str, Any], placeholder_seconds: int) -> li
             problems.append("deletes final assets in uploaded/")
         elif expires and tags["status"] == "pending" and expiration.get("Days", 0) * _DAY_SECONDS < placeholder_seconds:
             problems.append("deletes placeholders that a client may still mark")
+        abort = rule.get("AbortIncompleteMultipartUpload")
+        if abort is not None and abort.get("DaysAfterInitiation", 0) * _DAY_SECONDS < multipart_seconds:
+            problems.append("aborts uploads in parts that a client may still complete")
         if archive_classes:
             problems.append(f"moves assets to {archive_classes[0]}, which no download URL can read")
     return problems

@@ -37,8 +37,8 @@ resource "aws_s3_bucket_policy" "assets" {
   depends_on = [aws_s3_bucket_public_access_block.assets]
 }
 
-# The rules delete placeholders that never became assets. No rule may apply to temp/: it has the only copy of a marked upload
-# until the upload is final.
+# The rules delete placeholders that never became assets, and abort uploads in parts that the reconciler did not abort. No rule
+# may delete in temp/: it has the only copy of a marked upload until the upload is final.
 resource "aws_s3_bucket_lifecycle_configuration" "assets" {
   bucket = aws_s3_bucket.assets.id
 
@@ -48,14 +48,27 @@ resource "aws_s3_bucket_lifecycle_configuration" "assets" {
       id     = rule.value.ID
       status = rule.value.Status
       filter {
-        and {
-          prefix                = rule.value.Filter.And.Prefix
-          object_size_less_than = rule.value.Filter.And.ObjectSizeLessThan
-          tags                  = { for tag in rule.value.Filter.And.Tags : tag.Key => tag.Value }
+        prefix = try(rule.value.Filter.Prefix, null)
+        dynamic "and" {
+          for_each = try([rule.value.Filter.And], [])
+          content {
+            prefix                = and.value.Prefix
+            object_size_less_than = and.value.ObjectSizeLessThan
+            tags                  = { for tag in and.value.Tags : tag.Key => tag.Value }
+          }
         }
       }
-      expiration {
-        days = rule.value.Expiration.Days
+      dynamic "expiration" {
+        for_each = try([rule.value.Expiration], [])
+        content {
+          days = expiration.value.Days
+        }
+      }
+      dynamic "abort_incomplete_multipart_upload" {
+        for_each = try([rule.value.AbortIncompleteMultipartUpload], [])
+        content {
+          days_after_initiation = abort_incomplete_multipart_upload.value.DaysAfterInitiation
+        }
       }
     }
   }

@@ -1,4 +1,4 @@
-"""The shipped lifecycle rules: they delete placeholders of assets that never came, and nothing else."""
+"""The shipped lifecycle rules: they delete placeholders of assets that never came, and abort uploads without an end."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,16 @@ from uuid import uuid4
 import pytest
 
 from assetuploader.asset_service import AssetService
+from assetuploader.doctor.results import passed
+from assetuploader.doctor.settings_checks import check_lifecycle
 from assetuploader.errors import AssetExpiredError
-from assetuploader.keys import temp_key, uploaded_key
+from assetuploader.keys import UPLOADED_PREFIX, temp_key, uploaded_key
 from assetuploader.state_machine import LifecyclePolicy
 from tests.support.in_memory_s3 import START, InMemoryS3, Stored
 
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final[list[dict[str, Any]]] = json.loads((ROOT / "docs" / "iam" / "lifecycle.json").read_text())["Rules"]
+EXPIRING: Final = [rule for rule in RULES if "Expiration" in rule]
 POLICY: Final = LifecyclePolicy()
 DELETED: Final = {"pending": True, "expired": True, "marked": False, "uploaded": False}
 
@@ -35,7 +38,7 @@ def deletes(rule: dict[str, Any], key: str, stored: Stored) -> bool:
 
 def find_deleted(s3: InMemoryS3) -> set[str]:
     """Return the keys that any of the rules deletes."""
-    return {key for key, stored in s3.objects.items() if any(deletes(rule, key, stored) for rule in RULES)}
+    return {key for key, stored in s3.objects.items() if any(deletes(rule, key, stored) for rule in EXPIRING)}
 
 
 @pytest.fixture
@@ -81,7 +84,23 @@ async def test_no_rule_deletes_what_is_large(assets: tuple[InMemoryS3, dict[str,
 def test_a_rule_waits_longer_than_an_asset_may_be_marked() -> None:
     """Even with the longest upload URL a pending asset has expired by then."""
     longest_seconds = 604_800 + POLICY.expire_after_seconds
-    assert all(rule["Expiration"]["Days"] * 86_400 > longest_seconds for rule in RULES)
+    assert all(rule["Expiration"]["Days"] * 86_400 > longest_seconds for rule in EXPIRING)
+
+
+def test_a_rule_aborts_uploads_in_parts_after_the_reconciler_could() -> None:
+    """It is the second net: no upload that a client may complete is aborted, and the reconciler comes first."""
+    [rule] = [rule for rule in RULES if rule not in EXPIRING]
+    assert set(rule) == {"ID", "Status", "Filter", "AbortIncompleteMultipartUpload"}
+    assert (rule["Status"], rule["Filter"]) == ("Enabled", {"Prefix": UPLOADED_PREFIX})
+    days = rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+    assert days * 86_400 > POLICY.multipart_ttl_seconds + POLICY.expire_after_seconds
+
+
+def test_the_doctor_has_nothing_to_say_about_them() -> None:
+    """With the default settings."""
+    placeholder_seconds = POLICY.multipart_ttl_seconds + POLICY.expire_after_seconds
+    result = check_lifecycle(RULES, placeholder_seconds, POLICY.multipart_ttl_seconds)
+    assert result == passed("lifecycle", "3 rules, none of which harms assets")
 
 
 def test_there_is_one_copy_of_the_rules() -> None:

@@ -77,19 +77,20 @@ def test_the_policies_are_the_ones_that_are_tested() -> None:
     assert '"900000"' in (policies / "bucket.json").read_text()
 
 
-def test_the_lifecycle_rules_have_what_the_module_takes_from_them() -> None:
-    """Each path into lifecycle.json that the module reads exists in every rule."""
-    paths = set(re.findall(r"rule\.value\.([\w.]+)", (MODULE / "main.tf").read_text()))
-    assert paths == {
-        "ID",
-        "Status",
-        "Filter.And.Prefix",
-        "Filter.And.ObjectSizeLessThan",
-        "Filter.And.Tags",
-        "Expiration.Days",
+def test_the_module_takes_everything_from_the_lifecycle_rules() -> None:
+    """Each member of lifecycle.json has a path that the module reads, and the module reads no other path."""
+    text = (MODULE / "main.tf").read_text()
+    blocks_of = dict(re.findall(r"dynamic \"(\w+)\" {\s+for_each = try\(\[rule\.value\.([\w.]+)\], \[\]\)", text))
+    read = {
+        f"{path}.{member}"
+        for name, path in blocks_of.items()
+        for member in re.findall(rf"\b{name}\.value\.(\w+)", text)
     }
-    for rule in json.loads((MODULE / ".." / ".." / "docs" / "iam" / "lifecycle.json").read_text())["Rules"]:
-        for path in paths:
-            found: Any = rule
-            for step in path.split("."):
-                found = found[step]
+    read |= set(re.findall(r"\brule\.value\.([\w.]+)", text)) - set(blocks_of.values())
+    rules = json.loads((MODULE / ".." / ".." / "docs" / "iam" / "lifecycle.json").read_text())["Rules"]
+    assert read == {path for rule in rules for path in _paths(rule)}
+
+
+def _paths(rule: dict[str, Any]) -> Iterator[str]:
+    for name, value in rule.items():
+        yield from (f"{name}.{path}" for path in _paths(value)) if isinstance(value, dict) else (name,)

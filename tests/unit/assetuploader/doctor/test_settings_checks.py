@@ -48,7 +48,13 @@ EIGHT_DAYS = {"Days": 8}
         ([build_rule(Filter={"Tag": {"Key": "status", "Value": "expired"}}, Expiration={"Days": 1})], Severity.OK),
         ([build_rule(Filter=filter_by_status("marked"), Expiration=EIGHT_DAYS)], Severity.FAILED),
         ([build_rule(Filter=filter_by_status("uploaded"), Expiration=EIGHT_DAYS)], Severity.FAILED),
-        ([build_rule(Filter={"Prefix": ""}, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1})], Severity.OK),
+        ([build_rule(Filter={"Prefix": ""}, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 7})], Severity.OK),
+        (
+            [build_rule(Filter={"Prefix": ""}, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 6})],
+            Severity.FAILED,
+        ),
+        ([build_rule(Prefix="uploaded/0", AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1})], Severity.FAILED),
+        ([build_rule(Prefix="logs/", AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1})], Severity.OK),
         ([build_rule(Filter={"Prefix": ""}, NoncurrentVersionExpiration={"NoncurrentDays": 1})], Severity.OK),
         ([build_rule(Filter={"Prefix": ""}, Expiration={"ExpiredObjectDeleteMarker": True})], Severity.OK),
         ([build_rule(Filter={"Prefix": ""}, Transitions=[{"StorageClass": "GLACIER"}])], Severity.FAILED),
@@ -58,8 +64,22 @@ EIGHT_DAYS = {"Days": 8}
 def test_a_lifecycle_rule_may_delete_only_unmarked_placeholders(
     rules: list[dict[str, Any]], severity: Severity
 ) -> None:
-    """Rules that delete uploads, marked or final assets, or young placeholders are found in every form of filter."""
-    assert check_lifecycle(rules, placeholder_seconds=2 * DAY).severity is severity
+    """Rules that delete uploads, assets or young placeholders, or abort uploads early, are found in every filter."""
+    assert check_lifecycle(rules, placeholder_seconds=2 * DAY, multipart_seconds=7 * DAY).severity is severity
+
+
+def test_a_missing_rule_that_aborts_uploads_in_parts_is_mentioned() -> None:
+    """A rule counts that is enabled, and covers all of uploaded/."""
+
+    def mentions(*rules: dict[str, Any]) -> bool:
+        result = check_lifecycle(rules, placeholder_seconds=2 * DAY, multipart_seconds=7 * DAY)
+        assert result.severity is Severity.OK
+        return "none aborts uploads in parts" in result.message
+
+    abort = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 10}}
+    assert [mentions(), mentions(build_rule(Prefix="uploaded/0", **abort))] == [True, True]
+    assert mentions(build_rule(Prefix="", **abort) | {"Status": "Disabled"})
+    assert not mentions(build_rule(Filter={"Prefix": "uploaded/"}, **abort))
 
 
 def test_versioning_needs_a_rule_that_deletes_old_versions() -> None:
