@@ -51,6 +51,21 @@ def test_the_api_knows_what_it_finalizes_and_deletes(render: Render, values: Man
     assert env["ASSETUPLOADER_DELETES"] == deletes
 
 
+@pytest.mark.parametrize(
+    ("values", "size", "seconds"),
+    [
+        ({}, "104857600", "604800"),
+        ({"multipartBytes": 5368709120, "multipartTtlSeconds": 3600}, "5368709120", "3600"),
+    ],
+)
+def test_the_api_knows_what_is_uploaded_in_parts(render: Render, values: Manifest, size: str, seconds: str) -> None:
+    """The values reach the API in the spelling that it accepts."""
+    container = _one(render(values), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    env = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert env["ASSETUPLOADER_MULTIPART_BYTES"] == size
+    assert env["ASSETUPLOADER_MULTIPART_TTL_SECONDS"] == seconds
+
+
 def test_no_probe_calls_s3(render: Render) -> None:
     """Probes use /livez and /readyz. With /healthcheck, an S3 outage would restart or unroute every pod."""
     container = _one(render({}), "Deployment")["spec"]["template"]["spec"]["containers"][0]

@@ -38,6 +38,8 @@ RENAMED: Final = _renamed_values()
         ({"aws": AWS, "replicaCount": "two"}, "replicaCount: Invalid type"),
         ({"aws": AWS, "uploadUrlTtlSeconds": 604801}, "uploadUrlTtlSeconds"),
         ({"aws": AWS, "finalizeAtOnceBytes": 5368709121}, "finalizeAtOnceBytes"),
+        ({"aws": AWS, "multipartBytes": 5242879}, "multipartBytes"),
+        ({"aws": AWS, "multipartTtlSeconds": 604801}, "multipartTtlSeconds"),
         ({"aws": AWS, "deletes": "true"}, "deletes: Invalid type"),
         ({"aws": AWS, "service": {"port": 0}}, "service.port"),
         ({"aws": AWS, "reconciler": {"startingDeadlineSeconds": 9}}, "reconciler.startingDeadlineSeconds"),
