@@ -1,13 +1,14 @@
-"""Checks of what the store enforces for assets that declare something, and for deletions of assets."""
+"""Checks of what only some assets need: declarations, uploads in parts, deletions."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from assetuploader.capabilities import Capability, find_capabilities
-from assetuploader.conformance import check_conditional_delete
-from assetuploader.doctor.results import CheckResult, Severity, attempt, failed, passed
-from assetuploader.errors import StoreError
-from assetuploader.store import Bucket, ObjectStore
+from assetuploader.conformance import CHECK_ATTRIBUTES, check_conditional_delete
+from assetuploader.doctor.results import CheckResult, Severity, attempt, failed, passed, skipped
+from assetuploader.errors import StoreError, StoreUnsupportedError
+from assetuploader.multipart_check import CHECK_MULTIPART_KEY, find_multipart_problem
+from assetuploader.store import Bucket, MultipartStore, ObjectStore
 
 _CHECKS: Final[Mapping[Capability, tuple[str, str, str]]] = {
     Capability.SIZE: ("declared size", "does not reject an upload of another size", "with a declared size"),
@@ -49,6 +50,46 @@ def describe_capabilities(found: frozenset[Capability]) -> list[CheckResult]:
         else CheckResult(check, Severity.WARNING, f"the store {flaw}: assets {refused} are refused", _REMEDIATION)
         for capability, (check, flaw, refused) in _CHECKS.items()
     ]
+
+
+async def check_multipart(bucket: Bucket) -> CheckResult:
+    """Check whether the service can take uploads in parts. If not, that is a warning: it serves everything else."""
+    check = "uploads in parts"
+    try:
+        problem = await find_multipart_problem(bucket)
+    except StoreError as error:
+        return failed(check, error, "Check the endpoint, and try again.")
+    if problem is None:
+        return passed(check, "safe on this store")
+    return CheckResult(
+        check,
+        Severity.WARNING,
+        f"{problem}: assets that need parts are refused",
+        "If it was denied, apply service.json and bucket.json of docs/iam. Otherwise use a store that passes (Amazon "
+        "S3, SeaweedFS) if clients upload files of more than 5 GiB, or want to resume uploads.",
+    )
+
+
+async def check_aborts(multipart: MultipartStore) -> CheckResult:
+    """Check whether the reconciler may find and abort uploads in parts, on one of its own."""
+    check = "abort uploads in parts (s3:AbortMultipartUpload, s3:ListBucketMultipartUploads)"
+    try:
+        await _abort_and_list(multipart)
+    except StoreUnsupportedError as error:
+        return skipped(check, f"this store takes no uploads in parts: {error}")
+    except StoreError as error:
+        remediation = (
+            "Apply reconciler.json and bucket.json of docs/iam: without the permissions, the parts of uploads that "
+            "nobody completes are kept and paid for."
+        )
+        return failed(check, error, remediation)
+    return passed(check, "allowed")
+
+
+async def _abort_and_list(multipart: MultipartStore) -> None:
+    upload_id = await multipart.create_multipart_upload(CHECK_MULTIPART_KEY, CHECK_ATTRIBUTES)
+    await multipart.abort_multipart_upload(CHECK_MULTIPART_KEY, upload_id)
+    await multipart.list_multipart_uploads(CHECK_MULTIPART_KEY)
 
 
 async def check_deletes(store: ObjectStore) -> CheckResult:

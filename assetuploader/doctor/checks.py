@@ -19,6 +19,7 @@ from assetuploader.doctor.bucket_configuration import BucketConfiguration, Confi
 from assetuploader.doctor.results import CheckResult, Severity, attempt, failed, passed, skipped
 from assetuploader.errors import StoreError, StoreUnsupportedError
 from assetuploader.keys import CHECK_UPLOAD_KEY, TEMP_PREFIX, UPLOADED_PREFIX
+from assetuploader.multipart_check import CHECK_MULTIPART_KEY
 from assetuploader.shard_reports import MAX_REPORT_BYTES, REPORT_HEADERS, REPORTS_PREFIX
 from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo, Presigner
@@ -150,6 +151,7 @@ async def _write_checks(context: CheckContext, presigner: Presigner) -> AsyncIte
     if Program.SERVICE in context.programs:
         for result in await capability_checks.check_capabilities(context.bucket):
             yield result
+        yield await capability_checks.check_multipart(context.bucket)
     yield await _run_guarded("upload URL", url_checks.check_upload_url(context.bucket, presigner))
     yield await _run_guarded("CORS", url_checks.check_cors(context.bucket, presigner, context.origin))
     async for result in _permission_checks(context, check_object):
@@ -185,6 +187,7 @@ async def _permission_checks(context: CheckContext, check_object: ObjectInfo) ->
         "allowed",
         "Allow the reconciler s3:PutObject on reports/*: without it the reconciler has no metrics.",
     )
+    yield await capability_checks.check_aborts(context.bucket.multipart)
     yield await attempt(
         "delete in temp/ (s3:DeleteObject)",
         _delete(context, CHECK_UPLOAD_KEY),
@@ -256,5 +259,10 @@ async def _clean_up(context: CheckContext) -> CheckResult:
     except StoreError as error:
         keys = f"{CHECK_UPLOAD_KEY} and {REPORT_CHECK_KEY}"
         return skipped("clean-up", f"{keys} may be left behind, which is harmless: {error}")
-    kept = [CHECK_KEY, *([CHECK_DELETE_KEY] if context.deletes else []), *failures]
+    own = {
+        CHECK_KEY: True,
+        CHECK_MULTIPART_KEY: Program.SERVICE in context.programs,
+        CHECK_DELETE_KEY: context.deletes,
+    }
+    kept = [*(key for key, is_written in own.items() if is_written), *failures]
     return passed("clean-up", f"nothing is left but {', '.join(kept)}")

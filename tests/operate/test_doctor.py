@@ -11,10 +11,14 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from assetuploader.multipart_check import CHECK_MULTIPART_KEY
 from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port, running_s3
+from tests.support.iam_recorder import Needed, recording
 from tests.support.product import run_command
 
 ORIGIN = "https://app.example.com"
+ABORT_OWN = ("s3:AbortMultipartUpload", CHECK_MULTIPART_KEY)
+LIST_UPLOADS = ("s3:ListBucketMultipartUploads", "")
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +70,16 @@ def run_doctor(environment: dict[str, str], *arguments: str) -> tuple[int, dict[
 
 
 def test_every_check_passes_on_a_conforming_store(conforming: LocalS3) -> None:
-    """On SeaweedFS every check that applies passes, and only the check object remains in the bucket."""
+    """On SeaweedFS every check that applies passes, and only check objects remain in the bucket."""
     store = raw(conforming.endpoint_url)
     store.put_object(Bucket="assets", Key="temp/users", Body=b"a user's")
     code, checks = run_doctor(conforming.environment(), "--origin", ORIGIN)
     assert (code, checks["skipped"]) == (0, ["credentials", "region"])
     assert checks.keys() == {"ok", "skipped"}
-    assert len(checks["ok"]) == 29
+    assert len(checks["ok"]) == 31
     keys = [found["Key"] for found in store.list_objects_v2(Bucket="assets")["Contents"]]
-    assert keys == ["temp/users", "uploaded/_probe"]
+    assert keys == ["temp/users", "uploaded/_probe", "uploaded/_probe-multipart"]
+    assert "Uploads" not in store.list_multipart_uploads(Bucket="assets")
 
 
 def test_a_person_sees_a_line_for_each_check_and_what_to_do(conforming: LocalS3) -> None:
@@ -118,6 +123,7 @@ def test_one_programs_permissions_can_be_tried_alone(conforming: LocalS3) -> Non
         "list temp/ (s3:ListBucket)",
         "copy temp/ to uploaded/",
         "write reports/ (s3:PutObject)",
+        "abort uploads in parts (s3:AbortMultipartUpload, s3:ListBucketMultipartUploads)",
         "delete in temp/ (s3:DeleteObject)",
     }
     assert set(service["ok"]) - set(reconciler["ok"]) == {
@@ -125,8 +131,24 @@ def test_one_programs_permissions_can_be_tried_alone(conforming: LocalS3) -> Non
         "declared content type",
         "declared sha256",
         "write once",
+        "uploads in parts",
         "read reports/ (s3:GetObject)",
     }
+
+
+@pytest.mark.parametrize(
+    ("program", "action", "code", "severity"),
+    [("service", ABORT_OWN, 0, "warning"), ("reconciler", LIST_UPLOADS, 77, "access_denied")],
+)
+def test_the_policies_of_a_version_without_parts_are_recognized(
+    conforming: LocalS3, program: str, action: Needed, code: int, severity: str
+) -> None:
+    """The service works with them, and refuses parts. The reconciler would not see uploads that are paid for."""
+    with recording(conforming.endpoint_url, {action}) as proxy:
+        environment = {**conforming.environment(), "AWS_ENDPOINT_URL_S3": proxy.endpoint_url}
+        actual, checks = run_doctor(environment, "--program", program)
+    [check] = checks[severity]
+    assert (actual, "uploads in parts" in check) == (code, True)
 
 
 def test_a_public_endpoint_that_leads_nowhere_is_found(conforming: LocalS3) -> None:
@@ -191,9 +213,10 @@ def test_a_nonconforming_store_is_recognized(nonconforming: dict[str, str]) -> N
         "declared content type",
         "declared sha256",
         "write once",
+        "uploads in parts",
         "CORS",  # it exposes no ETag
     ]
-    assert len(checks["ok"]) == 22
+    assert len(checks["ok"]) == 23
 
 
 def test_settings_that_would_delete_data_are_reported(nonconforming: dict[str, str]) -> None:
