@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,8 @@ from tests.support.stores import raw_client
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "uploading.md").read_text()
 CORS: Final = json.loads((ROOT / "docs" / "iam" / "cors.json").read_text())
+LONG: Final = bytes(range(256)) * 80_000
+"""A file of 20 MB, which has two parts."""
 FILE: Final = 'new File(["hello"], "grüße.txt", { type: "text/plain" })'
 DISPOSITION: Final = "attachment; filename=\"gru_e.txt\"; filename*=UTF-8''gr%C3%BC%C3%9Fe.txt"
 
@@ -83,6 +86,42 @@ def test_the_commands_upload_and_download_a_declared_file(product: Product, tmp_
     assert (tmp_path / "downloaded").read_bytes() == (ROOT / "README.md").read_bytes()
 
 
+def upload_in_parts(product: Product, folder: Path, *arguments: str) -> list[str]:
+    """Run the page's program, and return the lines that it prints."""
+    [snippet] = snippets("python")
+    script = snippet.replace("http://127.0.0.1:8080", product.url)
+    return run([sys.executable, "-", *arguments], script, folder)
+
+
+def test_the_program_uploads_a_file_in_parts(product: Product, tmp_path: Path) -> None:
+    """The asset is final, has the file's name, and consists of more than one part."""
+    (tmp_path / "film.bin").write_bytes(LONG)
+    [url] = upload_in_parts(product, tmp_path, "film.bin")
+    body, headers = download(product, url)
+    assert body == LONG
+    assert headers["ETag"].endswith('-2"')
+    assert 'filename="film.bin"' in headers["Content-Disposition"]
+
+
+def test_the_program_resumes_an_upload(product: Product, tmp_path: Path) -> None:
+    """A part that S3 has is not sent again."""
+    (tmp_path / "film.bin").write_bytes(LONG)
+    declared = {"size": len(LONG), "multipart": True}
+    created = product.http.request("POST", f"{product.url}/v1/assets", json=declared).json()
+    asset_id, upload_id = created["id"], created["upload"]["upload_id"]
+    path = f"{product.url}/v1/assets/{asset_id}/parts"
+    [part] = product.http.request("POST", path, json={"upload_id": upload_id, "part_numbers": [2]}).json()["parts"]
+    assert product.http.request("PUT", part["url"], body=LONG[created["upload"]["part_size"] :]).status == 200
+    [url] = upload_in_parts(product, tmp_path, "film.bin", asset_id, upload_id)
+    assert download(product, url)[0] == LONG
+    requests = [line for line in product.log() if line.get("asset_id") == asset_id]
+    assert [line["method"] for line in requests if line.get("route") == "/v1/assets/{id}/parts"] == [
+        "POST",
+        "GET",
+        "POST",
+    ]
+
+
 def test_the_javascript_uploads_a_declared_file(product: Product) -> None:
     """It prints a download URL of the same bytes, with the declared type and name."""
     body, headers = download(product, node(javascript(product)[0])[-1])
@@ -145,5 +184,5 @@ def test_every_code_on_the_page_exists() -> None:
     """The table of errors names codes that the API sends."""
     table = PAGE.split("These are for your code:")[1].split("Errors of the `PUT`")[0]
     named = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))))
-    assert len(named) == 12
+    assert len(named) == 16
     assert named <= problems_by_code().keys()
