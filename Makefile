@@ -81,6 +81,10 @@ AWSCLI_VERSION := 1.46.3
 bench-parts: .venv/.ready .cache/awscli/bin/aws ## upload a file of 1 GiB in parts, beside s5cmd and the AWS CLI (QUICK=1: 100 MiB once)
 	@$(RUN)/python -m bench.parts --aws .cache/awscli/bin/aws $(if $(QUICK),--megabytes 100 --rounds 1)
 
+.PHONY: parts-cost
+parts-cost: .venv/.ready ## count what an upload in parts costs in requests to S3, as docs/operations.md has it
+	@$(RUN)/python -m bench.parts_cost
+
 CHECK ?=
 SIZE ?= full
 .PHONY: verify

@@ -83,13 +83,17 @@ async def _measure_lifecycle(assets: int) -> LifecycleCost:
             uploads.append(await client.store.head_object(temp_key(asset_id)))
         for asset_id, upload in zip(ids, uploads, strict=True):
             await service.mark(asset_id, upload.etag if upload else None, datetime.now(UTC))
-        options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=1, max_run_seconds=600)
-        await Run(
-            service, options, (), check_nothing, asyncio.Event(), asyncio.get_running_loop().time, _find_now
-        ).run()
+        await reconcile_once(service)
         for asset_id in ids:
             await service.resolve(asset_id, 60, datetime.now(UTC))
     return LifecycleCost({name: number / assets for name, number in sorted(counted.items())})
+
+
+async def reconcile_once(service: AssetService) -> None:
+    """Run the reconciler once over the whole bucket, without its hourly scan."""
+    options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=1, max_run_seconds=600)
+    now = asyncio.get_running_loop().time
+    await Run(service, options, (), check_nothing, asyncio.Event(), now, _find_now).run()
 
 
 async def _find_now() -> datetime:

@@ -21,6 +21,14 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         assert fetched == [], page
 
 
+def test_the_cost_of_parts_is_what_the_command_counts() -> None:
+    """docs/operations.md has what `make parts-cost` prints."""
+    command = [sys.executable, "-m", "bench.parts_cost"]
+    counted = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
+    assert counted.returncode == 0, counted.stderr
+    assert counted.stdout in (ROOT / "docs" / "operations.md").read_text()
+
+
 def test_the_configuration_page_is_up_to_date() -> None:
     """docs/configuration.md is what `make docs-config` writes."""
     assert (ROOT / "docs" / "configuration.md").read_text() == build_config_page()
