@@ -10,7 +10,7 @@ from assetuploader.conformance import check_conditional_delete
 from assetuploader.multipart_check import CHECK_MULTIPART_KEY
 from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, LocalS3, free_port, running_s3
 from tests.faults.lifecycles import opened_bucket
-from tests.support.iam_recorder import Needed, recording
+from tests.support.iam_recorder import Needed, is_unconditional_write, recording
 from tests.support.product import Product, await_until, serving
 
 IAM: Final = Path(__file__).parents[2] / "docs" / "iam"
@@ -77,7 +77,10 @@ def upload_in_parts(product: Product, body: bytes) -> None:
 
 
 def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
-    """The permissions that all operations of the protocol need are exactly those of the shipped policies."""
+    """The permissions that all operations of the protocol need are exactly those of the shipped policies.
+
+    No request is one that the bucket policy denies.
+    """
     with (
         running_s3(free_port(), "assets") as s3,
         recording(s3.endpoint_url) as service,
@@ -113,6 +116,7 @@ def test_each_program_may_do_what_it_does_and_nothing_else() -> None:
         assert product.http.request("GET", f"{product.url}/asset/{unmarked.asset_id}").status == 410
         with serving(s3, AWS_ENDPOINT_URL_S3=service.endpoint_url) as other:  # which reads the report when it starts
             await_until("it is read", lambda: 'report_reads_total{outcome="success"} 1' in other.metrics())
+    assert service.unconditional | reconciler.unconditional == set()
     assert allowed("service") == service.needed | UNSEEN
     assert allowed("reconciler") == reconciler.needed | UNSEEN_OF_RECONCILER
 
@@ -122,6 +126,8 @@ def test_the_bucket_policy_lets_parts_through() -> None:
     statements = {each["Sid"]: each for each in json.loads((IAM / "bucket.json").read_text())["Statement"]}
     condition = statements["NoUnconditionalWriteOfAnAsset"]["Condition"]
     assert condition["Bool"] == {"s3:ObjectCreationOperation": "true"}
+    assert is_unconditional_write("POST", "/bucket/uploaded/id?uploadId=1", {})
+    assert not is_unconditional_write("PUT", "/bucket/uploaded/id?partNumber=1&uploadId=1", {})
     assert "arn:aws:s3:::BUCKET/uploaded/*" in statements["NoUploadUrlOlderThan15Minutes"]["Resource"]
 
 

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import urllib3
 
+from assetuploader.keys import UPLOADED_PREFIX
 from assetuploader.multipart_check import CHECK_MULTIPART_KEY
 from dev.seaweedfs import HOST
 
@@ -56,6 +57,18 @@ def required_permissions(method: str, target: str, headers: Mapping[str, str], b
             raise AssertionError(f"{method} {parts.path}: not a request that assetuploader makes")
 
 
+def is_unconditional_write(method: str, target: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a request creates an asset's object without a condition, as Amazon S3's bucket policies see it.
+
+    `s3:ObjectCreationOperation` is false for CreateMultipartUpload and UploadPart, which take no condition.
+    """
+    parts = urlsplit(target)
+    _, _, key = unquote(parts.path).lstrip("/").partition("/")
+    query = parse_qs(parts.query, keep_blank_values=True)
+    is_creation = method in {"PUT", "POST"} and not {"uploads", "partNumber", "delete"} & query.keys()
+    return is_creation and key.startswith(UPLOADED_PREFIX) and not {"if-match", "if-none-match"} & headers.keys()
+
+
 def _multipart_permissions(
     method: str, key: str, query: Mapping[str, list[str]], headers: Mapping[str, str]
 ) -> set[Needed]:
@@ -86,12 +99,15 @@ class Recorder:
 
     endpoint_url: str
     needed: set[Needed] = field(default_factory=set)
+    unconditional: set[str] = field(default_factory=set)
+    """The paths of writes that the bucket policy denies, because they name no version."""
 
 
 @contextmanager
 def recording(upstream_url: str, denied: AbstractSet[Needed] = frozenset()) -> Iterator[Recorder]:
     """Run a proxy in front of an S3 server. Clients sign requests for the address of the proxy."""
     needed: set[Needed] = set()
+    unconditional: set[str] = set()
     http = urllib3.PoolManager(timeout=20, retries=False, maxsize=64)
 
     class Handler(BaseHTTPRequestHandler):
@@ -105,6 +121,8 @@ def recording(upstream_url: str, denied: AbstractSet[Needed] = frozenset()) -> I
             if not is_unsigned_copy:
                 required = required_permissions(self.command, self.path, headers, body)
                 needed.update(required)
+                if is_unconditional_write(self.command, self.path, headers):
+                    unconditional.add(self.path)
                 if required & denied:
                     self._deny()
                     return
@@ -136,7 +154,7 @@ def recording(upstream_url: str, denied: AbstractSet[Needed] = frozenset()) -> I
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Recorder(f"http://{HOST}:{server.server_port}", needed)
+        yield Recorder(f"http://{HOST}:{server.server_port}", needed, unconditional)
     finally:
         server.shutdown()
         thread.join()
