@@ -22,7 +22,7 @@ variable "service_account_names" {
 }
 
 variable "upload_url_ttl_seconds" {
-  description = "The longest lifetime of an upload URL that S3 accepts: the chart's uploadUrlTtlSeconds."
+  description = "The longest lifetime of an upload URL or a part URL that S3 accepts: the chart's uploadUrlTtlSeconds."
   type        = number
   default     = 900
 }
