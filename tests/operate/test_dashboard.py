@@ -94,6 +94,6 @@ def test_every_rule_evaluates_and_no_alert_fires_on_a_healthy_service(prometheus
         return rules if all(rule["health"] != "unknown" for rule in rules) else None
 
     rules = await_until("all rules are evaluated", evaluated)
-    assert len(rules) == 29
+    assert len(rules) == 30
     assert [rule for rule in rules if rule["health"] != "ok"] == []
     assert [rule["name"] for rule in rules if rule.get("alerts")] == []
