@@ -5,16 +5,25 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from assetuploader.errors import StoreUnavailableError
-from assetuploader.store import ListPage, ObjectAttributes, ObjectInfo, ObjectStore
+from assetuploader.store import (
+    CompletedPart,
+    ListPage,
+    ObjectAttributes,
+    ObjectInfo,
+    OpenUploadPage,
+    UploadedPart,
+    UploadMarker,
+)
+from tests.support.in_memory_s3 import InMemoryS3
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class FlakyStore:
-    """An `ObjectStore` that passes calls to another one and fails one of them."""
+    """An `ObjectStore` and `MultipartStore` that passes calls to another one and fails one of them."""
 
-    store: ObjectStore
+    store: InMemoryS3
     calls_until_failure: int = -1
     """How many calls succeed before one fails; negative: none fails."""
     takes_effect: bool = False
@@ -85,3 +94,27 @@ class FlakyStore:
     async def delete_objects(self, keys: Sequence[str]) -> Mapping[str, str]:
         """See `ObjectStore.delete_objects`."""
         return await self._call_or_fail(lambda: self.store.delete_objects(keys))
+
+    async def create_multipart_upload(self, key: str, attributes: ObjectAttributes) -> str:
+        """See `MultipartStore.create_multipart_upload`."""
+        return await self._call_or_fail(lambda: self.store.create_multipart_upload(key, attributes))
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, if_match: str, size: int | None
+    ) -> str:
+        """See `MultipartStore.complete_multipart_upload`."""
+        return await self._call_or_fail(
+            lambda: self.store.complete_multipart_upload(key, upload_id, parts, if_match=if_match, size=size)
+        )
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """See `MultipartStore.abort_multipart_upload`."""
+        return await self._call_or_fail(lambda: self.store.abort_multipart_upload(key, upload_id))
+
+    async def list_parts(self, key: str, upload_id: str) -> Sequence[UploadedPart]:
+        """See `MultipartStore.list_parts`."""
+        return await self._call_or_fail(lambda: self.store.list_parts(key, upload_id))
+
+    async def list_multipart_uploads(self, prefix: str, marker: UploadMarker | None = None) -> OpenUploadPage:
+        """See `MultipartStore.list_multipart_uploads`."""
+        return await self._call_or_fail(lambda: self.store.list_multipart_uploads(prefix, marker))

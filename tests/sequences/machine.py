@@ -33,7 +33,11 @@ from tests.support.in_memory_s3 import InMemoryS3, RefusedError, etag_of
 from tests.support.load_client import Response
 
 POLICY = LifecyclePolicy(
-    upload_url_ttl_seconds=900, grace_seconds=60, expire_after_seconds=3600, finalize_at_once_bytes=1
+    upload_url_ttl_seconds=900,
+    grace_seconds=60,
+    expire_after_seconds=3600,
+    finalize_at_once_bytes=1,
+    multipart_ttl_seconds=1800,
 )
 FILES = st.sampled_from([b"", b"A", b"B", b"CC"])
 PINS = st.one_of(st.none(), FILES)
@@ -48,7 +52,9 @@ class Sequences(RuleBasedStateMachine):
     """One bucket, one service, one reconciler, and the dictionary of models that they must agree with."""
 
     service: ClassVar[LoopbackService]
-    readiness: ClassVar[Readiness] = Readiness(is_started=True, store_verified=True, capabilities=frozenset(Capability))
+    readiness: ClassVar[Readiness] = Readiness(
+        is_started=True, store_verified=True, capabilities=frozenset(Capability), takes_parts=True
+    )
     metrics: ClassVar[Metrics] = Metrics(readiness)
     begun: ClassVar[int] = 0
     """How many sequences there have been."""
@@ -68,12 +74,12 @@ class Sequences(RuleBasedStateMachine):
             POLICY,
             lambda: UUID(int=rng.getrandbits(128), version=4),
             lambda: next(nonces),
-            self.s3,
+            self.store,
             AssetCache(TTL_SECONDS_WITH_DELETES, timer=lambda: self.s3.now.timestamp()),  # noqa: PLW0108 -- it moves
         )
         self.multipart = MultipartService(
             self.store,
-            self.s3,
+            self.store,
             self.s3,
             POLICY,
             lambda: UUID(int=rng.getrandbits(128), version=4),
@@ -92,6 +98,7 @@ class Sequences(RuleBasedStateMachine):
         )
         self.models: dict[str, Model] = {}
         self.urls: dict[str, str] = {}
+        self.upload_ids: dict[str, str] = {}
 
     # --- the client ---------------------------------------------------------------------------------------------------
 
@@ -115,6 +122,59 @@ class Sequences(RuleBasedStateMachine):
         self.models[asset_id] = Model(datetime.fromisoformat(document["expires_at"]), size=1)
         self.urls[asset_id] = document["upload"]["url"]
         return asset_id
+
+    @rule(target=ids)
+    def create_in_parts(self) -> str:
+        """POST /v1/assets for an upload in parts, of one byte."""
+        declared = b'{"multipart": true, "size": 1, "content_type": "text/x-test"}'
+        response = self.service.request("POST", "/v1/assets", declared)
+        assert response.status == 201
+        document = response.document
+        asset_id: str = document["id"]
+        assert document["upload"]["part_count"] == 1
+        expires_at = datetime.fromisoformat(document["expires_at"])
+        assert expires_at == self.s3.now + timedelta(seconds=POLICY.multipart_ttl_seconds)
+        self.models[asset_id] = Model(expires_at, temp=b"", size=1, is_multipart=True)
+        self.upload_ids[asset_id] = document["upload"]["upload_id"]
+        return asset_id
+
+    @rule(asset_id=ids, body=FILES)
+    def send_part(self, asset_id: str, body: bytes) -> None:
+        """POST …/parts and the client's PUT of the part, which replaces the one before."""
+        model = self.models[asset_id]
+        members = {"upload_id": self.upload_ids.get(asset_id, "none"), "part_numbers": [1]}
+        response = self.service.request("POST", f"/v1/assets/{asset_id}/parts", json.dumps(members).encode())
+        self._require(response, *model.presigned(self.s3.now))
+        if response.status != 200:
+            return
+        [part] = response.document["parts"]
+        try:
+            etag = self.s3.put_part(part["url"], body)
+        except RefusedError:
+            assert len(body) != 1
+            return
+        assert (len(body), etag) == (1, etag_of(body))
+        self.models[asset_id] = replace(model, part=body)
+
+    @rule(asset_id=ids, body=FILES)
+    def complete(self, asset_id: str, body: bytes) -> None:
+        """POST …/complete with the part that has these bytes."""
+        status, code, after = self.models[asset_id].completed(body)
+        self._require(self._complete(asset_id, body), status, code)
+        self.models[asset_id] = after
+
+    @rule(asset_id=ids, body=FILES, calls=st.integers(0, 3), takes_effect=st.booleans())
+    def complete_and_fail(self, asset_id: str, body: bytes, calls: int, takes_effect: bool) -> None:  # noqa: FBT001
+        """The same while S3 fails one call. If the completion took effect, the HEAD after it tells, and it succeeds."""
+        before = self.models[asset_id]
+        status, code, after = before.completed(body)
+        with _OneFailure(self.store, calls, takes_effect=takes_effect) as failing:
+            response = self._complete(asset_id, body)
+        if failing.has_failed and response.status == 503:
+            self._settle(asset_id, before, after)
+        else:
+            self._require(response, status, code)
+            self.models[asset_id] = after
 
     @rule(asset_id=ids)
     def refresh(self, asset_id: str) -> None:
@@ -159,6 +219,8 @@ class Sequences(RuleBasedStateMachine):
     def upload(self, asset_id: str, body: bytes) -> None:
         """The client's PUT to the upload URL: accepted until it expires."""
         model = self.models[asset_id]
+        if model.is_multipart:  # there is no upload URL
+            return
         try:
             etag = self.s3.put(self.urls[asset_id], body, {"content-type": "text/x-test"})
         except RefusedError:
@@ -172,6 +234,8 @@ class Sequences(RuleBasedStateMachine):
     @rule(asset_id=ids, body=FILES)
     def upload_late(self, asset_id: str, body: bytes) -> None:
         """A PUT that began in time, and arrives at any later time."""
+        if self.models[asset_id].is_multipart:
+            return
         self.s3.store("put", f"temp/{asset_id}", body, ObjectAttributes({}, {}, {"content-type": "text/x-test"}))
         self.models[asset_id] = replace(self.models[asset_id], temp=body)
 
@@ -284,7 +348,7 @@ class Sequences(RuleBasedStateMachine):
                 assert failing.has_failed
         for asset_id, model in before.items():
             after = self._reconciled(model)
-            self._settle(asset_id, model, after, after.unswept(model))
+            self._settle(asset_id, model, after, after.unswept(model), after.unaborted(model))
 
     # --- always -------------------------------------------------------------------------------------------------------
 
@@ -294,6 +358,12 @@ class Sequences(RuleBasedStateMachine):
         assert self._read_bucket() == self.models
         uploads = sum(model.temp is not None for model in self.models.values())
         assert len(self.s3.objects) == len(self.models) + uploads
+        for asset_id, model in self.models.items():
+            if model.is_multipart:
+                is_open = self.upload_ids[asset_id] in self.s3.uploads
+                assert is_open or model.stage is not Stage.PENDING
+                # What stands for the upload is deleted after its abort.
+                assert not is_open or model.temp is not None
 
     def teardown(self) -> None:
         """At the end two runs finish everything, and a third writes nothing."""
@@ -310,6 +380,11 @@ class Sequences(RuleBasedStateMachine):
     def _mark(self, asset_id: str, pin: str | None, template: str) -> Response:
         body = {"Status": "uploaded"} | ({} if pin is None else {"etag": template.format(pin)})
         return self.service.request("PUT", f"/asset/{asset_id}", json.dumps(body).encode())
+
+    def _complete(self, asset_id: str, body: bytes) -> Response:
+        upload_id = self.upload_ids.get(asset_id, "none")
+        members = {"upload_id": upload_id, "parts": [{"number": 1, "etag": etag_of(body)}]}
+        return self.service.request("POST", f"/v1/assets/{asset_id}/complete", json.dumps(members).encode())
 
     def _require(self, response: Response, status: int, code: str | None) -> None:
         document = response.document if response.body else {}
@@ -349,8 +424,14 @@ class Sequences(RuleBasedStateMachine):
                     temp.body if temp else None,
                     found.body if stage is Stage.UPLOADED else None,
                     int(found.metadata["size"]) if "size" in found.metadata else None,
+                    "part-size" in found.metadata,
+                    self._read_part(asset_id),
                 )
         return found_models
+
+    def _read_part(self, asset_id: str) -> bytes | None:
+        upload = self.s3.uploads.get(self.upload_ids.get(asset_id, ""))
+        return upload.parts.get(1) if upload else None
 
 
 class _OneFailure:

@@ -29,6 +29,10 @@ class Model:
     """The bytes of the final asset."""
     size: int | None = None
     """The declared size."""
+    is_multipart: bool = False
+    """It is uploaded in parts: here in one, of one byte. An empty object in `temp/` stands for it."""
+    part: bytes | None = None
+    """The part that S3 has, while the upload is open."""
 
     def marked(
         self, pin: str | None, now: datetime, grace_seconds: int, at_once_bytes: int | None
@@ -44,6 +48,8 @@ class Model:
                 return 202, None, self
             case Stage.UPLOADED:
                 return 409, "already_uploaded", self
+            case _ if self.is_multipart:
+                return 409, "wrong_upload_method", self
             case _ if self.temp is None and self._is_over(now, grace_seconds):
                 return 410, "asset_expired", replace(self, stage=Stage.EXPIRED)
             case _ if self.temp is None and now >= self.expires_at:
@@ -64,6 +70,8 @@ class Model:
     def refreshed(self, now: datetime, ttl: timedelta) -> tuple[int, str | None, "Model"]:
         """Return the status and code of the response to a request for another upload URL, and the asset after it."""
         match self.stage:
+            case Stage.PENDING if self.is_multipart:
+                return 409, "wrong_upload_method", self
             case Stage.PENDING:
                 return 200, None, replace(self, expires_at=now + ttl)
             case Stage.MARKED:
@@ -72,6 +80,34 @@ class Model:
                 return 409, "already_uploaded", self
             case Stage.EXPIRED:
                 return 410, "asset_expired", self
+
+    def presigned(self, now: datetime) -> tuple[int, str | None]:
+        """Return the status and code of the response to a request for the URL of its part."""
+        match self.stage:
+            case Stage.UPLOADED:
+                return 409, "already_uploaded"
+            case Stage.EXPIRED:
+                return 410, "asset_expired"
+            case _ if not self.is_multipart:
+                return 409, "wrong_upload_method"
+            case _:
+                return (200, None) if now < self.expires_at else (410, "asset_expired")
+
+    def completed(self, body: bytes) -> tuple[int, str | None, "Model"]:
+        """Return the status and code of the response to a completion with this part, and the asset after it."""
+        match self.stage:
+            case Stage.UPLOADED if self.is_multipart and self.final == body:
+                return 200, None, self
+            case Stage.UPLOADED:
+                return 409, "already_uploaded", self
+            case Stage.EXPIRED:
+                return 410, "asset_expired", self
+            case _ if not self.is_multipart:
+                return 409, "wrong_upload_method", self
+            case _ if self.part != body:
+                return 409, "parts_mismatch", self
+            case _:
+                return 200, None, replace(self, stage=Stage.UPLOADED, part=None, final=body)
 
     def deleted(self) -> "Model | None":
         """Return the asset after its deletion; None when nothing is left."""
@@ -93,10 +129,10 @@ class Model:
         is_expired = now >= self.expires_at + timedelta(seconds=expire_after_seconds)
         is_due = now >= self.expires_at + timedelta(seconds=grace_seconds)
         final = replace(self, stage=Stage.UPLOADED, temp=None, final=self.temp)
-        expired = replace(self, stage=Stage.EXPIRED, temp=None)
+        expired = replace(self, stage=Stage.EXPIRED, temp=None, part=None)
         match self.stage:
             case Stage.UPLOADED | Stage.EXPIRED:
-                return replace(self, temp=None)
+                return replace(self, temp=None, part=None)
             case Stage.PENDING:
                 return expired if is_expired else self
             case Stage.MARKED if self.pin is None and not is_due:
@@ -109,3 +145,7 @@ class Model:
     def unswept(self, before: "Model") -> "Model":
         """Return the same asset, but with the `temp/{id}` of before, which was not deleted yet."""
         return replace(self, temp=before.temp)
+
+    def unaborted(self, before: "Model") -> "Model":
+        """Return the same asset, but with the `temp/{id}` and the part of before: its upload was not aborted yet."""
+        return replace(self, temp=before.temp, part=before.part)
