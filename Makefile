@@ -32,6 +32,7 @@ check: .venv/.ready ## format, lint, types and import contracts
 
 .PHONY: test
 test: check ## everything that needs no cluster, with branch coverage; a few minutes
+	@$(RUN)/python -m dev.versitygw # before the tests, because a build beside them slows them
 	$(RUN)/pytest -n 2 --cov
 
 .PHONY: bench
@@ -59,7 +60,7 @@ replay: .venv/.ready ## print one schedule of the interleaving explorer: SCENARI
 	@$(RUN)/python -m tests.protocol.replay --mutant '$(MUTANT)' '$(SCENARIO)' '$(SCHEDULE)'
 
 .PHONY: s3-races
-s3-races: .venv/.ready ## count how often the S3 server lets two writes of one version both succeed
+s3-races: .venv/.ready ## count how often an S3 server lets two writes of one version both succeed
 	@$(RUN)/python -m tests.contract.s3_races
 
 .PHONY: bench-memory

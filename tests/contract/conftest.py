@@ -1,4 +1,7 @@
-"""Each test of the contract runs on each store. Where moto is known to be wrong, the test must fail there."""
+"""Each test of the contract runs on SeaweedFS and moto. Where moto is known to be wrong, the test must fail there.
+
+Tests of races run on versitygw when they ask for it.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -10,7 +13,8 @@ import urllib3
 from assetuploader.s3.bucket import open_bucket
 from assetuploader.store import Bucket
 from dev.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY
-from tests.support.stores import BUCKET, Store, Subject, moto, seaweedfs
+from dev.versitygw import VersitygwNotInstallableError
+from tests.support.stores import BUCKET, Store, Subject, moto, seaweedfs, versitygw
 
 STORES = {"seaweedfs": seaweedfs, "moto": moto}
 
@@ -38,9 +42,23 @@ def servers() -> Iterator[dict[str, Store]]:
         yield {name: stack.enter_context(start()) for name, start in STORES.items()}
 
 
+@pytest.fixture(scope="session")
+def versitygw_server() -> Iterator[Store]:
+    """Start versitygw once, when a test asks for it: it may have to be built."""
+    with ExitStack() as stack:
+        try:
+            store = stack.enter_context(versitygw())
+        except VersitygwNotInstallableError as error:
+            pytest.skip(str(error))
+        yield store
+
+
 @pytest.fixture(scope="module", params=STORES)
 def running_store(request: pytest.FixtureRequest, servers: dict[str, Store]) -> Store:
-    """Return one of the two servers."""
+    """Return one of the servers."""
+    if request.param == "versitygw":
+        store: Store = request.getfixturevalue("versitygw_server")
+        return store
     return servers[request.param]
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from assetuploader.errors import PreconditionFailedError
 from assetuploader.store import ObjectAttributes
-from tests.support.stores import ON_SEAWEEDFS, Subject
+from tests.contract.s3_races import PUTS, winners
+from tests.support.stores import ON_SEAWEEDFS, ON_VERSITYGW, Subject
 
 ATTRIBUTES = ObjectAttributes(
     {"status": "pending", "expires-at": "2026-01-01T12:15:00Z"}, {"status": "pending", "a": "b c/d:e"}
@@ -107,6 +108,14 @@ async def test_of_many_replacements_at_once_one_wins(subject: Subject) -> None:
     winners = [number for number, result in enumerate(results) if isinstance(result, str)]
     assert [b"%d" % number for number in winners] == [subject.store.body(key)]
     assert sum(isinstance(result, PreconditionFailedError) for result in results) == 9
+
+
+@ON_VERSITYGW
+async def test_of_two_replacements_at_once_exactly_one_wins(subject: Subject) -> None:
+    """If-Match is atomic: of two writes at the same time that name the same version one succeeds, each time."""
+    counts = [await winners(subject.bucket.store, PUTS, subject.key(f"race{number}")) for number in range(100)]
+
+    assert counts == [1] * 100
 
 
 async def test_the_same_bytes_have_the_same_etag(subject: Subject) -> None:

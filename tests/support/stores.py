@@ -14,7 +14,8 @@ from moto.server import ThreadedMotoServer
 
 from assetuploader.conformance import CHECK_ATTRIBUTES, CHECK_KEY
 from assetuploader.store import Bucket
-from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, free_port, running_s3
+from dev.seaweedfs import ACCESS_KEY, HOST, REGION, SECRET_KEY, LocalS3, free_port, running_s3
+from dev.versitygw import BUILD_SECONDS, running_versitygw
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -24,6 +25,10 @@ WRONG_SECRET: Final = "wrong"  # noqa: S105 -- it opens nothing
 
 ON_SEAWEEDFS: Final = pytest.mark.parametrize("running_store", ["seaweedfs"], indirect=True)
 """For races: moto loses them only sometimes, so the mark cannot be strict."""
+ON_VERSITYGW: Final = pytest.mark.parametrize(
+    "running_store", [pytest.param("versitygw", marks=pytest.mark.timeout(BUILD_SECONDS + 120))], indirect=True
+)
+"""For races that SeaweedFS loses. The first test may wait until versitygw is built."""
 ON_MOTO: Final = pytest.mark.parametrize("running_store", ["moto"], indirect=True)
 """For checks that must recognize a store that does not conform."""
 
@@ -81,9 +86,24 @@ def raw_client(endpoint_url: str) -> "S3Client":
 def seaweedfs() -> Iterator[Store]:
     """Run SeaweedFS, a real S3 server."""
     with running_s3(free_port(), BUCKET) as server:
-        store = Store("seaweedfs", server.endpoint_url, raw_client(server.endpoint_url))
-        store.put_check_object()
-        yield store
+        yield _store("seaweedfs", server)
+
+
+@contextmanager
+def versitygw() -> Iterator[Store]:
+    """Run versitygw, a real S3 server whose CopyObject ignores If-Match.
+
+    Raises:
+        VersitygwNotInstallableError: It is not built yet, and cannot be downloaded.
+    """
+    with running_versitygw(free_port(), BUCKET) as server:
+        yield _store("versitygw", server)
+
+
+def _store(name: str, server: LocalS3) -> Store:
+    store = Store(name, server.endpoint_url, raw_client(server.endpoint_url))
+    store.put_check_object()
+    return store
 
 
 @contextmanager
