@@ -72,15 +72,9 @@ URL ?= http://127.0.0.1:8080
 bench-time-to-final: .venv/.ready ## measure how long clients wait from mark to final, at a running service: URL=
 	@$(RUN)/python bench/time_to_final.py $(URL)
 
-# The AWS CLI gets an environment of its own, because it pins botocore.
-AWSCLI_VERSION := 1.46.3
-.cache/awscli/bin/aws: | $(UV)
-	@UV_PYTHON_DOWNLOADS=never $(UV) venv --quiet --python $(PYTHON) .cache/awscli
-	@$(UV) pip install --quiet --python .cache/awscli/bin/python awscli==$(AWSCLI_VERSION)
-
 .PHONY: bench-parts
-bench-parts: .venv/.ready .cache/awscli/bin/aws ## upload a file of 1 GiB in parts, beside s5cmd and the AWS CLI (QUICK=1: 100 MiB once)
-	@$(RUN)/python -m bench.parts --aws .cache/awscli/bin/aws $(if $(QUICK),--megabytes 100 --rounds 1)
+bench-parts: .venv/.ready ## upload a file of 1 GiB in parts, beside s5cmd and the AWS CLI (QUICK=1: 100 MiB once)
+	@$(RUN)/python -m bench.parts $(if $(QUICK),--megabytes 100 --rounds 1)
 
 .PHONY: parts-cost
 parts-cost: .venv/.ready ## count what an upload in parts costs in requests to S3, as docs/operations.md has it

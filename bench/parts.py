@@ -34,8 +34,6 @@ class PartsBench:
 
     s3: LocalS3
     service_url: str
-    aws: Path
-    """The command of the AWS CLI."""
     megabytes: int
     folder: Path
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -50,7 +48,7 @@ class PartsBench:
         programs: dict[str, Callable[[Path], Sequence[str]]] = {
             OURS: lambda file: (sys.executable, str(client), self.service_url, str(file)),
             "s5cmd cp": lambda file: (str(BIN / "s5cmd"), "cp", str(file), f"s3://{self.s3.bucket}/s5cmd"),
-            "aws s3 cp": lambda file: (str(self.aws), "s3", "cp", "--quiet", str(file), f"s3://{self.s3.bucket}/aws"),
+            "aws s3 cp": lambda file: (str(BIN / "aws"), "s3", "cp", "--quiet", str(file), f"s3://{self.s3.bucket}/aws"),
         }
         environment = self.s3.environment()
         os.environ.update(environment)
@@ -114,7 +112,6 @@ def _print(text: str) -> None:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="make bench-parts", description=__doc__)
-    parser.add_argument("--aws", type=Path, required=True, help="the command of the AWS CLI")
     parser.add_argument("--megabytes", type=int, default=1024, help="the size of the file, in MiB")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
@@ -126,7 +123,7 @@ def main() -> int:
         command = [str(BIN / "assetuploader"), "serve", "--host", HOST, "--port", str(port)]
         command += ["--metrics-port", str(metrics_port)]
         stack.enter_context(serving(command, {**os.environ, **s3.environment()}, f"{url}/readyz"))
-        measured = PartsBench(s3, url, args.aws, args.megabytes, folder)
+        measured = PartsBench(s3, url, args.megabytes, folder)
         measured.run(args.rounds)
     print(measured.describe())  # noqa: T201 -- a command
     return 0
