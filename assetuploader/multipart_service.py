@@ -131,7 +131,8 @@ class MultipartService:
         Raises:
             AssetNotFoundError, AlreadyUploadedError, AssetExpiredError: The asset is not pending.
             WrongUploadMethodError: The asset is uploaded with one PUT.
-            PartsMismatchError: There is no part of this number, or `size` is not the declared one.
+            PartsMismatchError: There is no part of this number, `size` is not the declared one, or so many bytes need
+                more parts than S3 takes, because nobody knew the size when the length of the parts was chosen.
             StoreError: A request to S3 failed.
         """
         asset = await self._read_pending(asset_id)
@@ -142,7 +143,7 @@ class MultipartService:
             raise PartsMismatchError
         total = size if declared is None else declared
         part_count = MAX_PARTS if total is None else count_parts(total, asset.part_bytes)
-        if not all(1 <= number <= part_count for number in numbers):
+        if part_count > MAX_PARTS or not all(1 <= number <= part_count for number in numbers):
             raise PartsMismatchError
         presigned = []
         for number in numbers:
