@@ -9,13 +9,18 @@ from hypothesis import strategies as st
 
 from assetuploader.s3.xml import (
     MalformedResponseError,
+    build_completion,
     build_delete_request,
+    parse_completed_etag,
     parse_copied_etag,
     parse_deletions,
     parse_error_code,
     parse_list_page,
+    parse_open_upload_page,
+    parse_part_page,
+    parse_upload_id,
 )
-from assetuploader.store import ListedObject, ListPage
+from assetuploader.store import CompletedPart, ListedObject, ListPage
 
 SERVER_TIME = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -106,7 +111,15 @@ def test_a_copy_without_an_etag_is_malformed(body: bytes) -> None:
 @given(st.binary(max_size=300))
 def test_random_bytes_are_malformed(body: bytes) -> None:
     """Every parser raises MalformedResponseError, and nothing else."""
-    for parse in (parse_copied_etag, parse_deletions, lambda body: parse_list_page(body, SERVER_TIME)):
+    for parse in (
+        parse_copied_etag,
+        parse_completed_etag,
+        parse_upload_id,
+        parse_part_page,
+        parse_deletions,
+        lambda body: parse_list_page(body, SERVER_TIME),
+        lambda body: parse_open_upload_page(body, SERVER_TIME),
+    ):
         with pytest.raises(MalformedResponseError):
             parse(body)
 
@@ -118,3 +131,14 @@ def test_a_delete_request_contains_exactly_its_keys(keys: list[str]) -> None:
     namespace = "{http://s3.amazonaws.com/doc/2006-03-01/}"
     assert [element.text for element in root.iter(f"{namespace}Key")] == keys
     assert root.findtext(f"{namespace}Quiet") == "true"
+
+
+@given(st.lists(st.builds(CompletedPart, st.integers(1, 10_000), st.text("aB0+/=_.-<>&\"'\r\n\t", min_size=1))))
+def test_a_completion_contains_exactly_its_parts(parts: list[CompletedPart]) -> None:
+    """In their order, whatever a store calls an ETag."""
+    root = ET.fromstring(build_completion(parts))  # noqa: S314 -- our own document, by an independent parser
+    namespace = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+    assert root.tag == f"{namespace}CompleteMultipartUpload"
+    assert [(element.findtext(f"{namespace}PartNumber"), element.findtext(f"{namespace}ETag")) for element in root] == [
+        (str(part.number), part.etag) for part in parts
+    ]
