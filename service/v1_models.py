@@ -111,11 +111,13 @@ def _parse_flag(name: str, value: object) -> bool:
 
 
 def _parse_upload_id(value: object) -> str:
-    match value:
-        case str() | [str()] if _UPLOAD_ID.fullmatch(text := value if isinstance(value, str) else value[0]):
-            return text
-        case _:
-            raise ValueError("upload_id must be the one in the response that created the asset.")
+    if not isinstance(value, str) or not _UPLOAD_ID.fullmatch(value):
+        raise ValueError("upload_id must be the one in the response that created the asset.")
+    return value
+
+
+def _parse_upload_id_of_query(values: list[str]) -> str:
+    return _parse_upload_id(values[0] if len(values) == 1 else None)
 
 
 def _to_part_number(value: object) -> int | None:
@@ -358,7 +360,9 @@ class PartListQuery(RequestModel):
     hint = "Add ?upload_id=… with the upload_id in the response that created the asset."
     example: ClassVar = {"upload_id": _EXAMPLE_UPLOAD_ID}
 
-    upload_id: UploadId = Field(description="The `upload_id` in the response that created the asset.")
+    upload_id: Annotated[str, BeforeValidator(_parse_upload_id_of_query), _UPLOAD_ID_SCHEMA] = Field(
+        description="The `upload_id` in the response that created the asset."
+    )
 
 
 class CompleteRequest(RequestModel):
