@@ -100,8 +100,11 @@ def _expected_error(status: int, code: str, on_404: On404, *, is_conditional: bo
     match status, code:
         case _, "NoSuchUpload" if on_404 is On404.UPLOAD_LOST:
             return MultipartUploadLostError(code)
-        case (200 | 400, _) if on_404 is On404.UPLOAD_LOST and code in _REJECTED_PARTS:
+        case (200 | 400, _) if on_404 is On404.UPLOAD_LOST and is_conditional and code in _REJECTED_PARTS:
             return PartsRejectedError(code)
+        # The client chose the upload id, and stores also reject what cannot be one of theirs.
+        case 400, "InvalidRequest" | "InvalidArgument" if on_404 is On404.UPLOAD_LOST:
+            return MultipartUploadLostError(code)
         case _, "ConditionalRequestConflict" if is_conditional:
             return ConflictError(code)
         case (412, _) | (_, "PreconditionFailed") if is_conditional:

@@ -231,6 +231,7 @@ async def test_s3_may_send_white_space_while_it_works(before: str) -> None:
         (error("400 Bad Request", "EntityTooLarge"), PartsRejectedError),
         (error("400 Bad Request", "InvalidRequest"), PartsRejectedError),
         (error("400 Bad Request", "MalformedXML"), PartsRejectedError),
+        (error("400 Bad Request", "InvalidArgument"), MultipartUploadLostError),
         (error("404 Not Found", ""), StoreUnavailableError),
         (error("404 Not Found", "NoSuchBucket"), StoreMisconfiguredError),
         (error("403 Forbidden", "AccessDenied"), StoreAccessDeniedError),
@@ -302,6 +303,7 @@ async def test_an_upload_that_is_gone_is_aborted(step: Step) -> None:
         (error("404 Not Found", ""), StoreUnavailableError),
         (error("404 Not Found", "NoSuchBucket"), StoreMisconfiguredError),
         (error("403 Forbidden", "AccessDenied"), StoreAccessDeniedError),
+        (error("400 Bad Request", "InvalidPart"), StoreUnavailableError),
         (error("412 Precondition Failed", ""), StoreUnavailableError),
     ],
 )
@@ -390,6 +392,9 @@ async def test_the_versions_of_a_part_may_be_on_two_pages() -> None:
     ("step", "expected"),
     [
         (error("404 Not Found", "NoSuchUpload"), MultipartUploadLostError),
+        (error("400 Bad Request", "InvalidRequest"), MultipartUploadLostError),
+        (error("400 Bad Request", "InvalidArgument"), MultipartUploadLostError),
+        (error("400 Bad Request", "InvalidPart"), StoreUnavailableError),
         (error("404 Not Found", "NoSuchKey"), StoreUnavailableError),
         (error("404 Not Found", "NoSuchBucket"), StoreMisconfiguredError),
         (error("404 Not Found", ""), StoreUnavailableError),
