@@ -12,6 +12,7 @@ from assetuploader.state_machine import (
     UNREADABLE,
     Action,
     AssetState,
+    EtagSentinel,
     InvalidPlaceholderError,
     LifecyclePolicy,
     MarkAction,
@@ -292,6 +293,65 @@ def test_metadata_of_another_program_is_not_a_state(metadata: dict[str, str]) ->
         InvalidPlaceholderError, match=r"no asset state in its metadata|pin is not an ETag|expires in the year"
     ):
         from_metadata(metadata)
+
+
+IN_PARTS = {**SCHEMA_1, "status": "pending", "schema": "3", "upload": "multipart", "part-size": "16777216"}
+
+
+def test_an_asset_in_parts_is_hidden_from_earlier_versions_until_it_is_final() -> None:
+    """They would finalize the empty object in `temp/`, and know schema 2. The final object is like any other."""
+    pending = AssetState(Status.PENDING, EXPIRY, part_bytes=16 * 1024**2)
+    assert (to_metadata(pending), from_metadata(IN_PARTS)) == (IN_PARTS, pending)
+    for status in (Status.UPLOADED, Status.EXPIRED):
+        state = replace(pending, status=status)
+        assert to_metadata(state) == {**IN_PARTS, "status": status.value, "schema": "2"}
+        assert from_metadata(to_metadata(state)) == state
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"upload": "put"},
+        {"upload": ""},
+        {"part-size": ""},
+        {"part-size": "0"},
+        {"part-size": "-1"},
+        {"part-size": "1.5"},
+        {"part-size": "01"},
+        {"part-size": "1" * 17},
+        {"part-size": "\u0661"},
+    ],
+)
+def test_an_asset_with_an_unknown_upload_method_is_not_read(wrong: dict[str, str]) -> None:
+    """A later version may know one more."""
+    with pytest.raises(InvalidPlaceholderError, match="no asset state"):
+        from_metadata({**IN_PARTS, **wrong})
+
+
+def test_an_asset_in_parts_without_their_length_is_not_read() -> None:
+    """Nobody could say which bytes a part has."""
+    with pytest.raises(InvalidPlaceholderError, match="part-size"):
+        from_metadata({name: value for name, value in IN_PARTS.items() if name != "part-size"})
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.MARKED])
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+@pytest.mark.parametrize("etag", [NOT_READ, A, OF_PLACEHOLDER])
+def test_an_asset_in_parts_waits_and_then_expires(status: Status, now: datetime, etag: str | EtagSentinel) -> None:
+    """Whatever lies in `temp/` is never finalized, and nothing is read to decide."""
+    state = AssetState(status, EXPIRY, part_bytes=5)
+    expected = Action.EXPIRE if CLOCKS[now] is EXPIRED else Action.WAIT
+    assert decide(state, etag, now, POLICY) is expected
+
+
+@pytest.mark.parametrize("pin", [None, A])
+@pytest.mark.parametrize("now", CLOCKS, ids=str)
+def test_an_asset_in_parts_is_never_marked(pin: str | None, now: datetime) -> None:
+    """A mark would finalize the empty object in `temp/`."""
+    for status in (Status.PENDING, Status.MARKED):
+        assert decide_mark(AssetState(status, EXPIRY, part_bytes=5), pin, now) is MarkAction.WRONG_METHOD
+    assert decide_mark(AssetState(Status.UPLOADED, EXPIRY, part_bytes=5), pin, now) is MarkAction.ALREADY_UPLOADED
+    assert decide_mark(AssetState(Status.EXPIRED, EXPIRY, part_bytes=5), pin, now) is MarkAction.EXPIRED
 
 
 def test_bytes_without_an_asset_are_garbage_when_no_upload_url_can_be_alive() -> None:
