@@ -2,30 +2,37 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+from uuid import uuid4
 
 import pytest
 
+from assetuploader.declaration import Declaration
 from assetuploader.errors import (
     MultipartUploadLostError,
     PartsRejectedError,
     PreconditionFailedError,
     StoreUnavailableError,
+    UploadLostError,
 )
+from assetuploader.keys import uploaded_key
 from assetuploader.multipart_check import CHECK_MULTIPART_KEY, find_multipart_problem
+from assetuploader.multipart_service import MultipartService
 from assetuploader.open_uploads import abort_uploads, list_pages
 from assetuploader.parts import MIN_PART_BYTES, implied_etag
 from assetuploader.s3.client import S3Client, S3Operation
 from assetuploader.s3.http import Response
 from assetuploader.s3.multipart_store import S3MultipartStore
+from assetuploader.state_machine import LifecyclePolicy
 from assetuploader.store import CompletedPart, MultipartStore, ObjectAttributes, PartTarget, UploadedPart
 from dev.seaweedfs import HOST, free_port
 from tests.contract.conftest import opened
-from tests.support.stores import BUCKET, ON_MOTO, ON_SEAWEEDFS, Subject
+from tests.support.stores import BUCKET, ON_MOTO, ON_SEAWEEDFS, ON_VERSITYGW, Subject
 
 T = TypeVar("T")
 
@@ -440,3 +447,76 @@ async def test_an_outage_is_no_problem_of_the_store() -> None:
     async with opened(f"http://{HOST}:{free_port()}") as bucket:
         with pytest.raises(StoreUnavailableError):
             await find_multipart_problem(bucket)
+
+
+# --- races ------------------------------------------------------------------------------------------------------------
+
+RACES = 60
+LAGS = (0.0, 0.0005, -0.0005, 0.001, -0.001)
+"""How many seconds the completion begins after the other write, so that each of them comes first sometimes."""
+
+
+async def _winners(upload: Upload, others: Coroutine[None, None, str], part: CompletedPart, lag: float) -> list[str]:
+    """Complete an upload and do something else at once, one of them a little later; return the ETags of successes."""
+
+    async def after(seconds: float, write: Coroutine[None, None, str]) -> str | None:
+        await asyncio.sleep(seconds)
+        try:
+            return await write
+        except (PreconditionFailedError, MultipartUploadLostError):
+            return None
+
+    written = await asyncio.gather(after(max(lag, 0), upload.complete(part)), after(max(-lag, 0), others))
+    return [etag for etag in written if etag is not None]
+
+
+async def _require_one_winner(upload: Upload, etags: list[str]) -> None:
+    head = await upload.subject.bucket.store.head_object(upload.key)
+    assert head is not None
+    assert etags == [head.etag]
+
+
+@ON_VERSITYGW
+async def test_a_completion_and_a_write_of_the_same_version_never_both_succeed(subject: Subject) -> None:
+    """Otherwise an asset could become final and expire at once."""
+    for number in range(RACES):
+        upload = await create(subject, f"{number}")
+        part = await upload.send(1, b"part")
+        put = subject.bucket.store.put_object(upload.key, b"tombstone", ATTRIBUTES, if_match=upload.placeholder_etag)
+        await _require_one_winner(upload, await _winners(upload, put, part, LAGS[number % len(LAGS)]))
+
+
+@ON_VERSITYGW
+async def test_two_completions_of_the_same_version_never_both_succeed(subject: Subject) -> None:
+    """Two uploads of one asset: one of them is final, with all of its bytes, and the other one is not."""
+    for number in range(RACES):
+        first = await create(subject, f"{number}")
+        other_id = await subject.bucket.multipart.create_multipart_upload(first.key, ATTRIBUTES)
+        second = replace(first, upload_id=other_id)
+        part, other_part = await first.send(1, b"first"), await second.send(1, b"other")
+        etags = await _winners(first, second.complete(other_part), part, LAGS[number % len(LAGS)])
+        await _require_one_winner(first, etags)
+        assert first.body() == (b"first" if etags == [implied_etag([part.etag])] else b"other")
+
+
+@ON_VERSITYGW
+async def test_a_success_without_effect_is_none(subject: Subject) -> None:
+    """Versitygw responds with a success to the completion of an upload that it does not have, and writes nothing."""
+    bucket = subject.bucket
+    service = MultipartService(
+        bucket.store, bucket.multipart, bucket.presigner, LifecyclePolicy(), uuid4, lambda: os.urandom(16)
+    )
+    asset, upload_id = await service.create(Declaration(), datetime.now(UTC))
+    key = uploaded_key(asset.asset_id)
+    placeholder = await bucket.store.head_object(key)
+    assert placeholder is not None
+    made_up = Upload(subject, key, str(uuid4()), placeholder.etag)
+    part = CompletedPart(1, etag_of(b"part"))
+    assert await made_up.complete(part) == implied_etag([part.etag])
+
+    with pytest.raises(UploadLostError):
+        await service.complete(asset.asset_id, made_up.upload_id, [part])
+
+    assert await bucket.store.head_object(key) == placeholder
+    sent = await replace(made_up, upload_id=upload_id).send(1, b"part")
+    assert (await service.complete(asset.asset_id, upload_id, [sent])).is_final
