@@ -48,7 +48,14 @@ class PartsBench:
         programs: dict[str, Callable[[Path], Sequence[str]]] = {
             OURS: lambda file: (sys.executable, str(client), self.service_url, str(file)),
             "s5cmd cp": lambda file: (str(BIN / "s5cmd"), "cp", str(file), f"s3://{self.s3.bucket}/s5cmd"),
-            "aws s3 cp": lambda file: (str(BIN / "aws"), "s3", "cp", "--quiet", str(file), f"s3://{self.s3.bucket}/aws"),
+            "aws s3 cp": lambda file: (
+                str(BIN / "aws"),
+                "s3",
+                "cp",
+                "--quiet",
+                str(file),
+                f"s3://{self.s3.bucket}/aws",
+            ),
         }
         environment = self.s3.environment()
         os.environ.update(environment)

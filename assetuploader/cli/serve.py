@@ -162,7 +162,7 @@ async def _verify_store(bucket: Bucket, readiness: Readiness, *, deletes: bool) 
             if deletes:
                 await check_conditional_delete(bucket.store)
             # At once: they use different keys, and each sends a dozen requests in turn.
-            capabilities, problem = await asyncio.gather(find_capabilities(bucket), find_multipart_problem(bucket))
+            capabilities, problem = await asyncio.gather(find_capabilities(bucket), _find_multipart_problem(bucket))
     except TimeoutError:
         raise StoreUnavailableError(f"S3 did not respond within {VERIFY_TIMEOUT_SECONDS:.0f} s") from None
     for missing in sorted(frozenset(Capability) - capabilities):
@@ -172,6 +172,14 @@ async def _verify_store(bucket: Bucket, readiness: Readiness, *, deletes: bool) 
     readiness.capabilities = capabilities
     readiness.takes_parts = problem is None
     readiness.store_verified = True
+
+
+async def _find_multipart_problem(bucket: Bucket) -> str | None:
+    """Return why the store cannot take uploads in parts. A store that fails only this check serves everything else."""
+    try:
+        return await find_multipart_problem(bucket)
+    except StoreUnavailableError as error:
+        return f"the check failed, and is repeated at the next start: {error}"
 
 
 def _exit_on_store_error(error: StoreError) -> int:

@@ -223,3 +223,18 @@ async def test_a_store_without_problems_is_not_logged(s3: LocalS3) -> None:
         assert _post(service, multipart=True) == (201, "multipart")
 
     await _try_behind(lambda _: Fault.NONE, s3, check)
+
+
+async def test_a_store_that_fails_only_the_check_of_parts_takes_everything_else(s3: LocalS3) -> None:
+    """It responds with a server error to whatever has to do with parts: that is no outage."""
+
+    def fail_parts(request: Message) -> Fault:
+        return Fault.BROKEN if request.method == "POST" and "uploads" in request.target else Fault.NONE
+
+    def check(service: Service) -> None:
+        [event] = service.program.events("multipart_unsupported")
+        assert event["reason"].startswith("the check failed, and is repeated at the next start: S3 responds 500")
+        assert _post(service, multipart=True) == (422, "multipart_unsupported")
+        assert _post(service) == (201, "PUT")
+
+    await _try_behind(fail_parts, s3, check)
