@@ -40,6 +40,14 @@ class AssetRecord:
     """Somebody asked to delete the asset while it is pending."""
     is_removed: bool = False
     """`uploaded/{id}` was deleted."""
+    is_multipart: bool = False
+    """Its first placeholder says that it is uploaded in parts."""
+    completions: set[bytes] = field(default_factory=set)
+    """The bytes of every completion that a client asked for."""
+    late_uploads: set[str] = field(default_factory=set)
+    """The multipart uploads that appeared, or appeared again, when the asset was final, expired or removed already."""
+    is_seen_by_clean_runs: bool = False
+    """`temp/{id}` existed when the faults stopped."""
 
 
 _NEXT_STATUSES: Final = {
@@ -64,11 +72,19 @@ class InvariantChecker:
     records: dict[str, AssetRecord] = field(default_factory=dict)
     checked_writes: int = 0
     """How many of the bucket's writes were checked."""
+    open_uploads: frozenset[str] = frozenset()
+    """The ids of the multipart uploads that were open at the last check."""
 
     def copy(self, s3: InMemoryS3) -> "InvariantChecker":
         """Return an independent checker for a copy of the bucket."""
         records = {
-            asset_id: replace(record, uploads=list(record.uploads), placeholders=set(record.placeholders))
+            asset_id: replace(
+                record,
+                uploads=list(record.uploads),
+                placeholders=set(record.placeholders),
+                completions=set(record.completions),
+                late_uploads=set(record.late_uploads),
+            )
             for asset_id, record in self.records.items()
         }
         return replace(self, s3=s3, records=records)
@@ -86,6 +102,8 @@ class InvariantChecker:
                 record.is_delete_acknowledged,
                 record.may_be_cancelled,
                 record.is_removed,
+                *sorted(record.completions),
+                *sorted(record.late_uploads),
             )
             for record in self.records.values()
         )
@@ -107,6 +125,8 @@ class InvariantChecker:
         """Record that a mark succeeded, which began at this time, after this many uploads had arrived."""
         record = self.record(asset_id)
         status = record.current.metadata["status"] if record.current else None
+        if record.is_multipart:
+            raise ViolationError("I3: a mark of an asset that is uploaded in parts succeeded")
         if record.is_delete_requested and status in {None, "expired"}:  # it was deleted after it was marked
             return
         if status not in {"marked", "uploaded"} and not (status == "expired" and pin is not None):
@@ -119,6 +139,12 @@ class InvariantChecker:
         if uploads_before == len(record.uploads) and pin in (None, etag_of(record.uploads[-1])):
             record.is_latest_promised = True
             self._require_kept(asset_id, record)
+
+    def record_completed(self, asset_id: str, body: bytes) -> None:
+        """Record that a client was told that the asset is final with these bytes. I1 keeps them from then on."""
+        current = self.record(asset_id).current
+        if current is None or current.metadata["status"] != "uploaded" or current.body != body:
+            raise ViolationError(f"I3: a completion of {body!r} succeeded, and the asset is {current}")
 
     def record_deleted(self, asset_id: str) -> None:
         """Record that a client was told that the asset is deleted."""
@@ -147,7 +173,9 @@ class InvariantChecker:
             return
         if final is None:
             raise ViolationError("I1: the final asset disappeared")
-        if body not in self.record(asset_id).uploads or body != final.body or final.metadata["status"] != "uploaded":
+        record = self.record(asset_id)
+        is_own = body in record.uploads or body in record.completions
+        if not is_own or body != final.body or final.metadata["status"] != "uploaded":
             raise ViolationError(f"I4: the download returned {body!r}, which is not the final asset")
 
     # --- after every call ---------------------------------------------------------------------------------------------
@@ -170,8 +198,14 @@ class InvariantChecker:
                         seconds=self.grace_seconds
                     ):
                         record.has_upload_in_time = True
-                case (("put_object" | "copy_object"), "uploaded"):
-                    self._check_change(record, self.s3.objects[key])
+                case (("put_object" | "copy_object" | "complete_multipart_upload"), "uploaded"):
+                    self._check_change(record, self.s3.objects[key], operation)
+                case "put_object", "temp" if record.is_multipart and not self.s3.objects[key].body:
+                    pass
+                case "part", "uploaded":
+                    pass
+                case "abort_multipart_upload", "uploaded":
+                    self._check_abort(record)
                 case "delete_objects", "temp":
                     pass
                 case "delete_object", "uploaded":
@@ -179,8 +213,27 @@ class InvariantChecker:
                 case _:
                     raise ViolationError(f"I7: {operation} of {key}")
             self._require_kept(asset_id, record)
+        if self.s3.uploads.keys() != self.open_uploads:
+            self._check_uploads()
 
-    def _check_change(self, record: AssetRecord, new: Stored) -> None:
+    def _check_uploads(self) -> None:
+        for upload_id in self.s3.uploads.keys() - self.open_uploads:
+            key = self.s3.uploads[upload_id].key
+            record = self.records.get(key.removeprefix("uploaded/"))
+            if record is None:
+                raise ViolationError(f"I7: an upload of {key}, which belongs to no asset")
+            status = record.current.metadata["status"] if record.current else None
+            if status in {"uploaded", "expired"} or record.is_removed:
+                record.late_uploads.add(upload_id)
+        self.open_uploads = frozenset(self.s3.uploads)
+
+    @staticmethod
+    def _check_abort(record: AssetRecord) -> None:
+        status = record.current.metadata["status"] if record.current else None
+        if status == "pending":
+            raise ViolationError("I3: the parts of a pending asset were aborted, and a completion may still come")
+
+    def _check_change(self, record: AssetRecord, new: Stored, operation: str) -> None:
         if record.is_removed:
             raise ViolationError("I1: the asset was deleted, and is there again")
         before = record.current
@@ -198,12 +251,31 @@ class InvariantChecker:
             raise ViolationError("tags and metadata hold different states")
         if self.declared_size is not None and new.metadata.get("size") != str(self.declared_size):
             raise ViolationError("the declaration was lost")
-        if status == "uploaded" and before:
+        is_multipart = new.metadata.get("upload") == "multipart"
+        if before is None:
+            record.is_multipart = is_multipart
+        if is_multipart is not record.is_multipart:
+            raise ViolationError("the upload method changed")
+        if operation == "complete_multipart_upload":
+            self._check_completion(record, new)
+        elif status == "uploaded" and before:
             self._check_finalize(record, before, new)
         if status == "expired":
             self._check_expire(record, before, new)
 
+    def _check_completion(self, record: AssetRecord, new: Stored) -> None:
+        if not record.is_multipart:
+            raise ViolationError("an asset that is uploaded with one PUT was completed")
+        if new.metadata["status"] != "uploaded":
+            raise ViolationError(f"I4: the parts became an object whose status is {new.metadata['status']}")
+        if new.body not in record.completions:
+            raise ViolationError(f"I4: the asset is final with {new.body!r}, and nobody asked for that")
+        if not self.is_declared(new.body):
+            raise ViolationError("the final asset has other bytes than those declared")
+
     def _check_finalize(self, record: AssetRecord, before: Stored, new: Stored) -> None:
+        if record.is_multipart:
+            raise ViolationError("I4: an asset that is uploaded in parts is final without a completion")
         pin = new.metadata.get("pin")
         if pin is None and (before.metadata.get("pin") is not None or before.metadata["status"] == "pending"):
             raise ViolationError("I2: the final asset has no pin, and its placeholder had one or was not marked")
@@ -241,7 +313,8 @@ class InvariantChecker:
             raise ViolationError("I3: a mark succeeded, and the asset expired")
         if before and pin != before.metadata.get("pin"):
             raise ViolationError("I3: the pin changed")
-        wait_seconds = self.expire_after_seconds if record.has_upload_in_time else self.grace_seconds
+        has_time = record.is_multipart or record.has_upload_in_time
+        wait_seconds = self.expire_after_seconds if has_time else self.grace_seconds
         if self.s3.now < _expiry_of(new) + timedelta(seconds=wait_seconds):
             raise ViolationError("expired before its time")
 
@@ -257,6 +330,25 @@ class InvariantChecker:
             raise ViolationError(f"I2: {promised!r} was uploaded, its mark succeeded, and it is lost")
 
     # --- at the end ---------------------------------------------------------------------------------------------------
+
+    def begin_clean_runs(self) -> None:
+        """Record which assets the clean runs see."""
+        for asset_id, record in self.records.items():
+            record.is_seen_by_clean_runs = f"temp/{asset_id}" in self.s3.objects
+
+    def require_no_open_uploads(self) -> None:
+        """Check I5 long after: nobody pays for parts of an asset that has ended.
+
+        What no run over `temp/` can see is left to the slow scan of all uploads: a part or an initiation that arrives
+        after the last run over its asset, and what was open when somebody began to delete a final asset.
+        """
+        for upload_id, upload in self.s3.uploads.items():
+            record = self.records[upload.key.removeprefix("uploaded/")]
+            is_late = upload_id in record.late_uploads and not record.is_seen_by_clean_runs
+            is_expired = record.current is not None and record.current.metadata["status"] == "expired"
+            is_deleted = record.is_delete_requested and not is_expired
+            if not is_late and not is_deleted:
+                raise ViolationError(f"I5: {upload_id} remains open")
 
     def require_finished(self) -> None:
         """Check I5 after clean runs: all work that is due is done."""

@@ -124,7 +124,7 @@ def ignore_condition_of(status: str, *, only_of_replacements: bool = False) -> C
             if_match: str | None = None,
             if_none_match: str | None = None,
         ) -> str:
-            if attributes.metadata["status"] == status and not (only_of_replacements and if_match is None):
+            if attributes.metadata.get("status") == status and not (only_of_replacements and if_match is None):
                 found = self.objects.get(key)
                 if_match, if_none_match = (found.etag, None) if found else (None, "*")
             return await InMemoryS3.put_object(
@@ -149,7 +149,7 @@ class MarkByTagging(InMemoryS3):
         if_none_match: str | None = None,
     ) -> str:
         """Change the state of any version."""
-        if attributes.metadata["status"] != "marked":
+        if attributes.metadata.get("status") != "marked":
             return await InMemoryS3.put_object(
                 self, key, body, attributes, if_match=if_match, if_none_match=if_none_match
             )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from assetuploader.declaration import Declaration
+from tests.protocol.multipart_scenarios import MULTIPART_SCENARIOS
 from tests.protocol.schedule import Scenario
 from tests.protocol.system import (
     AT_ONCE,
@@ -485,5 +486,6 @@ _WITHOUT_PINS: Final = frozenset(
 SCENARIOS: Final = (
     *_LEFT_TO_RECONCILER,
     *(_at_once(scenario) for scenario in _LEFT_TO_RECONCILER if scenario.name not in _WITHOUT_PINS),
+    *MULTIPART_SCENARIOS,
 )
 """All scenarios, in the order in which they are explored."""

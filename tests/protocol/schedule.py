@@ -210,6 +210,7 @@ def _take_effect(call: Call) -> tuple[object, Exception | None]:
 
 def _finish(system: System) -> None:
     """Check the end without faults: two clean runs now, two and a GET much later, and a run with nothing to do."""
+    system.checker.begin_clean_runs()
     for name, wait in (("now", timedelta()), ("long after", _LONG_AFTER)):
         system.s3.now += wait
         for number in (1, 2):
@@ -217,6 +218,7 @@ def _finish(system: System) -> None:
         system.checker.require_finished()
     _play_alone(system, "last getter", gets())
     system.checker.require_promises_kept()
+    system.checker.require_no_open_uploads()
     written = len(system.s3.writes)
     _play_alone(system, "idle run", reconciles())
     if len(system.s3.writes) != written:

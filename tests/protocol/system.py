@@ -1,6 +1,6 @@
 """One bucket with one asset, and the processes that act on it: scripts that call the real coroutines."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,9 +21,18 @@ from assetuploader.errors import (
     DeletesDisabledError,
     StoreError,
     UploadMismatchError,
+    WrongUploadMethodError,
 )
+from assetuploader.multipart_service import MultipartService
 from assetuploader.state_machine import NOTHING_DECLARED, LifecyclePolicy
-from assetuploader.store import NO_HEADERS, SAVE_AS_FILE, ObjectAttributes, PartTarget, PresignedUrl
+from assetuploader.store import (
+    NO_HEADERS,
+    SAVE_AS_FILE,
+    CompletedPart,
+    ObjectAttributes,
+    PartTarget,
+    PresignedUrl,
+)
 from tests.protocol.code_under_test import Code
 from tests.protocol.invariants import AssetRecord, InvariantChecker, ViolationError
 from tests.protocol.steps import Call, SteppedStore, perform, run_now
@@ -47,14 +56,16 @@ class System:
     checker: InvariantChecker
     policy: LifecyclePolicy
     upload_url: str = ""
+    upload_id: str = ""
+    """What a client knows of the asset's multipart upload."""
 
     def copy(self) -> "System":
         """Return an independent copy."""
         s3 = self.code.store()
-        s3.signer_is_ahead = self.s3.signer_is_ahead
+        s3.signer_is_ahead, s3.completes_plainly = self.s3.signer_is_ahead, self.s3.completes_plainly
         s3.now, s3.objects, s3.writes = self.s3.now, dict(self.s3.objects), list(self.s3.writes)
         s3.uploads, s3.deleted, s3.order = dict(self.s3.uploads), dict(self.s3.deleted), self.s3.order
-        return System(self.code, s3, self.checker.copy(s3), self.policy, self.upload_url)
+        return System(self.code, s3, self.checker.copy(s3), self.policy, self.upload_url, self.upload_id)
 
     def service(self, actor: "Actor") -> AssetService:
         """Return the asset service of one actor: stepped, with nonces of its own."""
@@ -70,13 +81,31 @@ class System:
         )
         return service
 
+    def multipart_service(self, actor: "Actor") -> MultipartService:
+        """Return the multipart service of one actor: stepped, with nonces of its own."""
+        return self._multipart_service(SteppedStore(self.s3), actor)
+
+    def direct_multipart_service(self) -> MultipartService:
+        """Return a multipart service on the bucket itself, unstepped, which builds the initial state."""
+        return self._multipart_service(self.s3, Actor("initial state"))
+
+    def _multipart_service(self, store: "SteppedStore | InMemoryS3", actor: "Actor") -> MultipartService:
+        service: MultipartService = self.code.multipart.MultipartService(
+            store, store, self.s3, self.policy, lambda: UUID(ASSET), actor.nonce
+        )
+        return service
+
     def fingerprint(self) -> object:
         """Return everything in which a later run could distinguish this system from another."""
         objects = {
             (key, found.etag, found.last_modified, *sorted(found.metadata.items()))
             for key, found in self.s3.objects.items()
         }
-        return self.s3.now, frozenset(objects), self.checker.fingerprint()
+        uploads = {
+            (upload_id, upload.key, *sorted(upload.parts.items())) for upload_id, upload in self.s3.uploads.items()
+        }
+        # The dates of uploads do not matter any more: the clean runs complete none.
+        return self.s3.now, frozenset(objects), frozenset(uploads), self.checker.fingerprint()
 
     def tick(self, jump: timedelta) -> None:
         """Advance the clock."""
@@ -121,6 +150,12 @@ class InitialState:
     """A client that can read the bucket uploads the body of the placeholder."""
     policy: LifecyclePolicy = POLICY
     declaration: Declaration = NOTHING_DECLARED
+    parts: tuple[bytes, ...] | None = None
+    """The parts that were sent; None for an asset that is uploaded with one PUT."""
+    is_completed: bool = False
+    has_unknown_upload: bool = False
+    """The response to CreateMultipartUpload was lost, and the request was sent again."""
+    completes_plainly: bool = False
 
     def start(self, code: Code) -> System:
         """Return a new system in this state."""
@@ -129,13 +164,15 @@ class InitialState:
     def build(self, code: Code) -> System:
         """Build the state in an empty bucket."""
         s3 = code.store()
-        s3.signer_is_ahead = self.signer_is_ahead
+        s3.signer_is_ahead, s3.completes_plainly = self.signer_is_ahead, self.completes_plainly
         checker = InvariantChecker(s3, POLICY.grace_seconds, POLICY.expire_after_seconds, self.declaration.size)
         system = System(code, s3, checker, self.policy)
         self._add_bystander(system)
         system.checker.record(ASSET)
         service = system.direct_service()
-        if self.is_created:
+        if self.parts is not None:
+            self._add_multipart(system, self.parts)
+        elif self.is_created:
             system.upload_url = run_now(service.create(self.declaration)).upload.url
             system.checker.check()
             system.checker.record_created(ASSET)
@@ -152,6 +189,21 @@ class InitialState:
         system.checker.check()
         return system
 
+    def _add_multipart(self, system: System, parts: tuple[bytes, ...]) -> None:
+        s3, service = system.s3, system.direct_multipart_service()
+        _, system.upload_id = run_now(service.create(self.declaration, s3.now))
+        if self.has_unknown_upload:
+            known = s3.uploads[system.upload_id]
+            system.upload_id = run_now(s3.create_multipart_upload(known.key, known.attributes))
+        system.checker.check()
+        system.checker.record_created(ASSET)
+        for number, body in enumerate(parts, 1):
+            s3.store_part(s3.uploads[system.upload_id], system.upload_id, number, body)
+        if self.is_completed:
+            system.checker.record(ASSET).completions.add(b"".join(parts))
+            run_now(service.complete(ASSET, system.upload_id, completed_parts(parts)))
+        system.checker.check()
+
     def _add_bystander(self, system: System) -> None:
         tags = {"status": "uploaded", "expires-at": "2026-01-01T11:00:00Z"}
         final = Stored(b"bystander", etag_of(b"bystander"), system.s3.now, {**tags, "schema": "2"}, tags)
@@ -162,6 +214,11 @@ class InitialState:
 @lru_cache(maxsize=64)
 def _build_once(initial_state: InitialState, code: Code) -> System:
     return initial_state.build(code)
+
+
+def completed_parts(bodies: Sequence[bytes]) -> list[CompletedPart]:
+    """Return the parts of a completion, as a client names them."""
+    return [CompletedPart(number, etag_of(body)) for number, body in enumerate(bodies, 1)]
 
 
 # --- the scripts ------------------------------------------------------------------------------------------------------
@@ -233,7 +290,7 @@ async def mark(system: System, actor: Actor, body: bytes | None, *, attempts: in
         try:
             await service.mark(ASSET, pin, began_at)
         except StoreError as error:
-            _require_fault(actor, error)
+            require_fault(actor, error)
         except AssetError as error:
             _require_justified(system, error, pin, uploads_before)
             return
@@ -256,6 +313,8 @@ def _require_justified(system: System, error: AssetError, pin: str | None, uploa
             is_justified = status == "expired"
         case AlreadyUploadedError():
             is_justified = status == "uploaded" and (pin is None or final is None or final.metadata.get("pin") != pin)
+        case WrongUploadMethodError():
+            is_justified = record.is_multipart and status == "pending"
         case UploadMismatchError():
             # Wrong when only the pinned bytes were ever uploaded, unless they are the body of a placeholder.
             is_justified = not uploads_before or {etag_of(body) for body in record.uploads} != {pin}
@@ -273,7 +332,7 @@ def _require_justified(system: System, error: AssetError, pin: str | None, uploa
         raise ViolationError(f"a mark with pin {pin} ended in {type(error).__name__}, and the asset is {status}")
 
 
-def _require_fault(actor: Actor, error: StoreError) -> None:
+def require_fault(actor: Actor, error: StoreError) -> None:
     """Require a fault: without one no operation fails, however many others write."""
     if not actor.had_fault:
         raise ViolationError(f"{actor.name} got '{error}', although no fault happened")
@@ -287,7 +346,7 @@ def full_lifecycle(body: bytes, *, pinned: bool) -> Script:
         try:
             created = await system.service(actor).create()
         except StoreError as error:
-            _require_fault(actor, error)
+            require_fault(actor, error)
             return
         system.checker.record_created(ASSET)
         system.upload_url = created.upload.url
@@ -306,7 +365,7 @@ def creates_with_the_same_id() -> Script:
             await system.service(actor).create()
         except StoreError as error:
             if system.status() is None:
-                _require_fault(actor, error)
+                require_fault(actor, error)
         else:
             system.checker.record_created(ASSET)
 
@@ -351,7 +410,7 @@ async def _get(system: System, actor: Actor, service: AssetService) -> None:
     try:
         found = await service.resolve(ASSET, 60, system.s3.now)
     except StoreError as error:
-        _require_fault(actor, error)
+        require_fault(actor, error)
     except (AssetNotUploadedError, AssetExpiredError, AssetNotFoundError) as error:
         if was_final and not system.checker.record(ASSET).is_delete_requested:
             raise ViolationError(f"I1: resolving a final asset ended in {type(error).__name__}") from None
@@ -402,10 +461,13 @@ def refreshes(*, signer_is_ahead: timedelta = timedelta()) -> Script:
         try:
             refreshed = await service.refresh_upload_url(ASSET)
         except StoreError as error:
-            _require_fault(actor, error)
+            require_fault(actor, error)
         except (AssetNotFoundError, AssetNotPendingError, AlreadyUploadedError, AssetExpiredError) as error:
             if system.status() == "pending":
                 raise ViolationError(f"a pending asset was not refreshed: {type(error).__name__}") from None
+        except WrongUploadMethodError:
+            if not system.checker.record(ASSET).is_multipart:
+                raise ViolationError("an asset that is uploaded with one PUT was not refreshed") from None
         else:
             found = system.s3.objects.get(f"uploaded/{ASSET}")
             if found and refreshed.upload.expires_at > datetime.fromisoformat(found.metadata["expires-at"]):
@@ -427,7 +489,7 @@ def deletes(*, is_enabled: bool = True, attempts: int = 2) -> Script:
             try:
                 await system.service(actor).delete(ASSET, may_delete_promised=is_enabled)
             except StoreError as error:
-                _require_fault(actor, error)
+                require_fault(actor, error)
             except DeletesDisabledError:
                 if is_enabled or system.status() not in {"marked", "uploaded"}:
                     raise ViolationError("a deletion was refused for no reason") from None
@@ -454,7 +516,7 @@ def reconciles() -> Script:
             actor.had_fault = False
             result = await service.reconcile(asset_id, page.server_time, uploaded_at=found.last_modified)
             if result.error is not None:
-                _require_fault(actor, result.error)
+                require_fault(actor, result.error)
             if result.can_delete_upload:
                 garbage.append(found.key)
         if garbage:

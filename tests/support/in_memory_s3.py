@@ -7,7 +7,7 @@ it. `tests.faults.reference` compares it with a real S3 server.
 Multipart uploads are the worst of what S3 and its kin do: as on Amazon, an object is as old as the initiation of its
 upload, and loses to whatever happened to its key since then, although the response is a success. As on versitygw, a
 completion of an upload that does not exist is a success, too, and writes nothing. And a part that is being sent while
-its upload is aborted keeps the upload.
+its upload is aborted keeps the upload. `completes_plainly` turns the first two off: what hides them is not relied on.
 """
 
 import asyncio
@@ -140,6 +140,9 @@ class InMemoryS3:
     """The order of the last deletion of each key."""
     order: int = 0
     """How many writes and initiations there were."""
+    completes_plainly: bool = False
+    """Whether a completion is what most stores make of it: the object is as old as the completion, and an upload that
+    does not exist is an error, whatever the condition."""
 
     # --- the object store ---------------------------------------------------------------------------------------------
 
@@ -271,10 +274,13 @@ class InMemoryS3:
     ) -> str:
         """See `MultipartStore.complete_multipart_upload`."""
         self._enter("complete_multipart_upload", key)
+        upload = self.uploads.get(upload_id)
+        is_lost = upload is None or upload.key != key
+        if is_lost and self.completes_plainly:
+            raise MultipartUploadLostError("NoSuchUpload")
         self._require(key, if_match)
         etag = etag_of_parts([part.etag for part in parts])
-        upload = self.uploads.get(upload_id)
-        if upload is None or upload.key != key:
+        if upload is None or is_lost:
             return etag
         numbers = [part.number for part in parts]
         stored = {number: etag_of(body) for number, body in upload.parts.items()}
@@ -284,6 +290,8 @@ class InMemoryS3:
         if size not in {None, len(body)}:
             raise PartsRejectedError("InvalidRequest")
         del self.uploads[upload_id]
+        if self.completes_plainly:
+            upload = replace(upload, initiated_at=self._whole_second(), order=self._next_order())
         if upload.order < max(self.objects[key].order, self.deleted.get(key, 0)):
             return etag
         self.writes.append(("complete_multipart_upload", key))
