@@ -143,8 +143,11 @@ class InvariantChecker:
     def record_completed(self, asset_id: str, body: bytes) -> None:
         """Record that a client was told that the asset is final with these bytes. I1 keeps them from then on."""
         current = self.record(asset_id).current
-        if current is None or current.metadata["status"] != "uploaded" or current.body != body:
-            raise ViolationError(f"I3: a completion of {body!r} succeeded, and the asset is {current}")
+        status = current.metadata["status"] if current else None
+        if current is None or status != "uploaded" or current.body != body:
+            raise ViolationError(
+                f"I3: a completion with {body!r} succeeded, and the asset is {status} with other bytes"
+            )
 
     def record_deleted(self, asset_id: str) -> None:
         """Record that a client was told that the asset is deleted."""

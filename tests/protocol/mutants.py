@@ -5,6 +5,7 @@ from typing import Final
 import assetuploader.asset_service
 import assetuploader.placeholders
 import assetuploader.state_machine
+from tests.protocol.multipart_mutants import MULTIPART_MUTANTS
 from tests.protocol.mutation import (
     CopyWithoutIfMatch,
     CopyWithoutSourceIfMatch,
@@ -324,6 +325,7 @@ MUTANTS: Final = (
         ),
         explored_first="bytes that are not declared",
     ),
+    *MULTIPART_MUTANTS,
 )
 
 

@@ -4,7 +4,7 @@ An edit changes one line in the source of the real module. A missing condition i
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,7 @@ import assetuploader.asset_service
 import assetuploader.multipart_service
 import assetuploader.placeholders
 import assetuploader.state_machine
-from assetuploader.store import ObjectAttributes
+from assetuploader.store import CompletedPart, ObjectAttributes
 from tests.protocol.code_under_test import Code
 from tests.support.in_memory_s3 import InMemoryS3, Stored
 
@@ -105,6 +105,21 @@ class CopyWithoutSourceIfMatch(InMemoryS3):
         """Read any version."""
         found = self.objects.get(source)
         return InMemoryS3.read_source(self, source, found.etag if found else source_etag)
+
+
+class CompleteWithoutIfMatch(InMemoryS3):
+    """A bucket that ignores the `If-Match` of a completion."""
+
+    __slots__ = ()
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, if_match: str, size: int | None
+    ) -> str:
+        """Complete over any version."""
+        found = self.objects.get(key)
+        return await InMemoryS3.complete_multipart_upload(
+            self, key, upload_id, parts, if_match=found.etag if found else if_match, size=size
+        )
 
 
 def ignore_condition_of(status: str, *, only_of_replacements: bool = False) -> Callable[[], InMemoryS3]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from assetuploader.errors import StoreUnavailableError
+from assetuploader.errors import PreconditionFailedError, StoreUnavailableError
 from tests.protocol.code_under_test import Code
 from tests.protocol.invariants import ViolationError
 from tests.protocol.steps import Call, StepOutcome
@@ -95,6 +95,8 @@ class _RunningActor:
             self.call = self.coroutine.send(result) if error is None else self.coroutine.throw(error)
         except StopIteration:
             self.call = None
+        except PreconditionFailedError as failed:
+            raise ViolationError(f"{self.actor.name} failed because somebody else wrote: {failed}") from failed
 
     def crash(self) -> None:
         self.coroutine.close()

@@ -4,6 +4,7 @@ from itertools import islice
 
 import pytest
 
+from assetuploader.store import ObjectAttributes
 from tests.protocol.campaign import explore_scenarios
 from tests.protocol.code_under_test import REAL
 from tests.protocol.explore import explore, format_schedule, parse_schedule, prefixes
@@ -13,6 +14,7 @@ from tests.protocol.mutants import MUTANTS
 from tests.protocol.mutation import Mutant
 from tests.protocol.scenarios import SCENARIOS
 from tests.protocol.schedule import Bounds, Scenario, run
+from tests.protocol.steps import run_now
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
@@ -57,3 +59,13 @@ def test_the_checker_rejects_what_no_process_may_do() -> None:
         system.s3.writes.append(("delete_objects", key))
         with pytest.raises(ViolationError, match="I7"):
             system.checker.check()
+
+
+def test_the_checker_rejects_an_upload_of_an_unknown_asset() -> None:
+    """CreateMultipartUpload for another key is a violation, although it writes nothing there yet."""
+    system = SCENARIOS[0].initial_state.start(REAL)
+    run_now(
+        system.s3.create_multipart_upload("uploaded/33333333-3333-4333-8333-333333333333", ObjectAttributes({}, {}))
+    )
+    with pytest.raises(ViolationError, match="I7"):
+        system.checker.check()

@@ -7,7 +7,8 @@ it. `tests.faults.reference` compares it with a real S3 server.
 Multipart uploads are the worst of what S3 and its kin do: as on Amazon, an object is as old as the initiation of its
 upload, and loses to whatever happened to its key since then, although the response is a success. As on versitygw, a
 completion of an upload that does not exist is a success, too, and writes nothing. And a part that is being sent while
-its upload is aborted keeps the upload. `completes_plainly` turns the first two off: what hides them is not relied on.
+its upload is aborted keeps the upload. `completes_plainly` turns the first two off, because they hide other mistakes: a
+completion without a condition cannot harm a newer object.
 """
 
 import asyncio
