@@ -18,6 +18,7 @@ from assetuploader.errors import (
     StoreUnsupportedError,
 )
 from assetuploader.keys import UPLOADED_PREFIX
+from assetuploader.parts import implied_etag
 from assetuploader.plain_http import send
 from assetuploader.store import Bucket, CompletedPart, ObjectAttributes, PartTarget
 
@@ -107,6 +108,8 @@ async def _complete_current(bucket: Bucket, upload_id: str, parts: list[Complete
         head = await bucket.store.head_object(CHECK_MULTIPART_KEY)
         if head is None or not _ATTRIBUTES.metadata.items() <= head.metadata.items():
             raise _UnsupportedError("this store loses the metadata of a multipart upload")
+        if not head.has_opaque_etag and head.etag != implied_etag(part.etag for part in parts):
+            raise _UnsupportedError("this store computes the ETag of an object in another way from those of its parts")
         return
     raise StoreUnavailableError(f"{CHECK_MULTIPART_KEY} was written by others during the check; try again")
 

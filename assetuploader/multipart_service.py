@@ -256,9 +256,14 @@ def _require_multipart(asset_id: str, state: AssetState) -> MultipartAsset:
 def _require_completed(
     asset_id: str, placeholder: Placeholder, parts: Sequence[CompletedPart], completed_etag: str | None
 ) -> Asset:
-    """Return the final asset if it is of these parts. `completed_etag` is what S3 responded to the completion."""
+    """Return the final asset if it is of these parts. `completed_etag` is what S3 responded to the completion.
+
+    That alone proves nothing: when two completions arrive at once, SeaweedFS may respond to both with the ETag of the
+    object that one of them made. It counts only where nothing better is known.
+    """
+    is_implied = placeholder.etag == implied_etag(part.etag for part in parts)
     match placeholder.state.status:
-        case Status.UPLOADED if placeholder.etag in {completed_etag, implied_etag(part.etag for part in parts)}:
+        case Status.UPLOADED if is_implied or (placeholder.has_opaque_etag and placeholder.etag == completed_etag):
             return Asset(asset_id, placeholder)
         case Status.UPLOADED:
             raise AlreadyUploadedError

@@ -46,7 +46,14 @@ async def read_placeholder(store: ObjectStore, asset_id: str) -> Placeholder | N
     if info is None:
         return None
     try:
-        return Placeholder(info.etag, from_metadata(info.metadata), info.last_modified, info.headers, info.size)
+        return Placeholder(
+            info.etag,
+            from_metadata(info.metadata),
+            info.last_modified,
+            info.headers,
+            info.size,
+            has_opaque_etag=info.has_opaque_etag,
+        )
     except InvalidPlaceholderError:
         return None
 

@@ -107,6 +107,8 @@ class Placeholder:
     """The system headers of this version: those of the upload once the asset is final. Keys in lower case."""
     size: int = 0
     """In bytes: that of the upload once the asset is final."""
+    has_opaque_etag: bool = False
+    """Whether its ETag is not computed from its bytes or from its parts: S3 encrypted it with a key of KMS."""
 
 
 @dataclass(frozen=True, slots=True)

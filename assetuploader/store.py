@@ -29,6 +29,8 @@ class ObjectInfo:
     """Those of `SYSTEM_METADATA_HEADERS` that are set, which a copy must name again; keys in lower case."""
     sha256: str | None = None
     """The SHA-256 of the bytes, 64 hexadecimal digits in lower case, if the upload had that checksum."""
+    has_opaque_etag: bool = False
+    """Whether S3 encrypted it with a key of KMS: its ETag is then not computed from its bytes or from its parts."""
 
 
 SYSTEM_METADATA_HEADERS: Final = (

@@ -260,6 +260,7 @@ def _parse_head(response: Response) -> ObjectInfo | None:
         },
         {name: headers[raw].decode("latin-1") for raw, name in _SYSTEM_METADATA if raw in headers},
         _parse_sha256(response.header("x-amz-checksum-sha256")),
+        has_opaque_etag=(response.header("x-amz-server-side-encryption") or "").startswith("aws:kms"),
     )
 
 

@@ -30,7 +30,7 @@ _CONDITION_FAILED: Final = """            except PreconditionFailedError:
 _LOST: Final = """            except MultipartUploadLostError:
                 error = UploadLostError()"""
 _LISTS_LOST: Final = "await self._read_pending(asset_id)  # it may be final or expired meanwhile"
-_SAME_PARTS: Final = "if placeholder.etag in {completed_etag, implied_etag(part.etag for part in parts)}:"
+_SAME_PARTS: Final = "if is_implied or (placeholder.has_opaque_etag and placeholder.etag == completed_etag):"
 _FINAL_STATE: Final = "to_attributes(replace(state, status=Status.UPLOADED))"
 _APPLIES: Final = "                outcome = await self._apply("
 _ABORTS_BEFORE: Final = """                if decide(placeholder.state, NOT_READ, now, self.policy) is Action.EXPIRE:
@@ -112,6 +112,11 @@ MULTIPART_MUTANTS: Final = (
         "in parts: a completion with other parts of a final asset succeeds",
         (_multipart(_SAME_PARTS, "if True:"),),
         explored_first="two completions, different parts",
+    ),
+    Mutant(
+        "in parts: the ETag in the response to a completion is trusted",
+        (_multipart(_SAME_PARTS, "if is_implied or placeholder.etag == completed_etag:"),),
+        explored_first="two completions, different parts, repeating store",
     ),
     Mutant(
         "in parts: a repeated completion is rejected",

@@ -267,5 +267,17 @@ def _plainly(scenario: Scenario) -> Scenario:
     return replace(scenario, name=f"{scenario.name}, plain store", initial_state=initial_state)
 
 
-MULTIPART_SCENARIOS: Final = (*_COMPLETIONS, *_OTHERS, *map(_plainly, _COMPLETIONS))
+def _repeatedly(scenario: Scenario) -> Scenario:
+    """Return the scenario on a store that responds to a completion with the result of an earlier one."""
+    before = scenario.initial_state
+    initial_state = replace(before, name=f"{before.name}, repeating store", repeats_completions=True)
+    return replace(scenario, name=f"{scenario.name}, repeating store", initial_state=initial_state)
+
+
+MULTIPART_SCENARIOS: Final = (
+    *_COMPLETIONS,
+    *_OTHERS,
+    *map(_plainly, _COMPLETIONS),
+    *(_repeatedly(scenario) for scenario in _COMPLETIONS if scenario.name.startswith("two completions")),
+)
 """All scenarios of uploads in parts, in the order in which they are explored."""

@@ -63,6 +63,7 @@ class System:
         """Return an independent copy."""
         s3 = self.code.store()
         s3.signer_is_ahead, s3.completes_plainly = self.s3.signer_is_ahead, self.s3.completes_plainly
+        s3.repeats_completions, s3.completed = self.s3.repeats_completions, dict(self.s3.completed)
         s3.now, s3.objects, s3.writes = self.s3.now, dict(self.s3.objects), list(self.s3.writes)
         s3.uploads, s3.deleted, s3.order = dict(self.s3.uploads), dict(self.s3.deleted), self.s3.order
         return System(self.code, s3, self.checker.copy(s3), self.policy, self.upload_url, self.upload_id)
@@ -156,6 +157,7 @@ class InitialState:
     has_unknown_upload: bool = False
     """The response to CreateMultipartUpload was lost, and the request was sent again."""
     completes_plainly: bool = False
+    repeats_completions: bool = False
 
     def start(self, code: Code) -> System:
         """Return a new system in this state."""
@@ -165,6 +167,7 @@ class InitialState:
         """Build the state in an empty bucket."""
         s3 = code.store()
         s3.signer_is_ahead, s3.completes_plainly = self.signer_is_ahead, self.completes_plainly
+        s3.repeats_completions = self.repeats_completions
         checker = InvariantChecker(s3, POLICY.grace_seconds, POLICY.expire_after_seconds, self.declaration.size)
         system = System(code, s3, checker, self.policy)
         self._add_bystander(system)

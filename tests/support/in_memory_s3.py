@@ -144,6 +144,11 @@ class InMemoryS3:
     completes_plainly: bool = False
     """Whether a completion is what most stores make of it: the object is as old as the completion, and an upload that
     does not exist is an error, whatever the condition."""
+    repeats_completions: bool = False
+    """Whether a completion of an upload that became the object at its key is a success with the ETag of that object,
+    whatever its condition and its parts. SeaweedFS does so when two completions arrive at once."""
+    completed: dict[str, str] = field(default_factory=dict)
+    """The ETags of the objects that uploads became, by the upload id."""
 
     # --- the object store ---------------------------------------------------------------------------------------------
 
@@ -277,6 +282,8 @@ class InMemoryS3:
         self._enter("complete_multipart_upload", key)
         upload = self.uploads.get(upload_id)
         is_lost = upload is None or upload.key != key
+        if self.repeats_completions and key in self.objects and self.completed.get(upload_id) == self.objects[key].etag:
+            return self.completed[upload_id]
         if is_lost and self.completes_plainly:
             raise MultipartUploadLostError("NoSuchUpload")
         self._require(key, if_match)
@@ -296,6 +303,7 @@ class InMemoryS3:
         if upload.order < max(self.objects[key].order, self.deleted.get(key, 0)):
             return etag
         self.writes.append(("complete_multipart_upload", key))
+        self.completed[upload_id] = etag
         attributes = upload.attributes
         self.objects[key] = Stored(
             body,

@@ -554,21 +554,6 @@ async def test_other_parts_that_win_meanwhile_are_not_ours(answer: Answer) -> No
         await setup.complete()
 
 
-async def test_an_etag_that_the_parts_do_not_imply_is_ours_if_s3_responded_it() -> None:
-    """Objects that S3 encrypts with a key of KMS have ETags that nobody can compute."""
-    setup = await build_setup()
-    parts = [CompletedPart(1, "no-md5")]
-    final = replace(setup.asset.state, status=Status.UPLOADED)
-
-    async def complete_encrypted() -> None:
-        setup.write_state(final, b"encrypted")
-
-    setup.s3.answers, setup.s3.before_answer = [etag_of(b"encrypted")], complete_encrypted
-    assert await setup.complete(parts) == etag_of(b"encrypted")
-    with pytest.raises(AlreadyUploadedError):  # a repeated one cannot be compared
-        await setup.complete(parts)
-
-
 async def test_a_completion_whose_condition_fails_is_sent_again_with_the_new_version() -> None:
     """Stores respond 412 or 409 although nothing changed, when two requests meet."""
     setup = await build_setup()

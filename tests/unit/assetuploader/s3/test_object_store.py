@@ -240,6 +240,18 @@ async def test_a_head_is_read_with_every_byte_of_its_headers() -> None:
         )
 
 
+@pytest.mark.parametrize(("encryption", "is_opaque"), [("AES256", False), ("aws:kms", True), ("aws:kms:dsse", True)])
+async def test_only_the_etag_of_an_object_that_kms_encrypts_is_opaque(encryption: str, *, is_opaque: bool) -> None:
+    """Amazon documents that such ETags are no MD5 digests."""
+    message = http_response(
+        ETag='"e"', Last_Modified="Sun, 22 Nov 2026 12:00:00 GMT", x_amz_server_side_encryption=encryption
+    )
+    async with s3_harness(Step(message)) as harness:
+        info = await harness.store.head_object("k")
+        assert info is not None
+        assert info.has_opaque_etag is is_opaque
+
+
 @pytest.mark.parametrize(
     ("checksum", "sha256"),
     [
