@@ -339,11 +339,11 @@ class InvariantChecker:
         for asset_id, record in self.records.items():
             record.is_seen_by_clean_runs = f"temp/{asset_id}" in self.s3.objects
 
-    def require_no_open_uploads(self) -> None:
-        """Check I5 long after: nobody pays for parts of an asset that has ended.
+    def require_no_open_upload_in_sight(self) -> None:
+        """Check I5 long after: runs over `temp/` have aborted what they can see of assets that have ended.
 
-        What no run over `temp/` can see is left to the slow scan of all uploads: a part or an initiation that arrives
-        after the last run over its asset, and what was open when somebody began to delete a final asset.
+        Left to the slow scan of all uploads are a part or an initiation that arrives after the last run over its asset,
+        and what was open when somebody began to delete a final asset.
         """
         for upload_id, upload in self.s3.uploads.items():
             record = self.records[upload.key.removeprefix("uploaded/")]
@@ -352,6 +352,11 @@ class InvariantChecker:
             is_deleted = record.is_delete_requested and not is_expired
             if not is_late and not is_deleted:
                 raise ViolationError(f"I5: {upload_id} remains open")
+
+    def require_no_open_uploads(self) -> None:
+        """Check I5 after the slow scan: nobody pays for parts of an asset that has ended."""
+        if self.s3.uploads:
+            raise ViolationError(f"I5: {sorted(self.s3.uploads)} remain open after the scan of all uploads")
 
     def require_finished(self) -> None:
         """Check I5 after clean runs: all work that is due is done."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from assetuploader.declaration import Declaration
+from reconciler.upload_scan import MIN_AGE
 from tests.protocol.multipart_scripts import (
     UNKNOWN_UPLOAD,
     completes,
@@ -27,6 +28,7 @@ from tests.protocol.system import (
     reconciles,
     refreshes,
 )
+from tests.protocol.upload_scans import scans_uploads
 
 A: Final = b"A"
 B: Final = b"B"
@@ -41,6 +43,8 @@ _EXPIRING = replace(_SENT, name="A and B sent in parts, about to expire", after=
 _SENT_TWICE = replace(_SENT, name="A and B sent in parts, another upload open", has_unknown_upload=True)
 _FINAL = replace(_SENT, name="A and B completed", is_completed=True)
 _DECLARED = InitialState("A sent as a part, one byte declared", parts=(A,), declaration=Declaration(size=1))
+
+_OLD = replace(_SENT_TWICE, name="A and B sent in parts long ago, another upload open", after=MIN_AGE)
 
 _COMPLETIONS: Final = (
     Scenario(
@@ -137,6 +141,26 @@ _COMPLETIONS: Final = (
             ("confused client", completes(A, B, upload_id=UNKNOWN_UPLOAD)),
             ("confused lister", lists_parts(UNKNOWN_UPLOAD)),
             ("completer", completes(A, B)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "all uploads are scanned while it is completed",
+        _OLD,
+        (
+            ("completer", completes(A, B)),
+            ("scanner", scans_uploads()),
+            ("late client", sends_part(2, B, is_late=True)),
+            ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "all uploads are scanned while it expires",
+        _EXPIRING,
+        (
+            ("scanner", scans_uploads()),
+            ("completer", completes(A, B)),
+            ("late client", sends_part(2, B, is_late=True)),
             ("reconciler", reconciles()),
         ),
     ),
@@ -255,6 +279,16 @@ _OTHERS: Final = (
             ("deleter 1", deletes()),
             ("deleter 2", deletes()),
             ("reconciler", reconciles()),
+        ),
+    ),
+    Scenario(
+        "all uploads are scanned while a final asset is deleted",
+        replace(_OLD, name="A and B completed long ago, another upload open", is_completed=True),
+        (
+            ("deleter", deletes()),
+            ("scanner", scans_uploads()),
+            ("late client", sends_part(2, B, is_late=True)),
+            ("late completer", completes(A, B)),
         ),
     ),
 )

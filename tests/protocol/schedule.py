@@ -14,6 +14,7 @@ from tests.protocol.code_under_test import Code
 from tests.protocol.invariants import ViolationError
 from tests.protocol.steps import Call, StepOutcome
 from tests.protocol.system import Actor, InitialState, Script, System, gets, reconciles
+from tests.protocol.upload_scans import scan_uploads_now
 
 _LONG_AFTER: Final = timedelta(days=30)
 _FAULTS_SEEN_BY_CALLER: Final = frozenset({StepOutcome.NOT_SENT, StepOutcome.LOST, StepOutcome.LATE})
@@ -220,7 +221,11 @@ def _finish(system: System) -> None:
         system.checker.require_finished()
     _play_alone(system, "last getter", gets())
     system.checker.require_promises_kept()
-    system.checker.require_no_open_uploads()
+    system.checker.require_no_open_upload_in_sight()
+    if system.s3.uploads:
+        scan_uploads_now(system)
+        system.checker.check()
+        system.checker.require_no_open_uploads()
     written = len(system.s3.writes)
     _play_alone(system, "idle run", reconciles())
     if len(system.s3.writes) != written:

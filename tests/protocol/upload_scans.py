@@ -1,0 +1,38 @@
+"""The slow scan of all open uploads, as a script and as the last step of a run."""
+
+import asyncio
+
+from structlog.contextvars import bound_contextvars
+from structlog.testing import capture_logs
+
+from assetuploader.errors import StoreError
+from assetuploader.open_uploads import list_pages
+from reconciler.shards import Shard
+from reconciler.upload_scan import MIN_AGE, UploadScan
+from tests.protocol.system import Actor, Script, System
+
+
+def scans_uploads() -> Script:
+    """One run of the scan. It goes through the assets in turn, because the scan itself needs an event loop."""
+
+    async def script(system: System, actor: Actor) -> None:
+        service = system.service(actor)
+        scan = UploadScan(service, Shard(), lambda: False)
+        try:
+            pages = [page async for page in list_pages(service.multipart, "uploaded/")]
+        except StoreError:
+            return
+        for page in pages:
+            old = {upload.key for upload in page.uploads if upload.initiated_at <= page.server_time - MIN_AGE}
+            for key in sorted(old):
+                asset_id = key.removeprefix("uploaded/")
+                with capture_logs(), bound_contextvars(asset_id=asset_id):
+                    await scan._reconcile(asset_id, page.server_time)  # noqa: SLF001 -- what `run` does for each asset
+
+    return script
+
+
+def scan_uploads_now(system: System) -> None:
+    """Scan at once, without faults."""
+    with capture_logs():
+        asyncio.run(UploadScan(system.direct_service(), Shard(), lambda: False).run())
