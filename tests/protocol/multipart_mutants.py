@@ -29,6 +29,7 @@ _CONDITION_FAILED: Final = """            except PreconditionFailedError:
 """
 _LOST: Final = """            except MultipartUploadLostError:
                 error = UploadLostError()"""
+_ONE_PUT: Final = "if state.part_bytes is None:"
 _LISTS_LOST: Final = "await self._read_pending(asset_id)  # it may be final or expired meanwhile"
 _SAME_PARTS: Final = "if is_implied or (placeholder.has_opaque_etag and placeholder.etag == completed_etag):"
 _FINAL_STATE: Final = "to_attributes(replace(state, status=Status.UPLOADED))"
@@ -147,6 +148,11 @@ MULTIPART_MUTANTS: Final = (
         "in parts: temp/ is deleted before the abort",
         (_service(_ABORTS, f"                await self.store.delete_objects([temp_key(asset_id)])\n{_ABORTS}"),),
         explored_first="completed, and another upload is open",
+    ),
+    Mutant(
+        "in parts: an asset of one PUT is completed",
+        (_multipart(_ONE_PUT, "if False:"),),
+        explored_first="an asset of one PUT is completed",
     ),
     Mutant(
         "in parts: an asset is marked",

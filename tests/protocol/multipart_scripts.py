@@ -175,7 +175,7 @@ def _require_justified(
             named = etag_of_parts([etag_of(body) for body in bodies])
             is_justified = final is not None and status == "uploaded" and final.etag != named
         case UploadLostError():  # nobody aborts the upload of a pending asset, so it can only be another one
-            is_justified = status == "pending" and upload_id == UNKNOWN_UPLOAD
+            is_justified = record.is_multipart and status == "pending" and upload_id == UNKNOWN_UPLOAD
         case PartsMismatchError():
             is_undeclared = not system.checker.is_declared(b"".join(bodies))
             is_justified = status == "pending" and (may_lack_parts or is_undeclared)
