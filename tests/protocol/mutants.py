@@ -81,9 +81,15 @@ _LOST: Final = 'raise StoreError("lost") from None'
 
 MUTANTS: Final = (
     Mutant("the copy names no destination version", store=CopyWithoutIfMatch),
-    Mutant("the copy names no source version", store=CopyWithoutSourceIfMatch),
+    Mutant(
+        "the copy names no source version", store=CopyWithoutSourceIfMatch, explored_first="pinned while it expires"
+    ),
     Mutant("a mark is written unconditionally", store=ignore_condition_of("marked")),
-    Mutant("expire is written unconditionally", store=ignore_condition_of("expired")),
+    Mutant(
+        "expire is written unconditionally",
+        store=ignore_condition_of("expired"),
+        explored_first="marked while it expires",
+    ),
     Mutant("create is written unconditionally", store=ignore_condition_of("pending")),
     Mutant("a mark is a PutObjectTagging", store=MarkByTagging),
     Mutant(
@@ -226,6 +232,7 @@ MUTANTS: Final = (
                 "                    # a run finalized it",
             ),
         ),
+        explored_first="marked and never uploaded",
     ),
     Mutant(
         "a mark is written without an upload that can still come",
@@ -313,7 +320,7 @@ MUTANTS: Final = (
     Mutant(
         "bytes that are not declared are finalized",
         (_service("if not declaration.allows(", "if False and not declaration.allows("),),
-        explored_first="bytes that are not declared",
+        explored_first="bytes that are not declared, no pin",
     ),
     Mutant(
         "a transition forgets the declaration",
