@@ -12,7 +12,7 @@ from tests.faults.log_levels import FORMATS, LEVELS, LogLevels
 from tests.faults.nth_call import NthCall
 from tests.faults.overlap import Overlap
 from tests.faults.parts_ledger import MAX_MEGABYTES, PartsLoad
-from tests.faults.reference import Reference
+from tests.faults.reference import Reference, Side
 from tests.faults.restarts import Restarts
 from tests.faults.s3_outage import Outage
 from tests.support.fault_proxy import FAULTS
@@ -31,7 +31,7 @@ def check_reference(number: int) -> CheckOutcome:
 
     async def compare(s3: LocalS3) -> Reference:
         async with opened_bucket(s3, s3.endpoint_url) as bucket:
-            trial = Reference(bucket.store, bucket.presigner)
+            trial = Reference(Side(bucket.store, bucket.multipart, bucket.presigner))
             await trial.run(number)
             return trial
 
