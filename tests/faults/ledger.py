@@ -172,6 +172,7 @@ class Load:
             except NoResponseError as error:
                 self.statuses["none"] += 1
                 self._note_no_response(error)
+                await asyncio.sleep(0.2)
                 continue
             self.statuses[str(response.status)] += 1
             if response.status in expected:
