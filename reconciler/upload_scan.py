@@ -33,7 +33,9 @@ MIN_AGE: Final = timedelta(hours=1)
 log = structlog.get_logger()
 
 
-class _UploadOutcome(Enum):
+class UploadOutcome(Enum):
+    """What the scan did about an upload."""
+
     WAITING = auto()
     """Its asset waits for parts."""
     ABORTED = auto()
@@ -63,7 +65,7 @@ class UploadScan:
         A failure is logged and fails no run: other assets do not depend on it, and a store without multipart uploads
         has none.
         """
-        outcomes = dict.fromkeys(_UploadOutcome, 0)
+        outcomes = dict.fromkeys(UploadOutcome, 0)
         try:
             async for page in list_pages(self.service.multipart, UPLOADED_PREFIX):
                 for outcome in await self._scan_page(page):
@@ -78,7 +80,7 @@ class UploadScan:
             log.info("open_uploads_scanned", pending=pending, aborted=aborted, not_aborted=ended, dry_run=self.dry_run)
         return OpenUploads(pending, ended)
 
-    async def _scan_page(self, page: OpenUploadPage) -> list[_UploadOutcome]:
+    async def _scan_page(self, page: OpenUploadPage) -> list[UploadOutcome]:
         old, waiting = set[str](), 0
         for upload in page.uploads:
             asset_id = upload.key.removeprefix(UPLOADED_PREFIX)
@@ -94,13 +96,14 @@ class UploadScan:
                 waiting += 1
         limit = asyncio.Semaphore(CONCURRENCY)
 
-        async def reconcile(asset_id: str) -> _UploadOutcome:
+        async def reconcile(asset_id: str) -> UploadOutcome:
             async with limit:
-                return await self._reconcile(asset_id, page.server_time)
+                return await self.reconcile(asset_id, page.server_time)
 
-        return [_UploadOutcome.WAITING] * waiting + await asyncio.gather(*map(reconcile, sorted(old)))
+        return [UploadOutcome.WAITING] * waiting + await asyncio.gather(*map(reconcile, sorted(old)))
 
-    async def _reconcile(self, asset_id: str, now: datetime) -> _UploadOutcome:
+    async def reconcile(self, asset_id: str, now: datetime) -> UploadOutcome:
+        """Abort the uploads of one asset, unless it waits for parts. It does not raise a `StoreError`."""
         bind_contextvars(asset_id=asset_id)  # in the context of this task
         try:
             result = await self.service.reconcile(asset_id, now, dry_run=self.dry_run)
@@ -108,11 +111,11 @@ class UploadScan:
                 raise result.error
             is_missing = result.outcome is Outcome.ORPHANED and not await has_object(self.service.store, asset_id)
             if result.outcome not in CHANGES and not is_missing:
-                return _UploadOutcome.WAITING
+                return UploadOutcome.WAITING
             if self.dry_run:
-                return _UploadOutcome.FAILED
+                return UploadOutcome.FAILED
             await abort_uploads(self.service.multipart, uploaded_key(asset_id))
         except StoreError as error:
             log.warning("upload_abort_failed", reason=str(error))
-            return _UploadOutcome.FAILED
-        return _UploadOutcome.ABORTED
+            return UploadOutcome.FAILED
+        return UploadOutcome.ABORTED

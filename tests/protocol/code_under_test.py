@@ -1,10 +1,11 @@
-"""The code under test: the real asset service, or one with one line changed, and the store that it runs on."""
+"""The code under test: the real modules, or one with one line changed, and the store that they run on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
 from assetuploader import asset_service, multipart_service
+from reconciler import upload_scan
 from tests.support.in_memory_s3 import InMemoryS3
 
 
@@ -16,8 +17,10 @@ class Code:
     """`assetuploader.asset_service`, or a mutant of it."""
     multipart: ModuleType
     """`assetuploader.multipart_service`, or a mutant of it."""
+    upload_scan: ModuleType
+    """`reconciler.upload_scan`, or a mutant of it."""
     store: Callable[[], InMemoryS3] = InMemoryS3
     """Create an empty bucket, which honours all conditions, or ignores one as if it had not been sent."""
 
 
-REAL = Code(asset_service, multipart_service)
+REAL = Code(asset_service, multipart_service, upload_scan)

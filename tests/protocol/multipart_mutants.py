@@ -6,11 +6,13 @@ from typing import Final
 import assetuploader.asset_service
 import assetuploader.multipart_service
 import assetuploader.state_machine
+import reconciler.upload_scan
 from tests.protocol.mutation import CompleteWithoutIfMatch, Edit, Mutant
 
 _service = partial(Edit, assetuploader.asset_service)
 _multipart = partial(Edit, assetuploader.multipart_service)
 _machine = partial(Edit, assetuploader.state_machine)
+_scan = partial(Edit, reconciler.upload_scan)
 
 _REFUSES_REFRESH: Final = "case Status.PENDING if state.is_multipart:"
 _PLACEHOLDER: Final = "await create_placeholder(self.store, asset_id, state, placeholder_body(self.make_nonce()))"
@@ -41,6 +43,10 @@ _ENDED: Final = "if outcome in CHANGES and placeholder is not None and"
 _ABORTS: Final = "                await abort_uploads(self.multipart, uploaded_key(asset_id))"
 _MARK_REFUSED: Final = "        case Status.PENDING | Status.MARKED if state.is_multipart:"
 _NO_BYTES: Final = "    if state.is_multipart:  # `temp/` holds no bytes"
+_IS_ENDED: Final = "if result.outcome not in CHANGES and not is_missing:"
+_IS_MISSING: Final = (
+    "is_missing = result.outcome is Outcome.ORPHANED and not await has_object(self.service.store, asset_id)"
+)
 _FINALIZES: Final = "if state.status is Status.MARKED and is_meant(upload_etag, state.pin):"
 
 MULTIPART_MUTANTS: Final = (
@@ -148,6 +154,16 @@ MULTIPART_MUTANTS: Final = (
         "in parts: temp/ is deleted before the abort",
         (_service(_ABORTS, f"                await self.store.delete_objects([temp_key(asset_id)])\n{_ABORTS}"),),
         explored_first="completed, and another upload is open",
+    ),
+    Mutant(
+        "in parts: the scan of all uploads aborts those of pending assets",
+        (_scan(_IS_ENDED, "if False:"),),
+        explored_first="all uploads are scanned while it is completed",
+    ),
+    Mutant(
+        "in parts: the scan of all uploads leaves those without an asset",
+        (_scan(_IS_MISSING, "is_missing = False"),),
+        explored_first="all uploads are scanned while a final asset is deleted",
     ),
     Mutant(
         "in parts: an asset of one PUT is completed",

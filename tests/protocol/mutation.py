@@ -14,6 +14,7 @@ import assetuploader.asset_service
 import assetuploader.multipart_service
 import assetuploader.placeholders
 import assetuploader.state_machine
+import reconciler.upload_scan
 from assetuploader.store import CompletedPart, ObjectAttributes
 from tests.protocol.code_under_test import Code
 from tests.support.in_memory_s3 import InMemoryS3, Stored
@@ -23,6 +24,7 @@ MODULES: Final = (
     assetuploader.placeholders,
     assetuploader.asset_service,
     assetuploader.multipart_service,
+    reconciler.upload_scan,
 )
 """Those that a mutant may change, each before the ones that import it."""
 
@@ -59,7 +61,8 @@ class Mutant:
             edited = [sys.modules[name] for name in real]
         finally:
             sys.modules.update(real)
-        return Code(edited[-2], edited[-1], self.store)
+        service, multipart, upload_scan = edited[-3:]
+        return Code(service, multipart, upload_scan, self.store)
 
     def _edited(self, module: ModuleType) -> ModuleType:
         path = Path(str(module.__file__))

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from assetuploader.errors import StoreError
 from assetuploader.open_uploads import list_pages
 from reconciler.shards import Shard
-from reconciler.upload_scan import MIN_AGE, UploadScan
+from reconciler.upload_scan import MIN_AGE
 from tests.protocol.system import Actor, Script, System
 
 
@@ -17,7 +17,7 @@ def scans_uploads() -> Script:
 
     async def script(system: System, actor: Actor) -> None:
         service = system.service(actor)
-        scan = UploadScan(service, Shard(), lambda: False)
+        scan = system.code.upload_scan.UploadScan(service, Shard(), lambda: False)
         try:
             pages = [page async for page in list_pages(service.multipart, "uploaded/")]
         except StoreError:
@@ -27,7 +27,7 @@ def scans_uploads() -> Script:
             for key in sorted(old):
                 asset_id = key.removeprefix("uploaded/")
                 with capture_logs(), bound_contextvars(asset_id=asset_id):
-                    await scan._reconcile(asset_id, page.server_time)  # noqa: SLF001 -- what `run` does for each asset
+                    await scan.reconcile(asset_id, page.server_time)  # what `run` does for each asset
 
     return script
 
@@ -35,4 +35,4 @@ def scans_uploads() -> Script:
 def scan_uploads_now(system: System) -> None:
     """Scan at once, without faults."""
     with capture_logs():
-        asyncio.run(UploadScan(system.direct_service(), Shard(), lambda: False).run())
+        asyncio.run(system.code.upload_scan.UploadScan(system.direct_service(), Shard(), lambda: False).run())
