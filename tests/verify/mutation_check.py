@@ -1,10 +1,11 @@
-"""Mutation testing of the state machine and the asset service by cosmic-ray, on a copy of the source."""
+"""Mutation testing of the state machine and of both services by cosmic-ray, on a copy of the source."""
 
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,12 @@ test-command = "{python} -m pytest -q -x -p no:cacheprovider -p no:xdist {tests}
 name = "local"
 """
 
-_MODULES: Final = ("state_machine", "keys", "asset_service")
-_TESTS: Final = (*_MODULES, "unreadable_objects")
+_GROUPS: Final = (
+    (("state_machine", "keys", "asset_service"), ("unreadable_objects",)),
+    (("parts", "multipart_service", "open_uploads"), ("completion_etags",)),
+)
+"""Modules that are changed, each with unit tests of the same name, and further tests. All tests of a group run for each
+mutant, so that groups save time."""
 
 EQUIVALENT: Final = {
     "if state.status == Status.MARKED and": "a member of an enum is equal only to itself",
@@ -45,13 +50,16 @@ def check_mutation(number: int) -> CheckOutcome:
         for name in ("assetuploader", "tests", "service", "reconciler", "dev"):
             shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
-        (Path(folder) / "config.toml").write_text(_config())
-        _cosmic_ray(folder, "init", "config.toml", "session.sqlite")
-        print_progress("cosmic-ray runs the unit tests once for each mutant")
-        _cosmic_ray(folder, "exec", "config.toml", "session.sqlite")
-        dump = _cosmic_ray(folder, "dump", "session.sqlite")
+        lines = []
+        for index, (modules, tests) in enumerate(_GROUPS):
+            (Path(folder) / "config.toml").write_text(_config(modules, tests))
+            session = f"session-{index}.sqlite"
+            _cosmic_ray(folder, "init", "config.toml", session)
+            print_progress(f"cosmic-ray runs the unit tests once for each mutant of {', '.join(modules)}")
+            _cosmic_ray(folder, "exec", "config.toml", session)
+            lines += _cosmic_ray(folder, "dump", session).splitlines()
     survivors, killed, equivalent = [], 0, 0
-    for line in dump.splitlines()[:number]:
+    for line in lines[:number]:
         item, result = json.loads(line)
         if result is not None and result["test_outcome"] == "killed":
             killed += 1
@@ -63,15 +71,15 @@ def check_mutation(number: int) -> CheckOutcome:
         else:
             survivors.append(f"{item['mutations'][0]['operator_name']}: {added}")
     total = killed + equivalent + len(survivors)
-    names = ", ".join(f"{name}.py" for name in _MODULES)
+    names = ", ".join(f"{name}.py" for modules, _ in _GROUPS for name in modules)
     size = f"{total:,} mutants of {names}, {killed:,} killed, {equivalent} equivalent"
     return CheckOutcome(size, survivors)
 
 
-def _config() -> str:
-    modules = json.dumps([f"assetuploader/{name}.py" for name in _MODULES])
-    tests = " ".join(f"tests/unit/assetuploader/test_{name}.py" for name in _TESTS)
-    return _CONFIG.format(python=sys.executable, modules=modules, tests=tests)
+def _config(modules: Sequence[str], further_tests: Sequence[str]) -> str:
+    paths = json.dumps([f"assetuploader/{name}.py" for name in modules])
+    tests = " ".join(f"tests/unit/assetuploader/test_{name}.py" for name in (*modules, *further_tests))
+    return _CONFIG.format(python=sys.executable, modules=paths, tests=tests)
 
 
 def _cosmic_ray(folder: str, *arguments: str) -> str:
