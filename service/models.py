@@ -11,9 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from assetuploader.keys import parse_etag
-
-MAX_URL_SECONDS: Final = 604_800
-"""S3's limit for the validity of a presigned URL: seven days."""
+from assetuploader.state_machine import MAX_URL_TTL_SECONDS
 
 EXAMPLE_ID: Final = "6f1c0f4e-5b0a-4d6e-9c3b-2f1d8a7e4b90"
 ASSET_ID_SCHEMA: Final[dict[str, Any]] = {
@@ -72,10 +70,10 @@ def parse_url_seconds(name: str, values: list[str]) -> int:
         ValueError: It is not one number of seconds that S3 allows.
     """
     match values:
-        case [text] if _SECONDS.fullmatch(text) and 1 <= int(text) <= MAX_URL_SECONDS:
+        case [text] if _SECONDS.fullmatch(text) and 1 <= int(text) <= MAX_URL_TTL_SECONDS:
             return int(text)
         case _:
-            raise ValueError(f"{name} must be one whole number of seconds from 1 to {MAX_URL_SECONDS}.")
+            raise ValueError(f"{name} must be one whole number of seconds from 1 to {MAX_URL_TTL_SECONDS}.")
 
 
 class MarkRequest(RequestModel):
@@ -91,13 +89,13 @@ class MarkRequest(RequestModel):
 class ResolveQuery(RequestModel):
     """The query parameters of `GET /asset/{id}`."""
 
-    hint = f"timeout must be one whole number of seconds from 1 to {MAX_URL_SECONDS}."
+    hint = f"timeout must be one whole number of seconds from 1 to {MAX_URL_TTL_SECONDS}."
     example: ClassVar = {"timeout": "60"}
 
     timeout: Annotated[
         int | None,
         BeforeValidator(partial(parse_url_seconds, "timeout")),
-        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_URL_SECONDS}),
+        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_URL_TTL_SECONDS}),
     ] = Field(None, description="How many seconds the download URL is valid. The operator sets the default.")
 
 

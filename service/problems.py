@@ -282,7 +282,7 @@ def problem_response(
 ) -> JsonResponse:
     """Log an exception and return its problem document. Nothing else turns exceptions into HTTP."""
     problem = _find_problem(error)
-    body = describe_problem(request, error)
+    body = _describe(request, error, problem)
     headers = {}
     if problem.has_retry_after:
         seconds = error.retry_after_seconds if isinstance(error, AssetNotUploadedError) else RETRY_AFTER_SECONDS
@@ -296,7 +296,10 @@ def problem_response(
 
 def describe_problem(request: ApiRequest, error: BaseException) -> ProblemResponse:
     """Log an exception and return the body of its problem document."""
-    problem = _find_problem(error)
+    return _describe(request, error, _find_problem(error))
+
+
+def _describe(request: ApiRequest, error: BaseException, problem: Problem) -> ProblemResponse:
     if isinstance(error, StoreError):
         log.log(LOG_LEVELS[error.kind], "store_request_failed", reason=str(error))
     elif problem is INTERNAL:

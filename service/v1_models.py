@@ -11,11 +11,11 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_v
 from assetuploader.declaration import Declaration
 from assetuploader.keys import parse_etag
 from assetuploader.parts import MAX_MULTIPART_BYTES, MAX_PARTS, MAX_PUT_BYTES
+from assetuploader.state_machine import MAX_URL_TTL_SECONDS
 from assetuploader.store import CompletedPart
 from service.models import (
     ASSET_ID_SCHEMA,
     EXAMPLE_ID,
-    MAX_URL_SECONDS,
     UPLOAD_ETAG_PATTERN,
     ProblemResponse,
     RequestModel,
@@ -421,7 +421,7 @@ class DownloadQuery(RequestModel):
     expires_in: Annotated[
         int | None,
         BeforeValidator(partial(parse_url_seconds, "expires_in")),
-        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_URL_SECONDS}),
+        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_URL_TTL_SECONDS}),
     ] = Field(None, description="How many seconds the download URL is valid. The operator sets the default.")
     disposition: Annotated[
         Literal["attachment", "inline"],

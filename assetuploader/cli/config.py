@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from assetuploader.asset_service import MIN_RETRY_AFTER_SECONDS
 from assetuploader.parts import MAX_PUT_BYTES, MIN_PART_BYTES
-from assetuploader.state_machine import LifecyclePolicy
+from assetuploader.state_machine import MAX_URL_TTL_SECONDS, LifecyclePolicy
 
-MAX_SECONDS: Final = 604_800
-"""Seven days: S3's limit for a presigned URL, and longer than any other wait."""
+MAX_SECONDS: Final = MAX_URL_TTL_SECONDS
+"""S3's limit for a presigned URL is longer than any other wait, too."""
 RENAMED_VARIABLES: Final[Mapping[str, str]] = {
     "ASSETUPLOADER_UPLOAD_URL_SECONDS": "ASSETUPLOADER_UPLOAD_URL_TTL_SECONDS",
     "ASSETUPLOADER_DOWNLOAD_URL_SECONDS": "ASSETUPLOADER_DOWNLOAD_URL_TTL_SECONDS",
