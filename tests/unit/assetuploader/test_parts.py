@@ -8,6 +8,7 @@ from assetuploader.parts import (
     MAX_MULTIPART_BYTES,
     MAX_PART_BYTES,
     MAX_PARTS,
+    MAX_PUT_BYTES,
     MIN_PART_BYTES,
     choose_part_bytes,
     count_parts,
@@ -16,6 +17,19 @@ from assetuploader.parts import (
 )
 
 MIB = 1024**2
+
+
+def test_the_limits_are_those_of_amazon_s3() -> None:
+    """As "Amazon S3 multipart upload limits" in its user guide has them."""
+    assert (MAX_PUT_BYTES, MIN_PART_BYTES, MAX_PART_BYTES) == (5_368_709_120, 5_242_880, 5_368_709_120)
+    assert (MAX_PARTS, MAX_MULTIPART_BYTES) == (10_000, 53_687_091_200_000)
+
+
+def test_usual_parts_are_small_and_few_for_the_size() -> None:
+    """As the docs say: 16 MiB up to 156 GiB, then what 10,000 parts require; 64 MiB without a size."""
+    sizes = {size: choose_part_bytes(size) // MIB for size in (0, 156_250 * MIB, 160_000 * MIB, 160_000 * MIB + 1)}
+    assert sizes == {0: 16, 156_250 * MIB: 16, 160_000 * MIB: 16, 160_000 * MIB + 1: 17}
+    assert choose_part_bytes(None) == 64 * MIB
 
 
 @given(st.integers(0, MAX_MULTIPART_BYTES))
