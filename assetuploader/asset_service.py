@@ -1,4 +1,4 @@
-"""The asset service: create, refresh, mark, get and delete for the API; finalize, expire and sweep for the reconciler.
+"""The asset service: what clients do with assets that are uploaded with one PUT, and with those that are final.
 
 The methods read from S3, let `assetuploader.state_machine` decide, and write to S3. The order of the calls is part of
 the protocol: the placeholder is read before `temp/`, and a write names the version of the placeholder that was read.
@@ -6,11 +6,11 @@ the protocol: the placeholder is read before `temp/`, and a write names the vers
 The methods await nothing but the store and the presigner, so that a test can step them one S3 call at a time.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 from assetuploader.asset_cache import AssetCache
@@ -24,7 +24,6 @@ from assetuploader.errors import (
     AssetNotPendingError,
     AssetNotUploadedError,
     DeletesDisabledError,
-    ObjectUnreadableError,
     PreconditionFailedError,
     StoreAccessDeniedError,
     StoreError,
@@ -32,40 +31,27 @@ from assetuploader.errors import (
     WrongUploadMethodError,
 )
 from assetuploader.keys import temp_key, uploaded_key
-from assetuploader.open_uploads import abort_uploads
-from assetuploader.outcome import CHANGES, Outcome
-from assetuploader.placeholders import create_placeholder, has_object, read_placeholder, to_attributes
+from assetuploader.placeholders import create_placeholder, expire_asset, read_placeholder, replace_placeholder
 from assetuploader.scan_schedule import look_interval_seconds
 from assetuploader.state_machine import (
-    NOT_READ,
     NOTHING_DECLARED,
-    OF_PLACEHOLDER,
-    UNDECLARED,
-    UNREADABLE,
-    Action,
     AssetState,
     DeleteAction,
-    EtagSentinel,
     LifecyclePolicy,
     MarkAction,
     Placeholder,
     Status,
-    decide,
     decide_delete,
     decide_mark,
-    decide_orphan,
     due_at,
     is_meant,
-    is_placeholder_body,
     is_promised,
     is_upload_over,
-    may_be_placeholder_body,
     may_finalize_at_once,
     placeholder_body,
-    to_metadata,
-    to_tags,
 )
-from assetuploader.store import MultipartStore, ObjectAttributes, ObjectStore, PresignedUrl, Presigner
+from assetuploader.store import ObjectStore, PresignedUrl, Presigner
+from assetuploader.uploads import copy_upload, inspect_upload
 
 MAX_CAS_ATTEMPTS: Final = 8
 """How often a compare-and-swap is attempted. Each failed attempt means that another client or run made progress."""
@@ -78,10 +64,6 @@ MIN_RETRY_AFTER_SECONDS: Final = 5
 
 FULL_SCAN_INTERVAL_SECONDS: Final = 60
 """How often `temp/` is scanned: the schedule of the CronJob."""
-
-
-class CopyTooLargeError(Exception):
-    """A due asset is longer than the caller copies. Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,36 +102,6 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
-class ReconcileResult:
-    """The outcome of reconciling one asset, and what the caller needs to log, count and delete."""
-
-    outcome: Outcome
-    marked_at: datetime | None = None
-    """When the last mark was written; None when the asset was not marked, or was final or expired already."""
-    due_at: datetime | None = None
-    """When the asset was or will be due; None when it is not marked, or is final or expired already."""
-    is_pinned: bool = False
-    error: StoreError | None = None
-    """Why the outcome is `FAILED`."""
-    is_too_large: bool = False
-    """Whether the asset is due, and was left alone because its copy is longer than the caller allows."""
-
-    @property
-    def can_delete_upload(self) -> bool:
-        """Whether `temp/{id}` can be deleted now: the asset is final or expired."""
-        return self.outcome in CHANGES
-
-
-class _Upload(NamedTuple):
-    """The object at `temp/{id}`."""
-
-    etag: str | EtagSentinel
-    headers: Mapping[str, str]
-    """Those of `SYSTEM_METADATA_HEADERS` that the client sent."""
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class AssetService:
     """The assets of one bucket. The sources of ids and nonces are arguments, so that tests are reproducible."""
 
@@ -159,7 +111,6 @@ class AssetService:
     make_id: Callable[[], UUID]
     make_nonce: Callable[[], bytes]
     """Returns new random bytes for the body of a placeholder, so that its ETag is unique."""
-    multipart: MultipartStore
     cache: AssetCache | None = None
     """The uploaded assets that were read last. Only they are cached: they do not change until they are deleted."""
 
@@ -207,7 +158,7 @@ class AssetService:
             # Never earlier than before: somebody may still be sending bytes to an older URL.
             refreshed = replace(state, upload_expires_at=max(state.upload_expires_at, upload.expires_at))
             try:
-                await self._replace_placeholder(asset_id, refreshed, placeholder.etag)
+                await replace_placeholder(self.store, asset_id, refreshed, self._new_body(), placeholder.etag)
             except PreconditionFailedError:
                 continue
             return PendingAsset(asset_id, upload, refreshed)
@@ -254,9 +205,9 @@ class AssetService:
             case MarkAction.WRITE:
                 pass
             case MarkAction.COMPARE:
-                upload = await self._inspect_upload(asset_id, state.declaration)
+                upload = await inspect_upload(self.store, asset_id, state.declaration)
                 if upload is None and is_upload_over(state, now, self.policy):
-                    await self._expire(asset_id, placeholder)
+                    await expire_asset(self.store, asset_id, placeholder, self._new_body())
                     raise AssetExpiredError
                 if upload is None or not is_meant(upload.etag, pin):
                     # A run may have finalized these bytes and deleted temp/ since the placeholder was read.
@@ -268,11 +219,12 @@ class AssetService:
                     # After an error the copy is in doubt. If it took effect, the write below fails. If it arrives
                     # later, it fails itself, because the mark has another ETag.
                     with suppress(StoreError):
-                        return Asset(asset_id, await self._copy(asset_id, placeholder, final, upload, COPY_SECONDS))
+                        copied = await copy_upload(self.store, asset_id, placeholder, final, upload, COPY_SECONDS)
+                        return Asset(asset_id, copied)
             case _:
                 assert_never(action)
         marked = replace(state, status=Status.MARKED, pin=pin)
-        etag = await self._replace_placeholder(asset_id, marked, placeholder.etag)
+        etag = await replace_placeholder(self.store, asset_id, marked, self._new_body(), placeholder.etag)
         return self._build_asset(asset_id, Placeholder(etag, marked, now), now)
 
     async def get(self, asset_id: str, now: datetime) -> Asset:
@@ -294,8 +246,8 @@ class AssetService:
             state = placeholder.state
             if state.status is Status.MARKED and is_upload_over(state, now, self.policy):
                 try:
-                    if await self._inspect_upload(asset_id, state.declaration) is None:
-                        await self._expire(asset_id, placeholder)
+                    if await inspect_upload(self.store, asset_id, state.declaration) is None:
+                        await expire_asset(self.store, asset_id, placeholder, self._new_body())
                         state = replace(state, status=Status.EXPIRED)
                 except PreconditionFailedError:  # a run finalized it and deleted temp/, or it was marked again
                     continue
@@ -349,7 +301,7 @@ class AssetService:
                     case DeleteAction.ACCEPT:
                         pass
                     case DeleteAction.CANCEL:
-                        await self._expire(asset_id, placeholder)
+                        await expire_asset(self.store, asset_id, placeholder, self._new_body())
                     case DeleteAction.REMOVE:
                         # First, because a repeated request does not get here once uploaded/ is deleted.
                         failures = await self.store.delete_objects([temp_key(asset_id)])
@@ -363,97 +315,6 @@ class AssetService:
                 continue
             return
         raise AssetBusyError
-
-    async def reconcile(
-        self,
-        asset_id: str,
-        now: datetime,
-        *,
-        uploaded_at: datetime | None = None,
-        max_copy_bytes: int | None = None,
-        dry_run: bool = False,
-    ) -> ReconcileResult:
-        """Finalize, expire or sweep one asset that has bytes in `temp/`, if it is time. `now` is S3's clock.
-
-        `uploaded_at` is when these bytes were written: without it, bytes without an asset are never swept.
-
-        A copy of more than `max_copy_bytes` is left to the caller. A dry run only reads, and returns what a run would
-        do. The caller deletes `temp/{id}`, in batches. A `StoreError` is returned as the outcome `FAILED`: the next
-        run continues. An asset that a client marks meanwhile is left to the next scan.
-        """
-        placeholder: Placeholder | None = None
-        try:
-            placeholder = await read_placeholder(self.store, asset_id)
-            if placeholder is None:
-                return ReconcileResult(await self._judge_orphan(asset_id, uploaded_at, now))
-            try:
-                outcome = await self._apply(asset_id, placeholder, now, max_copy_bytes=max_copy_bytes, dry_run=dry_run)
-            except PreconditionFailedError:
-                placeholder = await read_placeholder(self.store, asset_id)
-                # It is final if the response to our own write was lost, or if another run was faster.
-                is_done = (
-                    placeholder is not None and decide(placeholder.state, NOT_READ, now, self.policy) is Action.SWEEP
-                )
-                outcome = Outcome.SWEPT if is_done else Outcome.WAITING
-            except CopyTooLargeError:
-                return replace(self._build_result(Outcome.WAITING, placeholder), is_too_large=True)
-            if outcome in CHANGES and placeholder is not None and placeholder.state.is_multipart and not dry_run:
-                # Afterwards, so that no completion succeeds any more. Until then temp/ says that there may be parts.
-                await abort_uploads(self.multipart, uploaded_key(asset_id))
-            return self._build_result(outcome, placeholder)
-        except StoreError as error:
-            return self._build_result(Outcome.FAILED, placeholder, error)
-
-    def _build_result(
-        self, outcome: Outcome, placeholder: Placeholder | None, error: StoreError | None = None
-    ) -> ReconcileResult:
-        if placeholder is None:
-            return ReconcileResult(outcome, error=error)
-        return ReconcileResult(
-            outcome,
-            marked_at=placeholder.last_modified if placeholder.state.status is Status.MARKED else None,
-            due_at=due_at(placeholder, self.policy),
-            is_pinned=placeholder.state.pin is not None,
-            error=error,
-        )
-
-    async def _apply(
-        self, asset_id: str, placeholder: Placeholder, now: datetime, *, max_copy_bytes: int | None, dry_run: bool
-    ) -> Outcome:
-        state = placeholder.state
-        match decide(state, NOT_READ, now, self.policy):
-            case Action.WAIT:
-                return Outcome.WAITING
-            case Action.SWEEP:
-                return Outcome.SWEPT
-            case Action.EXPIRE:
-                if not dry_run:
-                    await self._expire(asset_id, placeholder)
-                return Outcome.EXPIRED
-            case _:
-                pass
-        upload = await self._inspect_upload(asset_id, state.declaration)
-        if upload is None:
-            return Outcome.UPLOAD_MISSING
-        match decide(state, upload.etag, now, self.policy):
-            case Action.EXPIRE:
-                if not dry_run:
-                    await self._expire(asset_id, placeholder)
-                return Outcome.EXPIRED
-            case Action.FINALIZE:
-                if not dry_run:
-                    if max_copy_bytes is not None and upload.size > max_copy_bytes:
-                        raise CopyTooLargeError
-                    await self._copy(asset_id, placeholder, replace(state, status=Status.UPLOADED), upload)
-                return Outcome.FINALIZED
-            case _:
-                return Outcome.UPLOAD_UNREADABLE if upload.etag is UNREADABLE else Outcome.ETAG_MISMATCH
-
-    async def _judge_orphan(self, asset_id: str, uploaded_at: datetime | None, now: datetime) -> Outcome:
-        """Return the outcome for bytes without a placeholder. An object that is not a placeholder keeps them."""
-        is_old = uploaded_at is not None and decide_orphan(uploaded_at, now, self.policy) is Action.SWEEP
-        is_garbage = is_old and not await has_object(self.store, asset_id)
-        return Outcome.SWEPT if is_garbage else Outcome.ORPHANED
 
     def _build_asset(self, asset_id: str, placeholder: Placeholder, now: datetime) -> Asset:
         is_waiting = placeholder.state.status in {Status.PENDING, Status.MARKED}
@@ -470,60 +331,12 @@ class AssetService:
         seconds = self.policy.upload_url_ttl_seconds
         return await self.presigner.presign_put(temp_key(asset_id), seconds, declaration.upload_headers)
 
-    async def _inspect_upload(self, asset_id: str, declaration: Declaration) -> _Upload | None:
-        """Return what `temp/` holds, or None. Only uploads of the size of a placeholder are read."""
-        key = temp_key(asset_id)
-        try:
-            info = await self.store.head_object(key)
-            if info is None:
-                return None
-            if may_be_placeholder_body(info.size):
-                body = await self.store.get_object(key, info.size, if_match=info.etag)
-                if body is not None and is_placeholder_body(body):
-                    return _Upload(OF_PLACEHOLDER, {})
-        except ObjectUnreadableError:
-            return _Upload(UNREADABLE, {})
-        if not declaration.allows(info.size, info.headers.get("content-type"), info.sha256):
-            return _Upload(UNDECLARED, {})
-        return _Upload(info.etag, info.headers, info.size)
-
-    async def _copy(
-        self,
-        asset_id: str,
-        placeholder: Placeholder,
-        final: AssetState,
-        upload: _Upload,
-        max_seconds: float | None = None,
-    ) -> Placeholder:
-        """Finalize: replace the placeholder by the upload, if neither changed since they were read."""
-        if not isinstance(upload.etag, str):
-            raise TypeError("only an upload that is meant is copied")
-        attributes = ObjectAttributes(to_metadata(final), to_tags(final), upload.headers)
-        etag = await self.store.copy_object(
-            temp_key(asset_id),
-            uploaded_key(asset_id),
-            attributes,
-            source_if_match=upload.etag,
-            if_match=placeholder.etag,
-            max_seconds=max_seconds,
-        )
-        return Placeholder(etag, final, placeholder.last_modified, upload.headers, upload.size)
-
     def _forget(self, asset_id: str) -> None:
         if self.cache is not None:
             self.cache.discard(asset_id)
 
     def _new_body(self) -> bytes:
         return placeholder_body(self.make_nonce())
-
-    async def _expire(self, asset_id: str, placeholder: Placeholder) -> None:
-        expired = replace(placeholder.state, status=Status.EXPIRED)
-        await self._replace_placeholder(asset_id, expired, placeholder.etag)
-
-    async def _replace_placeholder(self, asset_id: str, state: AssetState, etag: str) -> str:
-        return await self.store.put_object(
-            uploaded_key(asset_id), self._new_body(), to_attributes(state), if_match=etag
-        )
 
 
 def _retry_after_seconds(placeholder: Placeholder, now: datetime, policy: LifecyclePolicy) -> int:

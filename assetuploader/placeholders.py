@@ -1,11 +1,14 @@
 """Reading and writing placeholders, the objects at `uploaded/{id}` that carry the states of assets."""
 
+from dataclasses import replace
+
 from assetuploader.errors import ObjectUnreadableError, PreconditionFailedError, StoreUnavailableError
 from assetuploader.keys import uploaded_key
 from assetuploader.state_machine import (
     AssetState,
     InvalidPlaceholderError,
     Placeholder,
+    Status,
     from_metadata,
     to_metadata,
     to_tags,
@@ -68,3 +71,24 @@ async def has_object(store: ObjectStore, asset_id: str) -> bool:
         return await store.head_object(uploaded_key(asset_id)) is not None
     except ObjectUnreadableError:
         return True
+
+
+async def replace_placeholder(store: ObjectStore, asset_id: str, state: AssetState, body: bytes, if_match: str) -> str:
+    """Replace the version of the placeholder with this ETag, and return the new ETag. The body has a new nonce.
+
+    Raises:
+        PreconditionFailedError: The placeholder is another version.
+        StoreError: The request to S3 failed.
+    """
+    return await store.put_object(uploaded_key(asset_id), body, to_attributes(state), if_match=if_match)
+
+
+async def expire_asset(store: ObjectStore, asset_id: str, placeholder: Placeholder, body: bytes) -> None:
+    """Write `expired`, if the placeholder is still this version. The body has a new nonce.
+
+    Raises:
+        PreconditionFailedError: The placeholder is another version.
+        StoreError: The request to S3 failed.
+    """
+    expired = replace(placeholder.state, status=Status.EXPIRED)
+    await replace_placeholder(store, asset_id, expired, body, placeholder.etag)

@@ -16,8 +16,8 @@ an empty object at `temp/{id}` stands for the upload until then.
 An asset expires when it was not marked in time, when other bytes than the pinned ones remain, when nothing was
 uploaded, or when it is cancelled. `expired` never changes again, and `uploaded` never but for its deletion.
 
-Nothing here does I/O, reads a clock or creates an id: `assetuploader.asset_service` reads what these functions need,
-calls them, and carries out what they decide.
+Nothing here does I/O, reads a clock or creates an id. The asset service, the multipart service and the asset reconciler
+read what these functions need, call them, and carry out what they decide.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The object store: protocols and values for the few S3 operations that assets need.
 
-`assetuploader.asset_service` uses only `ObjectStore` and `Presigner`. Another implementation needs no change elsewhere,
-and a test can step the coroutines of the asset service by hand, one S3 call at a time.
+The asset service, the multipart service and the asset reconciler use only these. Another implementation needs no change
+elsewhere, and a test can step their coroutines by hand, one S3 call at a time.
 
 Every operation raises a `StoreError` of `assetuploader.errors` when it fails. ETags have no quotes. Timestamps are UTC.
 """

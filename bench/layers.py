@@ -61,9 +61,7 @@ def build_asset_service_app() -> Sanic[Any, Any]:
     @app.before_server_start
     async def start(app: Sanic[Any, Any]) -> None:
         bucket = open_bucket(os.environ["AWS_REGION"], os.environ["AWS_BUCKET"], None)
-        app.ctx.assets = AssetService(
-            bucket.store, bucket.presigner, LifecyclePolicy(), uuid4, lambda: os.urandom(16), bucket.multipart
-        )
+        app.ctx.assets = AssetService(bucket.store, bucket.presigner, LifecyclePolicy(), uuid4, lambda: os.urandom(16))
 
     @app.post("/asset")
     async def post(request: Request) -> HTTPResponse:

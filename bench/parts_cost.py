@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import structlog
 
-from assetuploader.asset_service import AssetService
 from assetuploader.declaration import Declaration
 from assetuploader.multipart_service import MultipartService
 from assetuploader.parts import MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, choose_part_bytes
@@ -56,9 +55,7 @@ async def count_requests() -> Mapping[str, int]:
             sent = await send("PUT", part.target.url, bucket.http, body=BODY)
             await service.complete(asset.asset_id, upload_id, [CompletedPart(1, sent.headers["etag"].strip('"'))])
         counted["HeadObject"] -= UPLOADS  # of their parts
-        await reconcile_once(
-            AssetService(bucket.store, bucket.presigner, policy, uuid4, lambda: os.urandom(16), bucket.multipart)
-        )
+        await reconcile_once(bucket)
     rounded = {name: round(number / UPLOADS) for name, number in sorted(counted.items())}
     return {name: number for name, number in rounded.items() if number}
 

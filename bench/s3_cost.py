@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import structlog
 
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.asset_service import AssetService
 from assetuploader.keys import temp_key
 from assetuploader.state_machine import LifecyclePolicy
-from assetuploader.store import ObjectAttributes, ObjectInfo
+from assetuploader.store import Bucket, ObjectAttributes, ObjectInfo
 from bench.bucket import opened
 from reconciler.run import Run, RunOptions, check_nothing
 from reconciler.shards import Shard
@@ -74,26 +75,25 @@ async def _measure_lifecycle(assets: int) -> LifecycleCost:
     uploads: list[ObjectInfo | None] = []
 
     async with opened(lambda call: counted.update((call.operation,))) as bucket, opened() as client:
-        service = AssetService(
-            bucket.store, bucket.presigner, LifecyclePolicy(), uuid4, lambda: os.urandom(16), bucket.multipart
-        )
+        service = AssetService(bucket.store, bucket.presigner, LifecyclePolicy(), uuid4, lambda: os.urandom(16))
         ids = [(await service.create()).asset_id for _ in range(assets)]
         for asset_id in ids:
             await client.store.put_object(temp_key(asset_id), asset_id.encode() * 30, ObjectAttributes())
             uploads.append(await client.store.head_object(temp_key(asset_id)))
         for asset_id, upload in zip(ids, uploads, strict=True):
             await service.mark(asset_id, upload.etag if upload else None, datetime.now(UTC))
-        await reconcile_once(service)
+        await reconcile_once(bucket)
         for asset_id in ids:
             await service.resolve(asset_id, 60, datetime.now(UTC))
     return LifecycleCost({name: number / assets for name, number in sorted(counted.items())})
 
 
-async def reconcile_once(service: AssetService) -> None:
+async def reconcile_once(bucket: Bucket) -> None:
     """Run the reconciler once over the whole bucket, without its hourly scan."""
     options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=1, max_run_seconds=600)
     now = asyncio.get_running_loop().time
-    await Run(service, options, (), check_nothing, asyncio.Event(), now, _find_now).run()
+    reconciler = AssetReconciler(bucket.store, bucket.multipart, LifecyclePolicy(), lambda: os.urandom(16))
+    await Run(reconciler, options, (), check_nothing, asyncio.Event(), now, _find_now).run()
 
 
 async def _find_now() -> datetime:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from assetuploader.asset_service import ReconcileResult
+from assetuploader.asset_reconciler import ReconcileResult
 from assetuploader.outcome import Outcome
 from assetuploader.shard_reports import FinalizeLatencies, OpenUploads, RunOutcome
 from reconciler.shards import Shard

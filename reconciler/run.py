@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 import structlog
 
-from assetuploader.asset_service import FULL_SCAN_INTERVAL_SECONDS, AssetService
+from assetuploader.asset_reconciler import AssetReconciler
+from assetuploader.asset_service import FULL_SCAN_INTERVAL_SECONDS
 from assetuploader.errors import StoreUnavailableError
 from assetuploader.shard_reports import OpenUploads
 from reconciler.listeners import ScanListener
@@ -48,7 +49,7 @@ async def read_everything() -> None:
 class Run:
     """One run. Its scans overlap, so that no asset waits for the copy of another one."""
 
-    service: AssetService
+    reconciler: AssetReconciler
     options: RunOptions
     listeners: Sequence[ScanListener]
     check_store: Callable[[], Awaitable[None]]
@@ -142,7 +143,7 @@ class Run:
         await scan.run()
         self._is_counted = True
         if scan.began_at is not None and is_upload_scan_due(previous_at, scan.began_at) and not self._should_stop():
-            uploads = UploadScan(self.service, self.options.shard, self._should_stop, self.options.dry_run)
+            uploads = UploadScan(self.reconciler, self.options.shard, self._should_stop, self.options.dry_run)
             self.open_uploads = await uploads.run() or self.open_uploads
         if not self._should_stop():
             self._is_complete = True
@@ -151,7 +152,7 @@ class Run:
 
     def _build_scan(self, max_age: timedelta | None) -> Scan:
         return Scan(
-            self.service,
+            self.reconciler,
             self.options.shard,
             self.listeners,
             self._should_stop,

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
-from assetuploader.asset_service import AssetService, ReconcileResult
+from assetuploader.asset_reconciler import AssetReconciler, ReconcileResult
 from assetuploader.errors import StoreError, StoreUnavailableError
 from assetuploader.keys import CHECK_UPLOAD_KEY, TEMP_PREFIX, is_asset_id, temp_key
 from assetuploader.outcome import Outcome
@@ -65,7 +65,7 @@ def _build_queue() -> "asyncio.Queue[WorkItem | None]":
 class Scan:
     """One scan. It can run once."""
 
-    service: AssetService
+    reconciler: AssetReconciler
     shard: Shard
     listeners: Sequence[ScanListener]
     should_stop: Callable[[], bool]
@@ -121,7 +121,7 @@ class Scan:
     async def _enqueue(self) -> None:
         start_after = self.shard.start_after
         while True:
-            page = await self.service.store.list_objects(TEMP_PREFIX, start_after)
+            page = await self.reconciler.store.list_objects(TEMP_PREFIX, start_after)
             has_more = await self._enqueue_page(page)
             if not has_more or self.should_stop():
                 break
@@ -134,7 +134,7 @@ class Scan:
         """Enqueue the assets of this page, and return whether another page of the shard follows."""
         listed_at_monotonic = self.monotonic()
         self.began_at = self.began_at or page.server_time
-        window = ScanWindow(self.service.policy, self.previous_at, self.began_at)
+        window = ScanWindow(self.reconciler.policy, self.previous_at, self.began_at)
         for listed in page.objects:
             if not self.shard.holds(listed.key) or self.should_stop():
                 return False
@@ -175,7 +175,7 @@ class Scan:
             return
         bind_contextvars(asset_id=item.asset_id)  # in the context of this worker
         try:
-            result = await self.service.reconcile(
+            result = await self.reconciler.reconcile(
                 item.asset_id,
                 item.listed_at,
                 uploaded_at=item.uploaded_at,
@@ -209,7 +209,7 @@ class Scan:
             item.listed_at + elapsed,
             is_full_scan=self.is_first_full_scan,
             is_marked_late=result.marked_at is not None
-            and is_marked_late(item.uploaded_at, result.marked_at, self.service.policy),
+            and is_marked_late(item.uploaded_at, result.marked_at, self.reconciler.policy),
         )
         is_overdue = result.outcome is Outcome.WAITING and result.due_at is not None and result.due_at <= item.listed_at
         self.has_unfinished_work |= is_overdue or result.outcome is Outcome.FAILED
@@ -229,7 +229,7 @@ class Scan:
         if finished and not self.dry_run:
             keys = [temp_key(asset_id) for asset_id in finished]
             try:
-                failures = await self.service.store.delete_objects(keys)
+                failures = await self.reconciler.store.delete_objects(keys)
             except StoreError as error:
                 failures = dict.fromkeys(keys, str(error))
             if failures:

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from assetuploader.asset_service import AssetService
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.errors import StoreError
 from assetuploader.keys import UPLOADED_PREFIX, is_asset_id, uploaded_key
 from assetuploader.multipart_check import CHECK_MULTIPART_KEY
@@ -54,7 +54,7 @@ def is_upload_scan_due(previous_at: datetime | None, scan_at: datetime) -> bool:
 class UploadScan:
     """One scan of the open uploads of a shard. It lists all of them: stores list ranges of keys in different ways."""
 
-    service: AssetService
+    reconciler: AssetReconciler
     shard: Shard
     should_stop: Callable[[], bool]
     dry_run: bool = False
@@ -67,7 +67,7 @@ class UploadScan:
         """
         outcomes = dict.fromkeys(UploadOutcome, 0)
         try:
-            async for page in list_pages(self.service.multipart, UPLOADED_PREFIX):
+            async for page in list_pages(self.reconciler.multipart, UPLOADED_PREFIX):
                 for outcome in await self._scan_page(page):
                     outcomes[outcome] += 1
                 if self.should_stop():
@@ -87,7 +87,7 @@ class UploadScan:
             is_old = upload.initiated_at <= page.server_time - MIN_AGE
             if upload.key == CHECK_MULTIPART_KEY:
                 if is_old and not self.dry_run:  # a program was killed during its check
-                    await self.service.multipart.abort_multipart_upload(upload.key, upload.upload_id)
+                    await self.reconciler.multipart.abort_multipart_upload(upload.key, upload.upload_id)
             elif not is_asset_id(asset_id) or not self.shard.holds_id(asset_id):
                 continue
             elif is_old:
@@ -106,15 +106,15 @@ class UploadScan:
         """Abort the uploads of one asset, unless it waits for parts. It does not raise a `StoreError`."""
         bind_contextvars(asset_id=asset_id)  # in the context of this task
         try:
-            result = await self.service.reconcile(asset_id, now, dry_run=self.dry_run)
+            result = await self.reconciler.reconcile(asset_id, now, dry_run=self.dry_run)
             if result.error is not None:
                 raise result.error
-            is_missing = result.outcome is Outcome.ORPHANED and not await has_object(self.service.store, asset_id)
+            is_missing = result.outcome is Outcome.ORPHANED and not await has_object(self.reconciler.store, asset_id)
             if result.outcome not in CHANGES and not is_missing:
                 return UploadOutcome.WAITING
             if self.dry_run:
                 return UploadOutcome.FAILED
-            await abort_uploads(self.service.multipart, uploaded_key(asset_id))
+            await abort_uploads(self.reconciler.multipart, uploaded_key(asset_id))
         except StoreError as error:
             log.warning("upload_abort_failed", reason=str(error))
             return UploadOutcome.FAILED

@@ -16,7 +16,7 @@ from assetuploader.cli.exit_codes import ExitCode, exit_code_for
 from assetuploader.cli.logs import configure_logs
 from assetuploader.cli.progress import progress_bar
 from assetuploader.cli.s3_call_logging import call_logger
-from assetuploader.cli.wiring import open_asset_service, open_bucket
+from assetuploader.cli.wiring import open_asset_reconciler, open_bucket
 from assetuploader.conformance import check_conditional_writes
 from assetuploader.errors import StoreError
 from assetuploader.shard_reports import RUN_OUTCOMES, RunOutcome
@@ -48,7 +48,7 @@ async def _reconcile(config: Config, *, dry_run: bool) -> int:
             bucket = await stack.enter_async_context(open_bucket(config, call_logger(config)))
             run_listeners.append(ShardReportWriter(bucket.reports))
             run = Run(
-                open_asset_service(config, bucket),
+                open_asset_reconciler(config, bucket),
                 _options(config, dry_run=dry_run),
                 scan_listeners,
                 check_nothing if dry_run else partial(check_conditional_writes, bucket.store),

@@ -5,6 +5,7 @@ from typing import Final
 from uuid import uuid4
 
 from assetuploader.asset_cache import AssetCache
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.asset_service import AssetService
 from assetuploader.cli.config import Config
 from assetuploader.instrumentation import CallObserver, noop_observer
@@ -29,12 +30,17 @@ def open_bucket(config: Config, on_call: CallObserver = noop_observer, clock: Cl
 
 def open_asset_service(config: Config, bucket: Bucket, cache: AssetCache | None = None) -> AssetService:
     """Return the asset service of the bucket, under the operator's policy."""
-    return AssetService(bucket.store, bucket.presigner, config.policy, uuid4, _make_nonce, bucket.multipart, cache)
+    return AssetService(bucket.store, bucket.presigner, config.policy, uuid4, _make_nonce, cache)
 
 
 def open_multipart_service(config: Config, bucket: Bucket) -> MultipartService:
     """Return the multipart service of the bucket, under the operator's policy."""
     return MultipartService(bucket.store, bucket.multipart, bucket.presigner, config.policy, uuid4, _make_nonce)
+
+
+def open_asset_reconciler(config: Config, bucket: Bucket) -> AssetReconciler:
+    """Return the asset reconciler of the bucket, under the operator's policy."""
+    return AssetReconciler(bucket.store, bucket.multipart, config.policy, _make_nonce)
 
 
 def _make_nonce() -> bytes:

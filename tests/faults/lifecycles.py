@@ -11,7 +11,8 @@ from uuid import UUID
 
 import urllib3
 
-from assetuploader.asset_service import AssetService, ReconcileResult
+from assetuploader.asset_reconciler import AssetReconciler, ReconcileResult
+from assetuploader.asset_service import AssetService
 from assetuploader.cli.config import read_config
 from assetuploader.cli.wiring import open_bucket
 from assetuploader.declaration import Declaration
@@ -77,9 +78,7 @@ class Lifecycle:
     def service(self, bucket: Bucket) -> AssetService:
         """Return the asset service over one of the two buckets."""
         # URLs are signed for the direct endpoint: uploads and downloads do not fail here.
-        return AssetService(
-            bucket.store, self.direct.presigner, POLICY, self.make_id, lambda: os.urandom(16), bucket.multipart
-        )
+        return AssetService(bucket.store, self.direct.presigner, POLICY, self.make_id, lambda: os.urandom(16))
 
     async def _retry(self, name: str, step: Callable[[], Awaitable[T]]) -> T:
         for _ in range(MAX_ATTEMPTS):
@@ -88,6 +87,10 @@ class Lifecycle:
             except StoreUnavailableError as error:
                 self.errors.append(f"{name}: {error}")
         raise ViolationError(f"{name} never went through")
+
+    def reconciler(self) -> AssetReconciler:
+        """Return the asset reconciler over the bucket that may fail."""
+        return AssetReconciler(self.faulty.store, self.faulty.multipart, POLICY, lambda: os.urandom(16))
 
     def multipart(self, bucket: Bucket) -> MultipartService:
         """Return the multipart service over one of the two buckets."""
@@ -179,7 +182,7 @@ class Lifecycle:
         return result.outcome
 
     async def _reconcile(self, now: datetime) -> ReconcileResult:
-        result = await self.service(self.faulty).reconcile(self.asset_id, now)
+        result = await self.reconciler().reconcile(self.asset_id, now)
         if result.error is not None:
             raise result.error
         return result

@@ -57,7 +57,6 @@ class Overlap:
                 LifecyclePolicy(upload_url_ttl_seconds=600, finalize_at_once_bytes=0),
                 uuid4,
                 lambda: os.urandom(16),
-                bucket.multipart,
             )
             await self._upload(assets)
             proxy = await stack.enter_async_context(running_proxy(HOST, self.s3.port, _no_fault, self.observe))

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.asset_service import AssetService
 from assetuploader.doctor.results import passed
 from assetuploader.doctor.settings_checks import check_lifecycle
@@ -45,7 +46,8 @@ def find_deleted(s3: InMemoryS3) -> set[str]:
 async def assets() -> tuple[InMemoryS3, dict[str, str]]:
     """One asset of each status, as the asset service writes it; the status by id. The final one is small."""
     s3 = InMemoryS3()
-    service = AssetService(s3, s3, POLICY, uuid4, lambda: uuid4().bytes, s3)
+    service = AssetService(s3, s3, POLICY, uuid4, lambda: uuid4().bytes)
+    reconciler = AssetReconciler(s3, s3, POLICY, lambda: uuid4().bytes)
     found = {}
     for status in DELETED:
         created = await service.create()
@@ -59,7 +61,7 @@ async def assets() -> tuple[InMemoryS3, dict[str, str]]:
         if status in {"marked", "uploaded"}:
             await service.mark(created.asset_id, None, START)
         if status == "uploaded":
-            await service.reconcile(created.asset_id, START.replace(year=2027))
+            await reconciler.reconcile(created.asset_id, START.replace(year=2027))
     return s3, found
 
 

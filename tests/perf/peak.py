@@ -9,11 +9,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import structlog
 
-from assetuploader.asset_service import AssetService
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.state_machine import LifecyclePolicy
 from reconciler.run import Run, RunOptions, check_nothing
 from reconciler.shards import Shard
@@ -59,11 +58,11 @@ def _peak_bytes() -> int:
 def _run_here(objects: int) -> Peak:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     s3 = EndlessS3(objects)
-    assets = AssetService(s3, InMemoryS3(), LifecyclePolicy(), uuid4, lambda: b"nonce", InMemoryS3())
+    reconciler = AssetReconciler(s3, InMemoryS3(), LifecyclePolicy(), lambda: b"nonce")
     started = time.monotonic()
     counters = RunCounters()
     options = RunOptions(Shard(), watch_seconds=0, poll_interval_seconds=5, max_run_seconds=3000)
-    asyncio.run(Run(assets, options, [counters], check_nothing, asyncio.Event(), time.monotonic).run())
+    asyncio.run(Run(reconciler, options, [counters], check_nothing, asyncio.Event(), time.monotonic).run())
     seconds = round(time.monotonic() - started, 1)
     outcomes = {outcome.value: count for outcome, count in counters.outcomes.items()}
     return Peak(objects, outcomes, s3.deleted, _peak_bytes(), seconds)

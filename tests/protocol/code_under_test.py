@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-from assetuploader import asset_service, multipart_service
+from assetuploader import asset_reconciler, asset_service, multipart_service
 from reconciler import upload_scan
 from tests.support.in_memory_s3 import InMemoryS3
 
@@ -13,8 +13,10 @@ from tests.support.in_memory_s3 import InMemoryS3
 class Code:
     """The modules and the bucket that the scripts of a scenario use."""
 
-    module: ModuleType
+    service: ModuleType
     """`assetuploader.asset_service`, or a mutant of it."""
+    reconciler: ModuleType
+    """`assetuploader.asset_reconciler`, or a mutant of it."""
     multipart: ModuleType
     """`assetuploader.multipart_service`, or a mutant of it."""
     upload_scan: ModuleType
@@ -23,4 +25,4 @@ class Code:
     """Create an empty bucket, which honours all conditions, or ignores one as if it had not been sent."""
 
 
-REAL = Code(asset_service, multipart_service, upload_scan)
+REAL = Code(asset_service, asset_reconciler, multipart_service, upload_scan)

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final
 
+import assetuploader.asset_reconciler
 import assetuploader.asset_service
 import assetuploader.multipart_service
 import assetuploader.state_machine
@@ -10,6 +11,7 @@ import reconciler.upload_scan
 from tests.protocol.mutation import CompleteWithoutIfMatch, Edit, Mutant
 
 _service = partial(Edit, assetuploader.asset_service)
+_reconciler = partial(Edit, assetuploader.asset_reconciler)
 _multipart = partial(Edit, assetuploader.multipart_service)
 _machine = partial(Edit, assetuploader.state_machine)
 _scan = partial(Edit, reconciler.upload_scan)
@@ -45,7 +47,7 @@ _MARK_REFUSED: Final = "        case Status.PENDING | Status.MARKED if state.is_
 _NO_BYTES: Final = "    if state.is_multipart:  # `temp/` holds no bytes"
 _IS_ENDED: Final = "if result.outcome not in CHANGES and not is_missing:"
 _IS_MISSING: Final = (
-    "is_missing = result.outcome is Outcome.ORPHANED and not await has_object(self.service.store, asset_id)"
+    "is_missing = result.outcome is Outcome.ORPHANED and not await has_object(self.reconciler.store, asset_id)"
 )
 _FINALIZES: Final = "if state.status is Status.MARKED and is_meant(upload_etag, state.pin):"
 
@@ -137,22 +139,22 @@ MULTIPART_MUTANTS: Final = (
     ),
     Mutant(
         "in parts: an upload is aborted before its asset is expired",
-        (_service(_APPLIES, _ABORTS_BEFORE + _APPLIES),),
+        (_reconciler(_APPLIES, _ABORTS_BEFORE + _APPLIES),),
         explored_first="completed while it expires",
     ),
     Mutant(
         "in parts: an expired asset is swept without an abort",
-        (_service(_ENDED, _ENDED.replace("in CHANGES", "is Outcome.SWEPT")),),
+        (_reconciler(_ENDED, _ENDED.replace("in CHANGES", "is Outcome.SWEPT")),),
         explored_first="completed while it expires",
     ),
     Mutant(
         "in parts: a final asset is swept without an abort",
-        (_service(_ENDED, _ENDED.replace("in CHANGES", "is Outcome.EXPIRED")),),
+        (_reconciler(_ENDED, _ENDED.replace("in CHANGES", "is Outcome.EXPIRED")),),
         explored_first="completed, and another upload is open",
     ),
     Mutant(
         "in parts: temp/ is deleted before the abort",
-        (_service(_ABORTS, f"                await self.store.delete_objects([temp_key(asset_id)])\n{_ABORTS}"),),
+        (_reconciler(_ABORTS, f"                await self.store.delete_objects([f'temp/{{asset_id}}'])\n{_ABORTS}"),),
         explored_first="completed, and another upload is open",
     ),
     Mutant(

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+import assetuploader.asset_reconciler
 import assetuploader.asset_service
 import assetuploader.placeholders
 import assetuploader.state_machine
+import assetuploader.uploads
 from tests.protocol.multipart_mutants import MULTIPART_MUTANTS
 from tests.protocol.mutation import (
     CopyWithoutIfMatch,
@@ -14,6 +16,14 @@ from tests.protocol.mutation import (
     Mutant,
     ignore_condition_of,
 )
+
+
+def _reconciler(old: str, new: str) -> Edit:
+    return Edit(assetuploader.asset_reconciler, old, new)
+
+
+def _uploads(old: str, new: str) -> Edit:
+    return Edit(assetuploader.uploads, old, new)
 
 
 def _service(old: str, new: str) -> Edit:
@@ -38,9 +48,12 @@ _MARK_READS: Final = """        placeholder = await self._read(asset_id)
 _RECONCILE_READS: Final = """            placeholder = await read_placeholder(self.store, asset_id)
             if placeholder is None:
                 return ReconcileResult"""
-_INSPECTS: Final = """upload = await self._inspect_upload(asset_id, state.declaration)
+_READS_UPLOAD: Final = "await inspect_upload(self.store, asset_id, state.declaration)"
+_INSPECTS_EARLY: Final = "await inspect_upload(self.store, asset_id, NOTHING_DECLARED)"
+_REPLACES: Final = "body, to_attributes(state), if_match=if_match"
+_INSPECTS: Final = """upload = await inspect_upload(self.store, asset_id, state.declaration)
         if upload is None:"""
-_COPIES: Final = "        etag = await self.store.copy_object("
+_COPIES: Final = "    etag = await store.copy_object("
 _WRITES: Final = "return ObjectAttributes(to_metadata(state), to_tags(state))"
 _IS_FINAL: Final = "return self.placeholder.state.status is Status.UPLOADED"
 _SWEEPS: Final = """        case Status.UPLOADED | Status.EXPIRED:
@@ -48,7 +61,7 @@ _SWEEPS: Final = """        case Status.UPLOADED | Status.EXPIRED:
 _FINAL: Final = "return MarkAction.ACCEPT if pin is not None and pin == state.pin else MarkAction.ALREADY_UPLOADED"
 _MARK: Final = """        case Status.PENDING | Status.MARKED:
             return MarkAction.WRITE if"""
-_COMPARES: Final = """upload = await self._inspect_upload(asset_id, state.declaration)
+_COMPARES: Final = """upload = await inspect_upload(self.store, asset_id, state.declaration)
                 if upload is None and"""
 _OVER: Final = "return now >= _grace_ends_at(state, policy)"
 _MARKED_ALREADY: Final = """        case Status.MARKED if CONDITION:
@@ -60,7 +73,9 @@ _MEANT: Final = "return isinstance(upload_etag, str) and pin in (None, upload_et
 _CREATED: Final = "if await store.get_object(key, len(body)) != body:"
 _IS_COPIED: Final = "if body is not None and is_placeholder_body(body):"
 _RENEWS: Final = """if upload.etag == placeholder.etag:
-            await self._replace_placeholder(asset_id, state, placeholder.etag)
+            from assetuploader.placeholders import replace_placeholder
+            body = placeholder_body(self.make_nonce())
+            await replace_placeholder(self.store, asset_id, state, body, placeholder.etag)
             raise PreconditionFailedError
         match decide(state, upload.etag,"""
 _IN_DOUBT: Final = """            case _:
@@ -94,11 +109,15 @@ MUTANTS: Final = (
     Mutant("a mark is a PutObjectTagging", store=MarkByTagging),
     Mutant(
         "the nonce is constant",
-        (_service("self._new_body(), to_attributes(state), if_match", 'b"", to_attributes(state), if_match'),),
+        (
+            _placeholders(
+                "body, to_attributes(state), if_match=if_match", 'b"", to_attributes(state), if_match=if_match'
+            ),
+        ),
     ),
     Mutant(
         "temp/ is deleted before the copy",
-        (_service(_COPIES, f"        await self.store.delete_objects([temp_key(asset_id)])\n{_COPIES}"),),
+        (_uploads(_COPIES, f"    await store.delete_objects([temp_key(asset_id)])\n{_COPIES}"),),
     ),
     Mutant("a mark takes a 412 for failure", (_service(_MARK_LOST, _MARK_LOST.replace("copies_left -= 1", _LOST)),)),
     Mutant(
@@ -107,11 +126,11 @@ MUTANTS: Final = (
     ),
     Mutant(
         "the reconciler takes a 412 for failure",
-        (_service(_APPLY_LOST, _LOST),),
+        (_reconciler(_APPLY_LOST, _LOST),),
     ),
     Mutant(
         "temp/ is deleted though the copy or the expire lost",
-        (_service(_APPLY_LOST, "outcome = Outcome.SWEPT"),),
+        (_reconciler(_APPLY_LOST, "outcome = Outcome.SWEPT"),),
     ),
     Mutant(
         "create takes a 412 for failure",
@@ -157,7 +176,7 @@ MUTANTS: Final = (
     Mutant(
         "finalize forgets the pin",
         (
-            _service(
+            _reconciler(
                 "replace(state, status=Status.UPLOADED), upload)",
                 "replace(state, status=Status.UPLOADED, pin=None), upload)",
             ),
@@ -187,9 +206,10 @@ MUTANTS: Final = (
         "pin: temp/ is read before the placeholder",
         (
             _service(
-                _MARK_READS, f"        early = await self._inspect_upload(asset_id, NOTHING_DECLARED)\n{_MARK_READS}"
+                _MARK_READS,
+                f"        early = await inspect_upload(self.store, asset_id, NOTHING_DECLARED)\n{_MARK_READS}",
             ),
-            _service(_COMPARES, _COMPARES.replace("await self._inspect_upload(asset_id, state.declaration)", "early")),
+            _service(_COMPARES, _COMPARES.replace(_READS_UPLOAD, "early")),
         ),
     ),
     Mutant(
@@ -204,16 +224,17 @@ MUTANTS: Final = (
     Mutant(
         "pin: expire decides by the upload that was read before the placeholder",
         (
-            _service(
+            _reconciler(
                 _RECONCILE_READS,
-                f"            listed = await self._inspect_upload(asset_id, NOTHING_DECLARED)\n{_RECONCILE_READS}",
+                f"            from assetuploader.state_machine import NOTHING_DECLARED\n"
+                f"            listed = {_INSPECTS_EARLY}\n{_RECONCILE_READS}",
             ),
-            _service("_apply(asset_id, placeholder, now,", "_apply(asset_id, placeholder, now, listed,"),
-            _service(
+            _reconciler("_apply(asset_id, placeholder, now,", "_apply(asset_id, placeholder, now, listed,"),
+            _reconciler(
                 "placeholder: Placeholder, now: datetime, *, max",
                 "placeholder: Placeholder, now: datetime, listed, *, max",
             ),
-            _service(_INSPECTS, _INSPECTS.replace("await self._inspect_upload(asset_id, state.declaration)", "listed")),
+            _reconciler(_INSPECTS, _INSPECTS.replace(_READS_UPLOAD, "listed")),
         ),
         explored_first="pinned again while it expires",
     ),
@@ -221,7 +242,7 @@ MUTANTS: Final = (
     Mutant("a marked asset expires before its upload", (_machine(_OVER, "return True"),)),
     Mutant(
         "GET expires a marked asset whose upload is there",
-        (_service("if await self._inspect_upload(asset_id, state.declaration) is None:", "if True:"),),
+        (_service("if await inspect_upload(self.store, asset_id, state.declaration) is None:", "if True:"),),
     ),
     Mutant(
         "GET takes a 412 for expired",
@@ -240,12 +261,12 @@ MUTANTS: Final = (
     ),
     Mutant(
         "the body of a placeholder is finalized",
-        (_service(_IS_COPIED, "if False:"),),
+        (_uploads(_IS_COPIED, "if False:"),),
         explored_first="the upload is the placeholder's body",
     ),
     Mutant(
         "the body of a placeholder is finalized once the placeholder is renewed",
-        (_service("match decide(state, upload.etag,", _RENEWS), _service(_IS_COPIED, "if False:")),
+        (_reconciler("match decide(state, upload.etag,", _RENEWS), _uploads(_IS_COPIED, "if False:")),
         explored_first="the upload is the placeholder's body",
     ),
     Mutant(
@@ -319,7 +340,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "bytes that are not declared are finalized",
-        (_service("if not declaration.allows(", "if False and not declaration.allows("),),
+        (_uploads("if not declaration.allows(", "if False and not declaration.allows("),),
         explored_first="bytes that are not declared, no pin",
     ),
     Mutant(

@@ -10,10 +10,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+import assetuploader.asset_reconciler
 import assetuploader.asset_service
 import assetuploader.multipart_service
 import assetuploader.placeholders
 import assetuploader.state_machine
+import assetuploader.uploads
 import reconciler.upload_scan
 from assetuploader.store import CompletedPart, ObjectAttributes
 from tests.protocol.code_under_test import Code
@@ -22,7 +24,9 @@ from tests.support.in_memory_s3 import InMemoryS3, Stored
 MODULES: Final = (
     assetuploader.state_machine,
     assetuploader.placeholders,
+    assetuploader.uploads,
     assetuploader.asset_service,
+    assetuploader.asset_reconciler,
     assetuploader.multipart_service,
     reconciler.upload_scan,
 )
@@ -61,8 +65,8 @@ class Mutant:
             edited = [sys.modules[name] for name in real]
         finally:
             sys.modules.update(real)
-        service, multipart, upload_scan = edited[-3:]
-        return Code(service, multipart, upload_scan, self.store)
+        service, asset_reconciler, multipart, upload_scan = edited[-4:]
+        return Code(service, asset_reconciler, multipart, upload_scan, self.store)
 
     def _edited(self, module: ModuleType) -> ModuleType:
         path = Path(str(module.__file__))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from assetuploader.asset_cache import AssetCache
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.asset_service import AssetService
 from assetuploader.declaration import Declaration
 from assetuploader.errors import (
@@ -77,10 +78,22 @@ class System:
         return self._service(self.s3, Actor("initial state"))
 
     def _service(self, store: "SteppedStore | InMemoryS3", actor: "Actor") -> AssetService:
-        service: AssetService = self.code.module.AssetService(
-            store, self.s3, self.policy, lambda: UUID(ASSET), actor.nonce, store
+        service: AssetService = self.code.service.AssetService(
+            store, self.s3, self.policy, lambda: UUID(ASSET), actor.nonce
         )
         return service
+
+    def reconciler(self, actor: "Actor") -> AssetReconciler:
+        """Return the asset reconciler of one actor: stepped, with nonces of its own."""
+        return self._reconciler(SteppedStore(self.s3), actor)
+
+    def direct_reconciler(self) -> AssetReconciler:
+        """Return an asset reconciler on the bucket itself, unstepped."""
+        return self._reconciler(self.s3, Actor("direct reconciler"))
+
+    def _reconciler(self, store: "SteppedStore | InMemoryS3", actor: "Actor") -> AssetReconciler:
+        reconciler: AssetReconciler = self.code.reconciler.AssetReconciler(store, store, self.policy, actor.nonce)
+        return reconciler
 
     def multipart_service(self, actor: "Actor") -> MultipartService:
         """Return the multipart service of one actor: stepped, with nonces of its own."""
@@ -508,23 +521,23 @@ def reconciles() -> Script:
     """One run of the reconciler over everything in `temp/`."""
 
     async def script(system: System, actor: Actor) -> None:
-        service = system.service(actor)
+        reconciler = system.reconciler(actor)
         try:
-            page = await service.store.list_objects("temp/", "")
+            page = await reconciler.store.list_objects("temp/", "")
         except StoreError:
             return
         garbage = []
         for found in page.objects:
             asset_id = found.key.removeprefix("temp/")
             actor.had_fault = False
-            result = await service.reconcile(asset_id, page.server_time, uploaded_at=found.last_modified)
+            result = await reconciler.reconcile(asset_id, page.server_time, uploaded_at=found.last_modified)
             if result.error is not None:
                 require_fault(actor, result.error)
             if result.can_delete_upload:
                 garbage.append(found.key)
         if garbage:
             try:
-                await service.store.delete_objects(garbage)
+                await reconciler.store.delete_objects(garbage)
             except StoreError:
                 return
 

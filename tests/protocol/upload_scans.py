@@ -16,10 +16,10 @@ def scans_uploads() -> Script:
     """One run of the scan. It goes through the assets in turn, because the scan itself needs an event loop."""
 
     async def script(system: System, actor: Actor) -> None:
-        service = system.service(actor)
-        scan = system.code.upload_scan.UploadScan(service, Shard(), lambda: False)
+        reconciler = system.reconciler(actor)
+        scan = system.code.upload_scan.UploadScan(reconciler, Shard(), lambda: False)
         try:
-            pages = [page async for page in list_pages(service.multipart, "uploaded/")]
+            pages = [page async for page in list_pages(reconciler.multipart, "uploaded/")]
         except StoreError:
             return
         for page in pages:
@@ -35,4 +35,4 @@ def scans_uploads() -> Script:
 def scan_uploads_now(system: System) -> None:
     """Scan at once, without faults."""
     with capture_logs():
-        asyncio.run(system.code.upload_scan.UploadScan(system.direct_service(), Shard(), lambda: False).run())
+        asyncio.run(system.code.upload_scan.UploadScan(system.direct_reconciler(), Shard(), lambda: False).run())

@@ -19,7 +19,7 @@ STEPS = 20
 def start_service() -> LoopbackService:
     """Start the application that all sequences use; each sequence gives it its own bucket."""
     s3 = InMemoryS3()
-    unused = AssetService(s3, s3, POLICY, uuid4, bytes, s3)
+    unused = AssetService(s3, s3, POLICY, uuid4, bytes)
     unused_too = MultipartService(s3, s3, s3, POLICY, uuid4, bytes)
     Sequences.service = LoopbackService(
         Context(unused, unused_too, 60, lambda: s3.now, Sequences.metrics, Sequences.readiness)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from assetuploader.asset_cache import TTL_SECONDS_WITH_DELETES, AssetCache
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.asset_service import AssetService
 from assetuploader.capabilities import Capability
 from assetuploader.errors import StoreError
@@ -74,9 +75,9 @@ class Sequences(RuleBasedStateMachine):
             POLICY,
             lambda: UUID(int=rng.getrandbits(128), version=4),
             lambda: next(nonces),
-            self.store,
             AssetCache(TTL_SECONDS_WITH_DELETES, timer=lambda: self.s3.now.timestamp()),  # noqa: PLW0108 -- it moves
         )
+        self.reconciler = AssetReconciler(self.store, self.store, POLICY, lambda: next(nonces))
         self.multipart = MultipartService(
             self.store,
             self.store,
@@ -395,7 +396,8 @@ class Sequences(RuleBasedStateMachine):
         return model.marked(pin, self.s3.now, POLICY.grace_seconds, POLICY.finalize_at_once_bytes)
 
     async def _run(self, options: RunOptions) -> None:
-        await Run(self.assets, options, [RunCounters()], check_nothing, asyncio.Event(), self.s3.now.timestamp).run()
+        now = self.s3.now.timestamp
+        await Run(self.reconciler, options, [RunCounters()], check_nothing, asyncio.Event(), now).run()
 
     def _wait_for(self, running: Coroutine[Any, Any, None]) -> None:
         self.service.loop.run_until_complete(running)

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
-from assetuploader.asset_service import AssetService
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.state_machine import AssetState, LifecyclePolicy, Status, to_metadata, to_tags
 from reconciler.listeners import ScanListener
@@ -25,10 +24,10 @@ def asset_id(number: int) -> str:
     return f"{number * 2_654_435_761 % (1 << 32):08x}-0000-4000-8000-{number:012x}"
 
 
-def build_service(s3: InMemoryS3) -> AssetService:
-    """Return the asset service on this bucket."""
+def build_reconciler(s3: InMemoryS3) -> AssetReconciler:
+    """Return the asset reconciler on this bucket."""
     nonces = iter(range(1_000_000))
-    return AssetService(s3, s3, POLICY, lambda: UUID(int=0), lambda: b"nonce %d" % next(nonces), s3)
+    return AssetReconciler(s3, s3, POLICY, lambda: b"nonce %d" % next(nonces))
 
 
 def add_asset(  # noqa: PLR0913 -- each test names what it is about
@@ -69,7 +68,7 @@ def build_scan(  # noqa: PLR0913 -- each test names what it is about
 ) -> Scan:
     """Return a scan of this bucket."""
     return Scan(
-        build_service(s3),
+        build_reconciler(s3),
         shard or Shard(),
         listeners,
         should_stop,

@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 from sanic import Sanic
 
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.asset_service import AssetService
 from assetuploader.capabilities import Capability
 from assetuploader.conformance import CHECK_ATTRIBUTES, CHECK_KEY
@@ -51,6 +52,7 @@ class Service:
 
     s3: InMemoryS3
     assets: AssetService
+    reconciler: AssetReconciler
     readiness: Readiness
     client: httpx.AsyncClient
     app: Sanic[Any, Any]
@@ -74,7 +76,7 @@ class Service:
         asset_id, upload_url = await self.create()
         self.s3.put(upload_url, body)
         await self.assets.mark(asset_id, etag_of(body), self.s3.now)
-        await self.assets.reconcile(asset_id, self.s3.now)
+        await self.reconciler.reconcile(asset_id, self.s3.now)
         await self.s3.delete_objects([temp_key(asset_id)])
         return asset_id
 
@@ -83,7 +85,7 @@ class Service:
         asset_id, upload_url = await self.create()
         self.s3.put(upload_url, b"not marked")
         long_after = self.s3.now.replace(year=self.s3.now.year + 1)
-        await self.assets.reconcile(asset_id, long_after)
+        await self.reconciler.reconcile(asset_id, long_after)
         return asset_id
 
     async def send_request(self, *lines: str, body: bytes = b"") -> httpx.Response:
@@ -117,7 +119,8 @@ async def serving(  # noqa: PLR0913 -- each test names what it is about
     nonces = iter(range(1_000_000))
     ids = _ids()
     make_nonce: Callable[[], bytes] = lambda: b"nonce %d" % next(nonces)  # noqa: E731 -- both services share it
-    assets = AssetService(store or s3, s3, policy, lambda: next(ids), make_nonce, s3)
+    assets = AssetService(store or s3, s3, policy, lambda: next(ids), make_nonce)
+    reconciler = AssetReconciler(store or s3, s3, policy, make_nonce)
     multipart = MultipartService(store or s3, s3, s3, policy, lambda: next(ids), make_nonce)
     readiness = Readiness(store_verified=store_verified, capabilities=frozenset(Capability), takes_parts=True)
     context = Context(
@@ -146,7 +149,7 @@ async def serving(  # noqa: PLR0913 -- each test names what it is about
     )
     try:
         async with client:
-            yield Service(s3, assets, readiness, client, app, port, server.connections)
+            yield Service(s3, assets, reconciler, readiness, client, app, port, server.connections)
     finally:
         await server.before_stop()
         server.close()

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import structlog
 
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.asset_service import AssetService
 from assetuploader.errors import StoreUnavailableError
 from assetuploader.keys import uploaded_key
@@ -94,8 +95,9 @@ async def simulate(loop: VirtualTimeLoop, cron: Cron, marks: Sequence[Mark], see
     s3 = ClockedS3(loop=loop)
     unmarked = str(UUID(int=random.getrandbits(128), version=4))
     ids = iter([unmarked, *(mark.asset_id for mark in marks)])
-    service = AssetService(s3, s3, POLICY, lambda: UUID(next(ids)), lambda: random.randbytes(16), s3)
-    running = asyncio.create_task(_run_cron(loop, service, cron, random))
+    service = AssetService(s3, s3, POLICY, lambda: UUID(next(ids)), lambda: random.randbytes(16))
+    reconciler = AssetReconciler(s3, s3, POLICY, lambda: random.randbytes(16))
+    running = asyncio.create_task(_run_cron(loop, reconciler, cron, random))
     await asyncio.sleep(random.uniform(0, 60))
     s3.put((await service.create()).upload.url, b"unmarked")
     due_at: dict[str, datetime] = {}
@@ -118,7 +120,7 @@ def _mark(loop: VirtualTimeLoop, service: AssetService, asset_id: str, pin: str 
     loop.create_task(service.mark(asset_id, pin, s3.now))
 
 
-async def _run_cron(loop: VirtualTimeLoop, service: AssetService, cron: Cron, random: Random) -> list[float]:
+async def _run_cron(loop: VirtualTimeLoop, reconciler: AssetReconciler, cron: Cron, random: Random) -> list[float]:
     """Start runs for a day; return when those started that did not fail."""
     full_scan_at: datetime | None = None
     is_away = False
@@ -140,7 +142,7 @@ async def _run_cron(loop: VirtualTimeLoop, service: AssetService, cron: Cron, ra
         is_away = random.random() < cron.failing
         watch_seconds = cron.watch_seconds if minute < WATCHED_MINUTES else 0
         options = RunOptions(Shard(), watch_seconds, POLL_INTERVAL_SECONDS, max_run_seconds=3000)
-        run = Run(service, options, [], check_store, asyncio.Event(), loop.time, find_previous_scan)
+        run = Run(reconciler, options, [], check_store, asyncio.Event(), loop.time, find_previous_scan)
         try:
             await run.run()
         except StoreUnavailableError:

@@ -11,11 +11,11 @@ from uuid import UUID
 import pytest
 
 from assetuploader.asset_cache import AssetCache
+from assetuploader.asset_reconciler import AssetReconciler, ReconcileResult
 from assetuploader.asset_service import (
     MAX_CAS_ATTEMPTS,
     MIN_RETRY_AFTER_SECONDS,
     AssetService,
-    ReconcileResult,
 )
 from assetuploader.declaration import Declaration
 from assetuploader.errors import (
@@ -84,6 +84,7 @@ class System:
 
     s3: ScriptedS3
     service: AssetService
+    reconciler: AssetReconciler
 
     @property
     def status(self) -> str:
@@ -110,7 +111,7 @@ class System:
 
     async def reconcile(self, now: datetime, *, dry_run: bool = False) -> ReconcileResult:
         """Reconcile the asset."""
-        return await self.service.reconcile(ID, now, dry_run=dry_run)
+        return await self.reconciler.reconcile(ID, now, dry_run=dry_run)
 
 
 @pytest.fixture
@@ -118,7 +119,11 @@ def system() -> System:
     """Return a system without assets."""
     s3 = ScriptedS3()
     nonces = (b"nonce %d" % number for number in count())
-    return System(s3, AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: next(nonces), s3))
+    return System(
+        s3,
+        AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: next(nonces)),
+        AssetReconciler(s3, s3, POLICY, lambda: next(nonces)),
+    )
 
 
 # --- create -----------------------------------------------------------------------------------------------------------
@@ -209,7 +214,7 @@ async def test_bytes_without_an_asset_are_swept_when_no_url_can_be_alive(system:
     """Every upload URL of their time is dead, and an asset of their time would have expired. Not a second earlier."""
 
     async def reconcile(now: datetime, uploaded_at: datetime | None) -> Outcome:
-        return (await system.service.reconcile(ID, now, uploaded_at=uploaded_at)).outcome
+        return (await system.reconciler.reconcile(ID, now, uploaded_at=uploaded_at)).outcome
 
     assert await reconcile(SWEPT - timedelta(seconds=1), START) is Outcome.ORPHANED
     assert await reconcile(SWEPT, None) is Outcome.ORPHANED
@@ -220,7 +225,7 @@ async def test_bytes_without_an_asset_are_swept_when_no_url_can_be_alive(system:
 async def test_bytes_beside_any_object_are_never_swept(system: System, metadata: dict[str, str]) -> None:
     """It may be somebody else's, or the placeholder of a newer version: nothing is known about the bytes."""
     system.s3.store("put", UPLOADED, b"an object", ObjectAttributes(metadata))
-    result = await system.service.reconcile(ID, SWEPT + timedelta(days=365), uploaded_at=START)
+    result = await system.reconciler.reconcile(ID, SWEPT + timedelta(days=365), uploaded_at=START)
     assert result.outcome is Outcome.ORPHANED
 
 
@@ -236,8 +241,8 @@ async def test_bytes_are_kept_when_an_asset_appears_before_they_are_swept() -> N
 
     s3 = LateS3()
     s3.store("put", UPLOADED, b"an object", ObjectAttributes({}))
-    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"nonce", s3)
-    assert (await service.reconcile(ID, SWEPT, uploaded_at=START)).outcome is Outcome.ORPHANED
+    reconciler = AssetReconciler(s3, s3, POLICY, lambda: b"nonce")
+    assert (await reconciler.reconcile(ID, SWEPT, uploaded_at=START)).outcome is Outcome.ORPHANED
 
 
 async def test_a_final_asset_is_marked_again_only_with_its_own_pin(system: System) -> None:
@@ -475,7 +480,7 @@ async def test_a_dry_run_only_reads(system: System, pin: str | None, now: dateti
     await system.begin(b"A", *([pin] if pin else []))
     assert (await system.reconcile(now, dry_run=True)).outcome is outcome
     assert system.s3.writes == []
-    assert (await system.service.reconcile(ID, now)).outcome is outcome
+    assert (await system.reconciler.reconcile(ID, now)).outcome is outcome
     assert len(system.s3.writes) == 1
 
 
@@ -498,10 +503,10 @@ async def test_an_asset_whose_placeholder_vanishes_is_left_to_the_next_scan(syst
 async def test_a_copy_that_is_too_large_is_left_to_the_caller(system: System) -> None:
     """A dry run copies nothing, so the limit does not apply to it."""
     await system.begin(b"AB", etag_of(b"AB"))
-    result = await system.service.reconcile(ID, START, max_copy_bytes=1)
+    result = await system.reconciler.reconcile(ID, START, max_copy_bytes=1)
     assert result == ReconcileResult(Outcome.WAITING, START, START, is_pinned=True, is_too_large=True)
-    assert (await system.service.reconcile(ID, START, max_copy_bytes=1, dry_run=True)).outcome is Outcome.FINALIZED
-    assert (await system.service.reconcile(ID, START, max_copy_bytes=2)).outcome is Outcome.FINALIZED
+    assert (await system.reconciler.reconcile(ID, START, max_copy_bytes=1, dry_run=True)).outcome is Outcome.FINALIZED
+    assert (await system.reconciler.reconcile(ID, START, max_copy_bytes=2)).outcome is Outcome.FINALIZED
 
 
 async def test_a_failure_of_s3_is_an_outcome(system: System) -> None:
@@ -528,7 +533,7 @@ async def test_the_bound_of_attempts_is_documented() -> None:
 async def test_a_placeholder_is_read_with_its_version() -> None:
     """ETag, state and time come from one response."""
     s3 = InMemoryS3()
-    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"x", s3)
+    service = AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"x")
     await service.create()
     placeholder = await read_placeholder(s3, ID)
     info = await s3.head_object(UPLOADED)

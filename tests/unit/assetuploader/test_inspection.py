@@ -1,11 +1,10 @@
 """`status` predicts what the reconciler does."""
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import pytest
 
-from assetuploader.asset_service import AssetService
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.inspection import AssetPhase, explain, inspect_asset, inspect_uploads
 from assetuploader.outcome import Outcome
 from assetuploader.state_machine import AssetState, LifecyclePolicy, Placeholder, Status, to_metadata, to_tags
@@ -48,7 +47,7 @@ async def test_a_run_does_what_the_explanation_says(
         Placeholder(info.etag, AssetState(status, EXPIRY, pin), info.last_modified) if info and status else None
     )
     next_step = explain(placeholder, await s3.head_object(f"temp/{ASSET_ID}"), now, POLICY)
-    result = await AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next", s3).reconcile(ASSET_ID, now)
+    result = await AssetReconciler(s3, s3, POLICY, lambda: b"next").reconcile(ASSET_ID, now)
     if body is None and next_step.phase is AssetPhase.EXPIRED:  # a run sees only uploads; a GET or a mark expires it
         assert result.outcome in {Outcome.UPLOAD_MISSING, Outcome.SWEPT}
     else:
@@ -69,13 +68,9 @@ async def test_a_run_does_what_the_explanation_says_of_an_upload_in_parts(
         s3.store("set-up", f"temp/{ASSET_ID}", marker, ObjectAttributes({}, {}))
     s3.now = EXPIRY + timedelta(seconds=seconds)
     next_step = (await inspect_asset(s3, ASSET_ID, POLICY)).next_step
-    result = await AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next", s3).reconcile(ASSET_ID, s3.now)
+    result = await AssetReconciler(s3, s3, POLICY, lambda: b"next").reconcile(ASSET_ID, s3.now)
     assert result.outcome in EXPECTED[next_step.phase]
     assert (next_step.at is None) is (status is Status.UPLOADED)
-
-
-def _fail_to_create_id() -> UUID:
-    raise AssertionError
 
 
 SWEPT_AT = EXPIRY + timedelta(days=7, hours=1)
@@ -95,8 +90,8 @@ async def test_orphaned_bytes_are_explained_and_swept_at_the_same_time(foreign: 
     assert (found.next_step.phase, found.next_step.at) == (AssetPhase.ORPHANED, None if foreign else SWEPT_AT)
     assert found.upload_age == s3.now - EXPIRY
     assert ("the next run" in found.next_step.message) is (seconds == 0 and foreign is None)
-    service = AssetService(s3, s3, POLICY, _fail_to_create_id, lambda: b"next", s3)
-    outcome = (await service.reconcile(ASSET_ID, s3.now, uploaded_at=EXPIRY)).outcome
+    reconciler = AssetReconciler(s3, s3, POLICY, lambda: b"next")
+    outcome = (await reconciler.reconcile(ASSET_ID, s3.now, uploaded_at=EXPIRY)).outcome
     assert outcome is (Outcome.SWEPT if seconds == 0 and foreign is None else Outcome.ORPHANED)
 
 

@@ -115,7 +115,7 @@ def build_services(s3: InMemoryS3) -> tuple[MultipartService, AssetService]:
 
     return (
         MultipartService(s3, s3, s3, POLICY, lambda: next(ids), make_nonce),
-        AssetService(s3, s3, POLICY, lambda: next(ids), make_nonce, s3),
+        AssetService(s3, s3, POLICY, lambda: next(ids), make_nonce),
     )
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from assetuploader.asset_reconciler import AssetReconciler
 from assetuploader.asset_service import AssetService
 from assetuploader.errors import AssetNotFoundError, ObjectUnreadableError, UploadMismatchError
 from assetuploader.inspection import AssetPhase, inspect_asset
@@ -44,7 +45,11 @@ async def s3() -> GuardedS3:
 
 
 def _service(s3: GuardedS3) -> AssetService:
-    return AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"nonce %d" % len(s3.writes), s3)
+    return AssetService(s3, s3, POLICY, lambda: UUID(ID), lambda: b"nonce %d" % len(s3.writes))
+
+
+def _reconciler(s3: GuardedS3) -> AssetReconciler:
+    return AssetReconciler(s3, s3, POLICY, lambda: b"nonce %d" % len(s3.writes))
 
 
 async def test_an_unreadable_upload_does_not_match_a_pin(s3: GuardedS3) -> None:
@@ -57,10 +62,10 @@ async def test_an_unreadable_upload_is_never_finalized_and_expires(s3: GuardedS3
     """A marked asset waits for another upload until it expires, and does not fail the run."""
     service = _service(s3)
     await service.mark(ID, None, s3.now)
-    assert (await service.reconcile(ID, AFTER_GRACE)).outcome is Outcome.UPLOAD_UNREADABLE
+    assert (await _reconciler(s3).reconcile(ID, AFTER_GRACE)).outcome is Outcome.UPLOAD_UNREADABLE
     inspected = await inspect_asset(s3, ID, POLICY)
     assert (inspected.next_step.phase, inspected.upload) == (AssetPhase.WAITING, None)
-    assert (await service.reconcile(ID, AFTER_EXPIRY)).outcome is Outcome.EXPIRED
+    assert (await _reconciler(s3).reconcile(ID, AFTER_EXPIRY)).outcome is Outcome.EXPIRED
     assert s3.objects[uploaded_key(ID)].metadata["status"] == "expired"
 
 
@@ -69,7 +74,7 @@ async def test_an_upload_that_becomes_readable_is_finalized(s3: GuardedS3) -> No
     service = _service(s3)
     await service.mark(ID, None, s3.now)
     s3.unreadable.clear()
-    assert (await service.reconcile(ID, AFTER_GRACE)).outcome is Outcome.FINALIZED
+    assert (await _reconciler(s3).reconcile(ID, AFTER_GRACE)).outcome is Outcome.FINALIZED
 
 
 async def test_an_unreadable_placeholder_is_not_an_asset(s3: GuardedS3) -> None:
@@ -79,4 +84,4 @@ async def test_an_unreadable_placeholder_is_not_an_asset(s3: GuardedS3) -> None:
     with pytest.raises(AssetNotFoundError):
         await service.resolve(ID, 60, START)
     long_after = AFTER_EXPIRY + timedelta(days=365)
-    assert (await service.reconcile(ID, long_after, uploaded_at=AFTER_EXPIRY)).outcome is Outcome.ORPHANED
+    assert (await _reconciler(s3).reconcile(ID, long_after, uploaded_at=AFTER_EXPIRY)).outcome is Outcome.ORPHANED

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from assetuploader.asset_service import ReconcileResult
+from assetuploader.asset_reconciler import ReconcileResult
 from assetuploader.outcome import Outcome
 from reconciler.latencies import LatencyRecorder
 from reconciler.listeners import ReconciledAsset

@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
+from assetuploader.asset_service import AssetService
 from assetuploader.errors import StoreAccessDeniedError, StoreUnavailableError
 from assetuploader.keys import temp_key, uploaded_key
 from assetuploader.outcome import Outcome
@@ -18,7 +20,7 @@ from assetuploader.store import ListPage, ObjectAttributes
 from reconciler.run import SHUTDOWN_TIMEOUT_SECONDS, Run, RunOptions, check_nothing
 from reconciler.shards import Shard
 from reconciler.summary import RunCounters, RunSummary
-from tests.support.builders import SOON, add_asset, build_service, status_of
+from tests.support.builders import POLICY, SOON, add_asset, build_reconciler, status_of
 from tests.support.in_memory_s3 import START, HangingS3, InMemoryS3, etag_of
 
 RECENT = START - timedelta(seconds=5)
@@ -59,7 +61,7 @@ async def _run(
 ) -> RunSummary:
     counters = RunCounters()
     is_complete = await Run(
-        build_service(s3), run_options, [counters], check_nothing, stop or asyncio.Event(), clock or Clock()
+        build_reconciler(s3), run_options, [counters], check_nothing, stop or asyncio.Event(), clock or Clock()
     ).run()
     return counters.summarize(is_complete=is_complete)
 
@@ -160,7 +162,8 @@ async def test_a_run_waits_for_a_store_that_is_unavailable_at_its_start() -> Non
     with capture_logs() as logs:
         run_options = build_options(watch_seconds=50, poll_interval_seconds=POLL_INTERVAL_SECONDS)
         counters = RunCounters()
-        is_complete = await Run(build_service(s3), run_options, [counters], check_store, asyncio.Event(), clock).run()
+        reconciler = build_reconciler(s3)
+        is_complete = await Run(reconciler, run_options, [counters], check_store, asyncio.Event(), clock).run()
 
     assert (is_complete, counters.outcomes) == (True, {Outcome.FINALIZED: 1})
     assert [line["reason"] for line in logs if line["event"] == "scan_failed"] == ["no check", "no listing"]
@@ -263,7 +266,7 @@ async def test_a_client_that_marks_during_the_copy_fails_nothing() -> None:
     """A lost race is left to the next scan: no failure, and no copy at once."""
     s3, clock = CopyingS3(), Clock()
     name = add_asset(s3, 1, pin=b"bytes 1", uploaded_at=RECENT)
-    client = build_service(s3)
+    client = AssetService(s3, s3, POLICY, uuid4, lambda: uuid4().bytes)
 
     async def mark(_target: str) -> None:
         if len(s3.copies) < 3:
@@ -350,7 +353,7 @@ async def _run_after(s3: InMemoryS3, full_scan_at: datetime | None, **changes: A
     async def find() -> datetime | None:
         return full_scan_at
 
-    run = Run(build_service(s3), build_options(**changes), [], check_nothing, asyncio.Event(), Clock(), find)
+    run = Run(build_reconciler(s3), build_options(**changes), [], check_nothing, asyncio.Event(), Clock(), find)
     await run.run()
     return run
 

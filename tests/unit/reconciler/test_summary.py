@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from assetuploader.asset_service import ReconcileResult
+from assetuploader.asset_reconciler import ReconcileResult
 from assetuploader.outcome import REMAINING, Outcome
 from reconciler.due_tracker import DueAsset
 from reconciler.listeners import ReconciledAsset

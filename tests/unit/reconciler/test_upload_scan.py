@@ -16,7 +16,7 @@ from assetuploader.state_machine import NOTHING_DECLARED
 from assetuploader.store import ObjectAttributes, OpenUploadPage, UploadMarker
 from reconciler.shards import Shard
 from reconciler.upload_scan import MIN_AGE, UploadScan, is_upload_scan_due
-from tests.support.builders import POLICY, asset_id, build_service
+from tests.support.builders import POLICY, asset_id, build_reconciler
 from tests.support.in_memory_s3 import START, InMemoryS3
 
 ENDED = timedelta(seconds=POLICY.multipart_ttl_seconds + POLICY.expire_after_seconds)
@@ -34,7 +34,7 @@ async def scan(
     s3: InMemoryS3, shard: Shard | None = None, *, dry_run: bool = False, is_stopped: bool = False
 ) -> OpenUploads | None:
     """Scan the open uploads."""
-    return await UploadScan(build_service(s3), shard or Shard(), lambda: is_stopped, dry_run).run()
+    return await UploadScan(build_reconciler(s3), shard or Shard(), lambda: is_stopped, dry_run).run()
 
 
 async def test_an_upload_of_a_pending_asset_stays() -> None:

@@ -249,7 +249,7 @@ async def test_an_unpinned_mark_keeps_the_last_bytes(service: Service) -> None:
     await service.client.put(f"/asset/{asset_id}", json={"Status": "uploaded"})
 
     service.s3.now = service.s3.now.replace(minute=16)
-    await service.assets.reconcile(asset_id, service.s3.now)
+    await service.reconciler.reconcile(asset_id, service.s3.now)
 
     assert service.s3.objects[f"uploaded/{asset_id}"].body == b"last"
 

@@ -631,7 +631,7 @@ async def test_an_asset_of_one_put_has_no_parts(v1: Service) -> None:
     assert v1.s3.writes == []
     await _post(v1, f"/{created['id']}/complete", {"etag": etag_of(b"A")})
     assert await problems() == {(409, "wrong_upload_method")}
-    await v1.assets.reconcile(created["id"], v1.s3.now)
+    await v1.reconciler.reconcile(created["id"], v1.s3.now)
     assert await problems() == {(409, "already_uploaded")}
     cancelled = {**await _create_put(v1), "upload": {"upload_id": UPLOAD_ID}}
     await v1.client.delete(f"/v1/assets/{cancelled['id']}")
@@ -669,7 +669,7 @@ async def test_a_cancelled_asset_takes_nothing_more(v1: Service) -> None:
     assert (await v1.client.get(f"/v1/assets/{created['id']}")).json()["status"] == "expired"
     for response in (await _part_urls(v1, created, [1]), await _list(v1, created), await _complete(v1, created)):
         assert problem_of(response) == (410, "asset_expired")
-    await v1.assets.reconcile(created["id"], v1.s3.now)
+    await v1.reconciler.reconcile(created["id"], v1.s3.now)
     assert v1.s3.uploads == {}
     with pytest.raises(RefusedError):
         v1.s3.put_part(part["url"], b"one")

@@ -264,7 +264,7 @@ async def test_an_asset_is_shown_in_every_state(v1: Service) -> None:
         {**pending.json(), "status": "marked", "etag": etag_of(b"AA")},
     )
     assert "retry-after" in (await v1.client.get(path)).headers
-    await v1.assets.reconcile(created["id"], v1.s3.now)
+    await v1.reconciler.reconcile(created["id"], v1.s3.now)
     final = await v1.client.get(path)
     assert (final.json()["status"], final.json()["size"], final.json()["etag"]) == ("uploaded", 2, etag_of(b"AA"))
     assert "retry-after" not in final.headers
