@@ -15,8 +15,8 @@ class Readiness:
     """The conformance check has passed. Until then nothing is written, because the store may ignore conditions."""
     capabilities: frozenset[Capability] = frozenset()
     """What the store enforces on upload URLs. It is known once the store is verified."""
-    takes_parts: bool = False
-    """Whether the store can be trusted with uploads in parts. It is known once the store is verified."""
+    takes_parts: bool | None = None
+    """Whether the store can be trusted with uploads in parts; None while the check has not had a result."""
 
     @property
     def is_ready(self) -> bool:

@@ -195,14 +195,17 @@ def _is_multipart(context: Context, declared: DeclarationRequest) -> bool:
 
     Raises:
         MultipartUnsupportedError: It needs parts, and the store cannot take them.
+        StoreUnavailableError: It needs parts, and whether the store can take them is not known yet.
     """
     if not declared.is_multipart(context.multipart_bytes):
         return False
     if context.readiness.takes_parts:
         return True
-    if declared.multipart or declared.is_too_long_for_put:
-        raise MultipartUnsupportedError
-    return False
+    if not declared.multipart and not declared.is_too_long_for_put:
+        return False
+    if context.readiness.takes_parts is None:
+        raise StoreUnavailableError("the check of uploads in parts failed, and is being repeated")
+    raise MultipartUnsupportedError
 
 
 def _require_enforceable(context: Context, declaration: Declaration) -> None:

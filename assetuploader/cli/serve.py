@@ -43,6 +43,8 @@ from service.shard_report_cache import REFRESH_INTERVAL_SECONDS, ShardReportCach
 
 VERIFY_TIMEOUT_SECONDS: Final = 10.0
 VERIFY_RETRY_SECONDS: Final = 3.0
+MAX_PARTS_CHECKS: Final = 20
+"""How often the check of uploads in parts is repeated: for a minute. Some stores always respond with a server error."""
 BACKLOG: Final = 1024
 """How many connections may wait to be accepted. The client's TCP stack retries a dropped one after a second."""
 
@@ -66,7 +68,10 @@ class _BackgroundTasks:
     async def lifespan(self, app: Sanic[Any, Any]) -> AsyncGenerator[None]:
         """Run the tasks, and close the bucket at the end."""
         async with self.bucket, self.metrics_server:
-            tasks = [asyncio.create_task(self._refresh_reports_forever())]
+            tasks = [
+                asyncio.create_task(self._refresh_reports_forever()),
+                asyncio.create_task(self._check_parts_until_known()),
+            ]
             if not self.readiness.store_verified:
                 tasks.append(asyncio.create_task(self._verify_store_until_ready(app)))
             try:
@@ -89,6 +94,18 @@ class _BackgroundTasks:
                 return
             else:
                 log.info("store_verified")
+
+    async def _check_parts_until_known(self) -> None:
+        """Repeat the check of uploads in parts if it alone failed."""
+        checks_left = MAX_PARTS_CHECKS
+        while self.readiness.takes_parts is None and checks_left:
+            await asyncio.sleep(VERIFY_RETRY_SECONDS)
+            if self.readiness.store_verified and self.readiness.takes_parts is None:
+                checks_left -= 1
+                await _check_parts(self.bucket, self.readiness)
+        if self.readiness.takes_parts is None:
+            self.readiness.takes_parts = False
+            log.warning("multipart_unsupported", reason="every check of uploads in parts failed")
 
     async def _refresh_reports_forever(self) -> None:
         while True:
@@ -162,24 +179,25 @@ async def _verify_store(bucket: Bucket, readiness: Readiness, *, deletes: bool) 
             if deletes:
                 await check_conditional_delete(bucket.store)
             # At once: they use different keys, and each sends a dozen requests in turn.
-            capabilities, problem = await asyncio.gather(find_capabilities(bucket), _find_multipart_problem(bucket))
+            capabilities, _ = await asyncio.gather(find_capabilities(bucket), _check_parts(bucket, readiness))
     except TimeoutError:
         raise StoreUnavailableError(f"S3 did not respond within {VERIFY_TIMEOUT_SECONDS:.0f} s") from None
     for missing in sorted(frozenset(Capability) - capabilities):
         log.warning("declaration_unsupported", declaration=missing)
-    if problem is not None:
-        log.warning("multipart_unsupported", reason=problem)
     readiness.capabilities = capabilities
-    readiness.takes_parts = problem is None
     readiness.store_verified = True
 
 
-async def _find_multipart_problem(bucket: Bucket) -> str | None:
-    """Return why the store cannot take uploads in parts. A store that fails only this check serves everything else."""
+async def _check_parts(bucket: Bucket, readiness: Readiness) -> None:
+    """Check whether the store takes uploads in parts. A store that fails only this check serves everything else."""
     try:
-        return await find_multipart_problem(bucket)
+        problem = await find_multipart_problem(bucket)
     except StoreUnavailableError as error:
-        return f"the check failed, and is repeated at the next start: {error}"
+        log.warning("multipart_unverified", reason=str(error), retry_seconds=VERIFY_RETRY_SECONDS)
+        return
+    readiness.takes_parts = problem is None
+    if problem is not None:
+        log.warning("multipart_unsupported", reason=problem)
 
 
 def _exit_on_store_error(error: StoreError) -> int:

@@ -15,6 +15,7 @@ from dev.seaweedfs import HOST, LocalS3
 from tests.support.fault_proxy import Fault, running_proxy
 from tests.support.http_messages import Message
 from tests.support.processes import Service, ended, serving
+from tests.support.product import await_until
 from tests.support.stores import raw_client
 
 PART_BYTES: Final = 16 * 1024**2
@@ -226,15 +227,20 @@ async def test_a_store_without_problems_is_not_logged(s3: LocalS3) -> None:
 
 
 async def test_a_store_that_fails_only_the_check_of_parts_takes_everything_else(s3: LocalS3) -> None:
-    """It responds with a server error to whatever has to do with parts: that is no outage."""
+    """Clients that need parts are told to come back, and the check is repeated until it has a result."""
+    is_failing = True
 
     def fail_parts(request: Message) -> Fault:
-        return Fault.BROKEN if request.method == "POST" and "uploads" in request.target else Fault.NONE
+        return Fault.BROKEN if is_failing and request.method == "POST" and "uploads" in request.target else Fault.NONE
 
     def check(service: Service) -> None:
-        [event] = service.program.events("multipart_unsupported")
-        assert event["reason"].startswith("the check failed, and is repeated at the next start: S3 responds 500")
-        assert _post(service, multipart=True) == (422, "multipart_unsupported")
+        nonlocal is_failing
+        event = service.program.await_event("multipart_unverified")
+        assert event["reason"].startswith("S3 responds 500")
+        assert _post(service, multipart=True) == (503, "store_unavailable")
+        assert _post(service, size=200 * 1024**2) == (201, "PUT")
         assert _post(service) == (201, "PUT")
+        is_failing = False
+        await_until("the check has a result", lambda: _post(service, multipart=True) == (201, "multipart"))
 
     await _try_behind(fail_parts, s3, check)

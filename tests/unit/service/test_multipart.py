@@ -176,6 +176,19 @@ async def test_a_store_that_cannot_take_parts_takes_everything_else(
         assert v1.s3.writes == []
 
 
+@pytest.mark.parametrize(
+    ("declared", "expected"), [({"multipart": True}, 503), ({"size": MAX_PUT_BYTES + 1}, 503), ({"size": 1}, 201)]
+)
+async def test_until_the_check_of_parts_has_a_result_clients_that_need_parts_come_back(
+    v1: Service, declared: dict[str, Any], expected: int
+) -> None:
+    """They are not told that the store cannot take parts: nobody knows."""
+    v1.readiness.takes_parts = None
+    response = await _post(v1, "", declared)
+    assert response.status_code == expected
+    assert ("retry-after" in response.headers) is (expected == 503)
+
+
 async def test_a_declaration_of_an_asset_in_parts_needs_no_signed_headers(v1: Service) -> None:
     """A store that does not enforce headers of a PUT may take parts nevertheless: they are checked by themselves."""
     v1.readiness.capabilities = frozenset()
