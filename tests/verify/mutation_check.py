@@ -45,6 +45,8 @@ EQUIVALENT: Final = {
     "if placeholder.state.status == Status.MARKED else None": "the same",
     "if upload.etag == UNREADABLE else": "the same",
     "now: datetime, /, dry_run: bool": "it only allows another spelling of the call",
+    "now: datetime, /, size: int": "the same",
+    "if placeholder.state.status != Status.PENDING:": "an enum's members are equal only to themselves",
 }
 """Mutants that change nothing visible: the changed line, and why."""
 

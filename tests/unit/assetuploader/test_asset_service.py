@@ -518,7 +518,7 @@ async def test_a_failure_of_s3_is_an_outcome(system: System) -> None:
 
 async def test_values_are_immutable(system: System) -> None:
     """The service and its results are frozen, and accept no further attributes."""
-    for value in (system.service, await system.service.create(), await system.reconcile(START)):
+    for value in (system.service, system.reconciler, await system.service.create(), await system.reconcile(START)):
         for name in type(value).__annotations__:
             with pytest.raises(AttributeError):
                 setattr(value, name, None)

@@ -356,6 +356,9 @@ async def test_part_urls_end_with_the_asset() -> None:
     assert await setup.service.presign_parts(setup.asset_id, setup.upload_id, [1], last_moment)
     with pytest.raises(AssetExpiredError):
         await setup.service.presign_parts(setup.asset_id, setup.upload_id, [1], setup.asset.state.upload_expires_at)
+    later = setup.asset.state.upload_expires_at + timedelta(days=1)
+    with pytest.raises(AssetExpiredError):
+        await setup.service.presign_parts(setup.asset_id, setup.upload_id, [1], later)
 
 
 # --- list of parts ----------------------------------------------------------------------------------------------------
@@ -587,3 +590,14 @@ async def test_a_marked_asset_in_parts_is_not_completed_as_if_it_were_pending() 
     with pytest.raises(WrongUploadMethodError):
         await setup.complete()
     assert setup.s3.completions == 0
+
+
+async def test_values_are_immutable() -> None:
+    """The service and its results are frozen, and accept no further attributes."""
+    setup = await build_setup()
+    [part] = await setup.service.presign_parts(setup.asset_id, setup.upload_id, [1], START)
+    for value in (setup.service, setup.asset, part):
+        for name in type(value).__annotations__:
+            with pytest.raises(AttributeError):
+                setattr(value, name, None)
+        assert not hasattr(value, "__dict__")
