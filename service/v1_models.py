@@ -94,7 +94,7 @@ def _to_int(value: object) -> int | None:
 def _parse_size(value: object) -> int:
     size = _to_int(value)
     if size is None or not 0 <= size <= MAX_MULTIPART_BYTES:
-        raise ValueError(f'"size" must be a whole number of bytes from 0 to {MAX_MULTIPART_BYTES}, the most of S3.')
+        raise ValueError(f'"size" must be a whole number of bytes from 0 to {MAX_MULTIPART_BYTES}, which S3 allows.')
     return size
 
 
